@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+# What a newcomer types first, and what puts the programs where they are used.
+.PHONY: deps demo run install uninstall
+
+deps: ## install the Debian packages for building, checking and testing
+	$(Q)scripts/install-deps
+
+demo: ## install what is missing, build, play the main job on real data, compare
+	$(Q)scripts/install-deps build
+	$(Q)$(MAKE) --no-print-directory -j $(JOBS) all
+	$(Q)BIN=$(BUILD)/bin scripts/demo
+
+run: all ## start one node here, on loopback, with its data in $(BUILD)/data
+	$(Q)exec $(BUILD)/bin/lethed --data-dir $(BUILD)/data
+
+install: all ## copy programs and configuration below DESTDIR and PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/lethe
+	install -m 755 $(PROGRAMS:%=$(BUILD)/bin/%) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 conf/lethe.yaml $(DESTDIR)$(PREFIX)/share/lethe
+
+uninstall: ## remove what install copied; data stays
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%)
+	rm -f $(DESTDIR)$(PREFIX)/share/lethe/lethe.yaml
+	-rmdir $(DESTDIR)$(PREFIX)/share/lethe
