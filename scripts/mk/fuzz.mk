@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+# Fuzzers: one program for each tests/fuzz/fuzz_<name>.c, with its kept inputs in
+# tests/fuzz/corpus/<name>. They know only pure rooms, so all their sources are compiled straight
+# with clang.
+#
+#   make fuzz SECONDS=60          every fuzzer for so long, one after another
+#   make fuzz FUZZ="frame call"   only these
+#   make fuzz-replay              the kept inputs alone, with $(CC): needs no clang
+#   make fuzz-seed                writes the kept inputs of the wire fuzzers again
+#
+# What a run finds on its way goes to $(BUILD)/fuzz/found, a crash to $(BUILD)/fuzz/crash-*:
+# `$(BUILD)/fuzz/replay-<name> <file>` runs it again.
+SECONDS ?= 10
+FUZZ ?= $(sort $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
+CLANG ?= $(firstword $(shell command -v clang-14 clang 2>/dev/null))
+FUZZ_SANITIZE := address,undefined
+FUZZ_SOURCES := $(wildcard src/base/*.c src/wire/*.c) \
+                tests/unit/wire/values.c tests/unit/wire/probe.c
+FUZZ_CFLAGS := -std=gnu11 -g -O1 -fno-omit-frame-pointer $(WARN) -D_GNU_SOURCE -Isrc -I. -MMD -MP \
+               -fno-sanitize-recover=all
+FUZZ_OBJECTS := $(FUZZ_SOURCES:%.c=$(BUILD)/fuzz/clang/%.o)
+FUZZ_CC_OBJECTS := $(FUZZ_SOURCES:%.c=$(BUILD)/fuzz/cc/%.o)
+
+$(BUILD)/fuzz/clang/%.o: %.c
+	@mkdir -p $(@D)
+	$(say) CLANG $<
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE) -c -o $@ $<
+
+$(BUILD)/fuzz/fuzz-%: $(BUILD)/fuzz/clang/tests/fuzz/fuzz_%.o $(FUZZ_OBJECTS)
+	$(say) LINK $@
+	$(Q)$(CLANG) -fsanitize=fuzzer,$(FUZZ_SANITIZE) -o $@ $^ $(LIBS_base)
+
+$(BUILD)/fuzz/cc/%.o: %.c
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) $(FUZZ_CFLAGS) -fsanitize=$(FUZZ_SANITIZE) -c -o $@ $<
+
+$(BUILD)/fuzz/replay-%: $(BUILD)/fuzz/cc/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/cc/tests/fuzz/standalone.o $(FUZZ_CC_OBJECTS)
+	$(say) LINK $@
+	$(Q)$(CC) -fsanitize=$(FUZZ_SANITIZE) -o $@ $^ $(LIBS_base)
+
+$(BUILD)/fuzz/seed: $(BUILD)/fuzz/cc/tests/fuzz/seed.o $(FUZZ_CC_OBJECTS)
+	$(say) LINK $@
+	$(Q)$(CC) -fsanitize=$(FUZZ_SANITIZE) -o $@ $^ $(LIBS_base)
+
+.PHONY: fuzz fuzz-replay fuzz-seed
+ifeq ($(CLANG),)
+fuzz:
+	@echo "SKIP fuzz: no clang"
+else
+fuzz: $(FUZZ:%=$(BUILD)/fuzz/fuzz-%) ## every parser over its corpus and beyond (SECONDS= each, FUZZ= names)
+	$(Q)set -e; for name in $(FUZZ); do \
+	    mkdir -p $(BUILD)/fuzz/found/$$name; \
+	    $(BUILD)/fuzz/fuzz-$$name -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 \
+	        -max_len=4096 -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/crash-$$name- \
+	        $(BUILD)/fuzz/found/$$name tests/fuzz/corpus/$$name \
+	        >$(BUILD)/fuzz/$$name.log 2>&1 || { \
+	        tail -40 $(BUILD)/fuzz/$$name.log; echo "FAIL fuzz $$name: replay the crash file"; exit 1; }; \
+	    awk -v name=$$name '/cov:/ { for (i = 1; i < NF; i++) if ($$i == "cov:") cov = $$(i + 1) } \
+	        /number_of_executed_units/ { runs = $$2 } /peak_rss_mb/ { rss = $$2 } \
+	        END { printf "fuzz   %s: %s runs, %s edges, %s MiB, nothing found\n", name, runs, cov, rss }' \
+	        $(BUILD)/fuzz/$$name.log; \
+	done
+endif
+
+fuzz-replay: $(FUZZ:%=$(BUILD)/fuzz/replay-%) ## the fuzzers over their kept corpora, with any compiler
+	$(Q)set -e; for name in $(FUZZ); do $(BUILD)/fuzz/replay-$$name tests/fuzz/corpus/$$name/*; done
+
+fuzz-seed: $(BUILD)/fuzz/seed ## write the corpora of the wire fuzzers again
+	$(Q)$(BUILD)/fuzz/seed tests/fuzz/corpus

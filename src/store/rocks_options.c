@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The settings of RocksDB. What binds us (reliability of the log above all) goes through one option
+ * string for the database and one for every family, so that what has no setter in C is set the same
+ * way as what has; a test holds the OPTIONS file of an opened store against both lists. Sizes and
+ * objects (cache, filter) go through setters.
+ *
+ * The log: mode 0 (a torn tail is cut off, anything else refused) is safe only together with
+ * track_and_verify_wals_in_manifest, which notices an older log that is short or missing. The
+ * default mode 2 drops synced writes in silence after one flipped byte. */
+#include "store/rocks_options.h"
+
+#include "store/engine.h"
+
+/* clang-format off */
+#ifndef LETHE_MUTANT_wal_default
+#define LOG_OPTIONS                                                                                \
+    "wal_recovery_mode=kTolerateCorruptedTailRecords;"                                             \
+    "track_and_verify_wals_in_manifest=true;"
+#else
+#define LOG_OPTIONS                                                                                \
+    "wal_recovery_mode=kPointInTimeRecovery;"                                                      \
+    "track_and_verify_wals_in_manifest=false;"
+#endif
+
+static const char db_options[] =
+    LOG_OPTIONS
+    "recycle_log_file_num=0;"
+    "WAL_ttl_seconds=0;"
+    "WAL_size_limit_MB=0;"
+    "manual_wal_flush=false;"
+    "atomic_flush=false;"
+    "max_bgerror_resume_count=0;"
+    "paranoid_checks=true;"
+    "max_open_files=-1;"
+    "allow_mmap_reads=false;"
+    "allow_mmap_writes=false;"
+    "use_direct_reads=false;"
+    "use_direct_io_for_flush_and_compaction=false;"
+    "skip_stats_update_on_db_open=true;"
+    "stats_dump_period_sec=0;"
+    "stats_persist_period_sec=0;"
+    "info_log_level=WARN_LEVEL;"
+    "keep_log_file_num=2;"
+    "max_log_file_size=1048576;"
+    "max_manifest_file_size=16777216;";
+
+/* The table's form (checksum, format, filter) stands in table_of. */
+static const char family_options[] =
+    "paranoid_file_checks=true;"
+    "force_consistency_checks=true;"
+    "memtable_protection_bytes_per_key=8;"
+    "periodic_compaction_seconds=604800;"
+    "level_compaction_dynamic_level_bytes=true;"
+    "max_write_buffer_number=3;";
+/* clang-format on */
+
+enum { XXH3_CHECKSUM = 4, TABLE_FORMAT = 5, BLOOM_BITS = 10 };
+
+/* How each family is used decides its form. Point lookups that often find nothing (dedup at each
+ * send, channels at first sight) have a bloom filter. `raft` is written once, read rarely and soon
+ * dropped: not worth compressing. Shares are of the memory of all memtables, in 32nds; their sum may
+ * exceed the whole, which db_write_buffer_size bounds. */
+static const struct form {
+    bool has_bloom, is_compressed;
+    uint8_t memtable_share;
+    uint32_t block_bytes;
+} forms[STORE_FAMILIES] = {
+    [STORE_DEFAULT] = {false, false, 1, 4096},    [STORE_SLOTS] = {false, false, 2, 4096},
+    [STORE_RAFT] = {false, false, 8, 16384},      [STORE_MESSAGES] = {false, true, 8, 8192},
+    [STORE_CHANNELS] = {true, true, 4, 4096},     [STORE_DELETED] = {false, true, 2, 4096},
+    [STORE_DELETE_LOG] = {false, true, 2, 4096},  [STORE_DEDUP] = {true, true, 4, 4096},
+};
+
+static void set_table(rocksdb_options_t *options, const struct form *form, rocksdb_cache_t *cache)
+{
+    rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
+    rocksdb_block_based_options_set_checksum(table, XXH3_CHECKSUM);
+    rocksdb_block_based_options_set_format_version(table, TABLE_FORMAT);
+    rocksdb_block_based_options_set_block_size(table, form->block_bytes);
+    rocksdb_block_based_options_set_block_cache(table, cache);
+    if (form->has_bloom) /* the table owns it */
+        rocksdb_block_based_options_set_filter_policy(
+            table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
+    rocksdb_options_set_block_based_table_factory(options, table);
+    rocksdb_block_based_options_destroy(table);
+}
+
+/* New options: base with those of the string over it. */
+static enum err parse(const char *string, rocksdb_options_t **ret, struct why *why)
+{
+    rocksdb_options_t *base = rocksdb_options_create(), *options = rocksdb_options_create();
+    char *error = NULL;
+    rocksdb_get_options_from_string(base, string, options, &error);
+    rocksdb_options_destroy(base);
+    if (error != NULL) {
+        (void)why_set(why, ERR_DISK_FAILED, "RocksDB refuses its options: %s", error);
+        rocksdb_free(error);
+        rocksdb_options_destroy(options);
+        return ERR_DISK_FAILED;
+    }
+    *ret = options;
+    return OK;
+}
+
+static void set_sizes(rocksdb_options_t *db, const struct store_options *options)
+{
+    rocksdb_options_set_db_write_buffer_size(db, options->memtable_bytes);
+    /* An idle family keeps old logs alive; beyond this it is written out, which also bounds how
+     * long a start reads logs. */
+    rocksdb_options_set_max_total_wal_size(db, 2 * options->memtable_bytes);
+    rocksdb_options_set_max_background_jobs(db, (int)options->max_background_jobs);
+    rocksdb_options_set_create_missing_column_families(db, 1);
+}
+
+static enum err init_family(rocksdb_options_t **ret, enum store_family family,
+                            const struct store_options *options, rocksdb_cache_t *cache,
+                            struct why *why)
+{
+    const struct form *form = &forms[family];
+    enum err err = parse(family_options, ret, why);
+    if (err != OK)
+        return err;
+    rocksdb_options_set_write_buffer_size(*ret,
+                                          options->memtable_bytes / 32 * form->memtable_share);
+    rocksdb_options_set_compression(*ret, form->is_compressed ? rocksdb_lz4_compression
+                                                              : rocksdb_no_compression);
+    set_table(*ret, form, cache);
+    return OK;
+}
+
+enum err rocks_options_init(struct rocks_options *ret, const struct store_options *options,
+                            struct why *why)
+{
+    ret->cache = rocksdb_cache_create_lru(options->block_cache_bytes);
+    enum err err = parse(db_options, &ret->db, why);
+    if (err == OK)
+        set_sizes(ret->db, options);
+    for (int i = 0; err == OK && i < STORE_FAMILIES; i++)
+        err = init_family(&ret->families[i], (enum store_family)i, options, ret->cache, why);
+    return err;
+}
+
+void rocks_options_done(struct rocks_options *options)
+{
+    for (int i = 0; i < STORE_FAMILIES; i++)
+        if (options->families[i] != NULL)
+            rocksdb_options_destroy(options->families[i]);
+    if (options->db != NULL)
+        rocksdb_options_destroy(options->db);
+    if (options->cache != NULL)
+        rocksdb_cache_destroy(options->cache);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unit.h"
+
+Suite *suite_append(void);
+Suite *suite_delete(void);
+Suite *suite_dedup(void);
+Suite *suite_page(void);
+Suite *suite_history(void);
+Suite *suite_threads(void);
+Suite *suite_speed(void);
+
+UNIT_MAIN(suite_append, suite_delete, suite_dedup, suite_page, suite_history, suite_threads,
+          suite_speed)
