@@ -285,7 +285,7 @@ START_TEST(numbers_that_run_over)
     ck_assert(refuses("0100"
                       "0705040401020105"
                       "ffffffffffffffffff0108"
-                      "01010100")); /* the term after the largest */
+                      "01010200")); /* beyond the largest term */
     ck_assert(!refuses("0100"
                        "0705040401020105"
                        "05feffffffff1f"

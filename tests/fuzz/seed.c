@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writes the corpora of the wire fuzzers: `seed tests/fuzz/corpus` makes a few valid inputs of
+ * each form below <name>/. Always the same files. */
+#include "tests/unit/wire/values.h"
+#include "wire/config.h"
+#include "wire/frame.h"
+
+#include "base/blob.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum { SEEDS = 12, SEED_MAX_BYTES = 600 };
+
+typedef void seed_maker(struct rng *rng, struct arena *arena, uint32_t number, struct buf *buf);
+
+/* Appends the body of the only frame in frame, and empties it. */
+static void put_body(struct buf *buf, struct buf *frame)
+{
+    buf_append(buf, frame->data + FRAME_HEADER_BYTES, frame->len - FRAME_HEADER_BYTES);
+    buf_done(frame);
+}
+
+static void make_command(struct rng *rng, struct arena *arena, uint32_t number, struct buf *buf)
+{
+    struct command command;
+    do {
+        gen_command(rng, arena, &command);
+    } while (command.kind != 1 + number % COMMAND_SET_RETENTION);
+    struct blob *blob = command_encode(&command);
+    buf_append_bytes(buf, blob_bytes(blob));
+    blob_unref(blob);
+}
+
+static void put_packets(struct rng *rng, struct arena *arena, uint32_t number, struct buf *frame)
+{
+    struct raft_packet packet;
+    struct packet_out out;
+    do {
+        gen_packet(rng, arena, &packet);
+        if (packet.kind == 1 + number % (RAFT_PACKET_KINDS - 1))
+            break;
+        values_done_packet(&packet);
+    } while (true);
+    packet_out_begin(&out, frame, FRAME_PACKETS);
+    if (!packet_out_add(&out, &packet))
+        abort();
+    packet_out_end(&out);
+    values_done_packet(&packet);
+}
+
+static void make_packet(struct rng *rng, struct arena *arena, uint32_t number, struct buf *buf)
+{
+    struct raft_config config;
+    struct buf frame = BUF_INIT;
+    buf_put_u8(buf, number % 4 == 3);
+    if (number % 4 == 3) {
+        gen_config(rng, &config);
+        wire_config_encode(buf, &config);
+    } else {
+        put_packets(rng, arena, number, &frame);
+        put_body(buf, &frame);
+    }
+}
+
+static void put_chunk(struct rng *rng, struct arena *arena, uint32_t number, struct buf *frame)
+{
+    struct chunk chunk;
+    struct chunk_out out;
+    if (number % 3 != 0) {
+        gen_chunk(rng, arena, &chunk);
+        chunk_encode(frame, &chunk);
+        return;
+    }
+    chunk_out_init(&out, 17, rng_next(rng), 9, number);
+    for (uint32_t i = 0; i < number; i++) {
+        struct chunk_row row = {(uint8_t)i, gen_bytes(rng, arena, 0, 9),
+                                gen_bytes(rng, arena, 0, 20)};
+        if (!chunk_out_add(&out, &row))
+            abort();
+    }
+    chunk_out_end(&out, gen_bytes(rng, arena, 0, 9), frame);
+    chunk_out_done(&out);
+}
+
+static void make_chunk(struct rng *rng, struct arena *arena, uint32_t number, struct buf *buf)
+{
+    struct wire_digest digests[3];
+    struct buf frame = BUF_INIT;
+    buf_put_u8(buf, number % 4 == 1);
+    if (number % 4 == 1) {
+        for (int i = 0; i < 3; i++)
+            gen_digest(rng, &digests[i]);
+        digest_encode(&frame, digests, number % 3 + 1);
+    } else {
+        put_chunk(rng, arena, number, &frame);
+    }
+    put_body(buf, &frame);
+}
+
+static void put_hello(struct rng *rng, struct arena *arena, uint32_t number, struct buf *frame)
+{
+    struct hello hello;
+    struct hello_reply reply;
+    if (number % 2 == 0) {
+        gen_hello(rng, arena, &hello);
+        hello_encode(frame, &hello);
+    } else {
+        gen_hello_reply(rng, arena, &reply);
+        hello_encode_reply(frame, &reply);
+    }
+}
+
+static void make_hello(struct rng *rng, struct arena *arena, uint32_t number, struct buf *buf)
+{
+    struct buf frame = BUF_INIT;
+    buf_put_u8(buf, number % 2);
+    put_hello(rng, arena, number, &frame);
+    put_body(buf, &frame);
+}
+
+static void put_call(struct rng *rng, struct arena *arena, uint32_t number, struct buf *frame)
+{
+    struct call_request request;
+    struct call_response response;
+    if (number % 2 == 0) {
+        gen_request(rng, arena, &request);
+        call_encode_request(frame, &request);
+    } else {
+        gen_response(rng, arena, &response);
+        call_encode_response(frame, &response);
+    }
+}
+
+static void make_call(struct rng *rng, struct arena *arena, uint32_t number, struct buf *buf)
+{
+    struct wire_result result;
+    struct buf frame = BUF_INIT;
+    buf_put_u8(buf, number % 3);
+    if (number % 3 == 2) {
+        do {
+            gen_result(rng, arena, &result);
+        } while (result.kind != 1 + number % 2);
+        wire_result_encode(buf, &result);
+    } else {
+        put_call(rng, arena, number % 3, &frame);
+        put_body(buf, &frame);
+    }
+}
+
+/* Two frames, so that there is something behind the first. */
+static void make_frame(struct rng *rng, struct arena *arena, uint32_t number, struct buf *buf)
+{
+    buf_put_u8(buf, (uint8_t)number);
+    switch (number % 5) {
+    case 0:
+        put_hello(rng, arena, number / 5, buf);
+        break;
+    case 1:
+        put_packets(rng, arena, number, buf);
+        break;
+    case 2:
+        put_chunk(rng, arena, number, buf);
+        break;
+    case 3:
+        put_call(rng, arena, number / 5, buf);
+        break;
+    default:
+        frame_encode_ping(buf, number > 5, number);
+    }
+    frame_encode_ping(buf, number % 2 == 0, rng_next(rng));
+}
+
+static const struct {
+    const char *name;
+    seed_maker *make;
+} makers[] = {
+    {"command", make_command}, {"packet", make_packet}, {"chunk", make_chunk},
+    {"hello", make_hello},     {"call", make_call},     {"frame", make_frame},
+};
+
+static void make_folder(const char *path)
+{
+    if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+        perror(path);
+        exit(1);
+    }
+}
+
+static void write_file(const char *path, struct bytes bytes)
+{
+    FILE *file = fopen(path, "wb");
+    if (file == NULL || fwrite(bytes.data, 1, bytes.len, file) != bytes.len || fclose(file) != 0) {
+        perror(path);
+        exit(1);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) {
+        fprintf(stderr, "usage: seed <folder of the corpora>\n");
+        return 2;
+    }
+    make_folder(argv[1]);
+    for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
+        struct rng rng = rng_of(1);
+        char path[4096];
+        snprintf(path, sizeof(path), "%s/%s", argv[1], makers[i].name);
+        make_folder(path);
+        for (uint32_t number = 0; number < SEEDS; number++) {
+            struct arena arena;
+            struct buf buf = BUF_INIT;
+            arena_init(&arena);
+            do {
+                buf_clear(&buf);
+                makers[i].make(&rng, &arena, number, &buf);
+            } while (buf.len > SEED_MAX_BYTES);
+            snprintf(path, sizeof(path), "%s/%s/%02u", argv[1], makers[i].name, number);
+            write_file(path, buf_bytes(&buf));
+            buf_done(&buf);
+            arena_done(&arena);
+        }
+    }
+    return 0;
+}
