@@ -5,7 +5,7 @@
 deps: ## install the Debian packages for building, checking and testing
 	$(Q)scripts/install-deps
 
-demo: ## install what is missing, build, play the main job on real data, compare
+demo: ## install, build, play the main job on real data, compare (NODES=3: a cluster)
 	$(Q)scripts/install-deps build
 	$(Q)$(MAKE) --no-print-directory -j $(JOBS) all
 	$(Q)BIN=$(BUILD)/bin scripts/demo
@@ -22,3 +22,7 @@ uninstall: ## remove what install copied; data stays
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%)
 	rm -f $(DESTDIR)$(PREFIX)/share/lethe/lethe.yaml
 	-rmdir $(DESTDIR)$(PREFIX)/share/lethe
+
+.PHONY: config-file
+config-file: $(BUILD)/bin/lethed ## write conf/lethe.yaml anew from the table of options
+	$(Q)$< --print-config --annotated >conf/lethe.yaml

@@ -12,4 +12,4 @@ $(BUILD)/gen/openapi_json.h: api/openapi.yaml $(BUILD)/tools/openapi-json
 	$(say) GEN $@
 	$(Q)$(BUILD)/tools/openapi-json < $< > $@
 
-$(BUILD)/src/http/health.o: $(BUILD)/gen/openapi_json.h
+$(BUILD)/src/http/health.o $(BUILD)/tests/unit/http/test_routes.o: $(BUILD)/gen/openapi_json.h

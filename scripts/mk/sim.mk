@@ -5,14 +5,17 @@ N ?= 400
 
 SIM_SHARED := language scenario simulate
 SIM_CORE := core_model core_checks core_backend core_expect
+SIM_NODE := node_world node_network node_time node_witness node_clients node_checks node_expect \
+            node_backend
 sim_objs = $(patsubst %,$(BUILD)/tests/sim/%.o,$(1))
 SIM_CORE_LIBS := $(call archives,raft base)
+SIM_NODE_LIBS := $(call archives,node $(NEED_node))
 SCENARIOS := $(sort $(wildcard tests/scenario/*.txt))
 
-$(BUILD)/sim/scenario: $(call sim_objs,run $(SIM_SHARED) $(SIM_CORE)) $(SIM_CORE_LIBS)
+$(BUILD)/sim/scenario: $(call sim_objs,run $(SIM_SHARED) $(SIM_CORE) $(SIM_NODE)) $(SIM_NODE_LIBS)
 	@mkdir -p $(@D)
 	$(say) LINK $@
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ -Wl,--start-group $^ -Wl,--end-group $(call libs,base)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ -Wl,--start-group $^ -Wl,--end-group $(call libs,node $(NEED_node))
 
 $(BUILD)/sim/sim-core: $(call sim_objs,sim_core $(SIM_SHARED) $(SIM_CORE)) $(SIM_CORE_LIBS)
 	@mkdir -p $(@D)
@@ -26,7 +29,23 @@ scenario: $(BUILD)/sim/scenario
 sim-core: $(BUILD)/sim/sim-core
 	$(Q)$< --seed $(SEED) --count $(N) --out $(BUILD)/found
 
-sim: sim-core
+# Whole nodes. What scripts/mutants links for them comes from the print targets.
+SIM_NODE_OBJS := $(call sim_objs,sim_node $(SIM_SHARED) $(SIM_NODE))
+SIM_NODE_PROGRAMS := $(BUILD)/sim/sim-node
+
+$(BUILD)/sim/sim-node: $(SIM_NODE_OBJS) $(SIM_NODE_LIBS)
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ -Wl,--start-group $^ -Wl,--end-group $(call libs,node $(NEED_node))
+
+.PHONY: sim-node print-sim-node
+sim-node: $(BUILD)/sim/sim-node
+	$(Q)$< --seed $(SEED) --count $(N) --out $(BUILD)/found
+
+print-sim-node:
+	@echo $(SIM_NODE_OBJS)
+
+sim: sim-core sim-node ## the simulators, from one seed each: SEED= N=
 
 # The rules that can be taken out: tests/mutants.txt. All, or those CI runs, or M="name name".
 .PHONY: mutants mutants-quick

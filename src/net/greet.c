@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is acceptable (raft.md R20; reliability.md 4.2). Both sides check the other by the same
+ * rules; the accepting side answers first. What is refused here is refused in words that say what
+ * to do, in both logs: the texts travel in the HELLO_REPLY.
+ *
+ * A start counter that falls, or the same one with another nonce, is a data folder that was rolled
+ * back or copied: what it promised in the meantime it does not know any more. Another incarnation
+ * of a known id is a new folder under an old name. None of them may vote. */
+#include <string.h>
+
+#include "net/inner.h"
+#include "wire/limits.h"
+
+static const char *const refusal_slugs[NET_REFUSALS] = {
+#define X(symbol, slug) [NET_REFUSAL_##symbol] = (slug),
+    NET_REFUSAL_TABLE(X)
+#undef X
+};
+
+const char *net_refusal_slug(enum net_refusal refusal)
+{
+    assert(refusal < NET_REFUSALS);
+    return refusal_slugs[refusal];
+}
+
+void net_greet_fill(const struct net *net, node_id to, uint8_t lane, struct hello *ret)
+{
+    *ret = (struct hello){
+        .version_min = WIRE_VERSION_MIN,
+        .version_max = WIRE_VERSION_MAX,
+        .lane = lane,
+        .node = net->self,
+        .to = to,
+        .incarnation = net->incarnation,
+        .boot = net->boot,
+        .feature_level = net->feature_level,
+        .slot_count = net->slot_count,
+        .cluster_id = bytes_of_string(net->cluster_id),
+        .peer_address = bytes_of_string(net->peer_address),
+        .http_address = bytes_of_string(net->http_address),
+    };
+    memcpy(ret->nonce, net->nonce, sizeof(ret->nonce));
+}
+
+static enum err refuse(struct net *net, enum net_refusal refusal, enum err err)
+{
+    COUNT(net->refused_here[refusal], 1);
+    return err;
+}
+
+/* That it is the cluster, and in it the node, that was meant. */
+static enum err check_place(struct net *net, const struct hello *hello, node_id expected,
+                            struct why *why)
+{
+    unsigned long long node = hello->node, self = net->self, to = hello->to;
+    if (hello_common_version(hello) == 0) {
+        (void)why_set(why, ERR_WRONG_FORMAT,
+                      "node %llu speaks protocol %u to %u, node %llu %d to %d: upgrade one version "
+                      "at a time",
+                      node, hello->version_min, hello->version_max, self, WIRE_VERSION_MIN,
+                      WIRE_VERSION_MAX);
+        return refuse(net, NET_REFUSAL_VERSION, ERR_WRONG_FORMAT);
+    }
+    if (!bytes_is_equal(hello->cluster_id, bytes_of_string(net->cluster_id))) {
+        (void)why_set(why, ERR_WRONG_IDENTITY,
+                      "node %llu belongs to cluster '%.*s', node %llu to '%s': check 'cluster.id' "
+                      "and the addresses of the members",
+                      node, (int)(hello->cluster_id.len < 64 ? hello->cluster_id.len : 64),
+                      (const char *)hello->cluster_id.data, self, net->cluster_id);
+        return refuse(net, NET_REFUSAL_CLUSTER, ERR_WRONG_IDENTITY);
+    }
+    if (hello->node == net->self) {
+        bool is_own_process = memcmp(hello->nonce, net->nonce, sizeof(net->nonce)) == 0;
+        (void)why_set(why, ERR_WRONG_IDENTITY,
+                      is_own_process ? "a member's address leads back to node %llu itself: check "
+                                       "the addresses of the members"
+                                     : "two processes say that they are node %llu: stop one, or "
+                                       "give it its own 'node.id' and data folder",
+                      self);
+        return refuse(net, NET_REFUSAL_SELF, ERR_WRONG_IDENTITY);
+    }
+    if ((expected != 0 && hello->node != expected) || (to != 0 && to != net->self)) {
+        unsigned long long meant = expected != 0 ? expected : to;
+        (void)why_set(why, ERR_WRONG_IDENTITY,
+                      "node %llu is at the address that the members give for node %llu: correct it",
+                      expected != 0 ? node : self, meant);
+        return refuse(net, NET_REFUSAL_WRONG_NODE, ERR_WRONG_IDENTITY);
+    }
+    if (hello->slot_count != net->slot_count) {
+        (void)why_set(why, ERR_WRONG_IDENTITY,
+                      "node %llu has %u slots, node %llu has %u: 'cluster.slot_count' is the same "
+                      "on all nodes and never changes",
+                      node, hello->slot_count, self, net->slot_count);
+        return refuse(net, NET_REFUSAL_SLOT_COUNT, ERR_WRONG_IDENTITY);
+    }
+    return OK;
+}
+
+/* That it is the very node that this one knows, with all that it ever promised. */
+static enum err check_identity(struct net *net, const struct net_peer *peer,
+                               const struct hello *hello, struct why *why)
+{
+    unsigned long long node = hello->node;
+    uint64_t incarnation = COUNT_OF(peer->incarnation), boot = COUNT_OF(peer->boot);
+    if (incarnation != 0 && hello->incarnation != incarnation) {
+        (void)why_set(why, ERR_WRONG_IDENTITY,
+                      "node %llu has a new data folder (%016llx, was %016llx): remove the member "
+                      "and add it again under an id that was never used",
+                      node, (unsigned long long)hello->incarnation,
+                      (unsigned long long)incarnation);
+        return refuse(net, NET_REFUSAL_INCARNATION, ERR_WRONG_IDENTITY);
+    }
+    if (hello->boot < boot) {
+        (void)why_set(why, ERR_WRONG_IDENTITY,
+                      "node %llu is at start %llu, but was at %llu: its data folder was rolled "
+                      "back; remove the member and add it again under a new id",
+                      node, (unsigned long long)hello->boot, (unsigned long long)boot);
+        return refuse(net, NET_REFUSAL_ROLLED_BACK, ERR_WRONG_IDENTITY);
+    }
+    if (hello->boot == boot && peer->has_nonce &&
+        memcmp(hello->nonce, peer->nonce, sizeof(peer->nonce)) != 0) {
+        (void)why_set(why, ERR_WRONG_IDENTITY,
+                      "two processes say that they are node %llu at start %llu: its data folder "
+                      "was copied; stop the copy",
+                      node, (unsigned long long)boot);
+        return refuse(net, NET_REFUSAL_COPIED, ERR_WRONG_IDENTITY);
+    }
+    return OK;
+}
+
+enum err net_greet_check(struct net *net, const struct hello *hello, node_id expected,
+                         struct net_peer **ret_peer, struct why *why)
+{
+    enum err err = check_place(net, hello, expected, why);
+    if (err != OK) {
+        return err;
+    }
+    struct net_peer *peer = net_find_peer(net, hello->node);
+    if (peer == NULL) {
+        (void)why_set(why, ERR_WRONG_IDENTITY,
+                      "node %llu is no member for node %llu: add it first, or correct the list of "
+                      "members",
+                      (unsigned long long)hello->node, (unsigned long long)net->self);
+        return refuse(net, NET_REFUSAL_NO_MEMBER, ERR_WRONG_IDENTITY);
+    }
+    err = check_identity(net, peer, hello, why);
+    if (err != OK) {
+        return err;
+    }
+    *ret_peer = peer;
+    return OK;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Retention of the Raft log, and the proposals that keep the state machine small.
+ *
+ * How much of a log is kept: at least keep_applied entries below applied, all of keep_hours, at
+ * least min_keep; the largest set wins. max_bytes is the cap. compact_prefix never passes what is
+ * durably applied here (R12), so a crash finds every entry that it must apply again.
+ *
+ * Ages and sizes come from marks: now and then a group notes (index, wall clock, bytes so far). A
+ * mark is an index where a compaction may end. After a start the marks of what is there already
+ * are estimated from a few entries, read when the group is first looked at. A step removes at most
+ * NODE_COMPACT_MAX_ENTRIES, and rides in a batch that somebody else syncs. */
+#include "node/parts.h"
+#include "wire/command.h"
+
+enum { COMPACT_SAMPLES = 16, COMPACT_MARK_MINUTES = 30, COMPACT_LOOK_MAX_MS = 60000 };
+
+static void compact_add_mark(struct group *group, raft_index index, uint64_t wall_ms)
+{
+    if (group->marks == NULL) {
+        group->marks = alloc_array(NODE_MARKS_MAX, sizeof(struct mark));
+    }
+    if (group->marks_count ==
+        NODE_MARKS_MAX) { /* every other one, so that they reach back as far */
+        for (uint32_t i = 0; i < NODE_MARKS_MAX / 2; i++) {
+            group->marks[i] = group->marks[i * 2];
+        }
+        group->marks_count = NODE_MARKS_MAX / 2;
+    }
+    group->marks[group->marks_count++] = (struct mark){index, wall_ms, group->log_bytes};
+}
+
+void compact_note(struct group *group, uint64_t bytes)
+{
+    group->log_bytes += bytes + sizeof(struct row_entry);
+}
+
+/* Marks for the log that was found at start: its age and size at a few places. */
+static void compact_sample(struct group *group)
+{
+    struct node *node = group->node;
+    uint64_t since_boot = group->log_bytes;
+    raft_index from = group->base.index, to = group->applied;
+    group->log_bytes = 0;
+    compact_add_mark(group, from, 0);
+    uint64_t wall_ms = 0;
+    struct store_value value;
+    store_value_init(&value);
+    for (uint32_t i = 1; i <= COMPACT_SAMPLES && to - from >= COMPACT_SAMPLES; i++) {
+        raft_index index = from + (to - from) * i / COMPACT_SAMPLES;
+        struct row_entry row;
+        struct command command;
+        if (store_get_entry(node->store, group->slot, index, &value, &row) != OK) {
+            break; /* whoever needs that entry will meet the fault and say so */
+        }
+        if (row.kind == RAFT_ENTRY_DATA &&
+            command_decode(row.payload, &node->turn, &command, NULL) == OK) {
+            wall_ms = command.time_ms;
+        }
+        compact_note(group, 0);
+        group->log_bytes += row.payload.len * ((to - from) / COMPACT_SAMPLES);
+        compact_add_mark(group, index, wall_ms);
+    }
+    store_value_done(&value);
+    group->log_bytes += since_boot;
+}
+
+static void compact_mark(struct group *group, uint64_t wall_ms)
+{
+    if (group->marks_count == 0) {
+        compact_sample(group);
+    }
+    const struct mark *newest = &group->marks[group->marks_count - 1];
+    uint64_t step_bytes = group->node->options.log_max_bytes / 16 + 1;
+    uint64_t step_ms = COMPACT_MARK_MINUTES * 60000ull;
+    if (group->applied > newest->index &&
+        (group->log_bytes - newest->bytes >= step_bytes || wall_ms - newest->wall_ms >= step_ms)) {
+        compact_add_mark(group, group->applied, wall_ms);
+    }
+}
+
+static raft_index below(raft_index index, uint64_t keep)
+{
+    return index > keep ? index - keep : 0;
+}
+
+/* Through which index the log may go by the lower bounds, and must go by the cap. */
+static raft_index compact_target(const struct group *group, uint64_t wall_ms)
+{
+    const struct node_options *options = &group->node->options;
+    raft_index by_age = 0, by_bytes = 0;
+    uint64_t keep_ms = options->log_keep_hours * 3600000ull;
+    for (uint32_t i = 0; i < group->marks_count; i++) {
+        const struct mark *mark = &group->marks[i];
+        if (mark->wall_ms + keep_ms <= wall_ms) {
+            by_age = mark->index;
+        }
+    }
+    uint64_t kept = group->log_bytes - group->marks[0].bytes;
+    uint64_t max_bytes = options->log_max_bytes == 0 ? UINT64_MAX : options->log_max_bytes;
+    for (uint32_t i = 0; i < group->marks_count && kept > max_bytes; i++) {
+        by_bytes = group->marks[i].index;
+        kept = group->log_bytes - group->marks[i].bytes;
+    }
+    raft_index to = below(group->applied, options->log_keep_applied);
+    raft_index by_count = below(group->last.index, options->log_min_keep);
+    if (keep_ms == 0) {
+        by_age = group->applied;
+    }
+    to = by_age < to ? by_age : to;
+    to = by_count < to ? by_count : to;
+    return by_bytes > to ? by_bytes : to;
+}
+
+static void compact_config_rows(struct group *group, raft_index to)
+{
+    /* The newest row at or below the new base stays: it is the membership that the log begins with. */
+    uint32_t drop = 0;
+    while (drop + 1 < group->config_rows_count && group->config_rows[drop + 1] <= to) {
+        store_remove_config(disk_batch(group->node), group->slot, group->config_rows[drop]);
+        drop++;
+    }
+    for (uint32_t i = drop; i < group->config_rows_count; i++) {
+        group->config_rows[i - drop] = group->config_rows[i];
+    }
+    group->config_rows_count -= drop;
+}
+
+static void compact_group(struct group *group, uint64_t wall_ms)
+{
+    if (group->compacting != 0 || group->last.index == group->base.index) {
+        return;
+    }
+    compact_mark(group, wall_ms);
+    raft_index to = compact_target(group, wall_ms);
+    to = to > group->durable_applied ? group->durable_applied : to;
+    if (to > group->base.index + NODE_COMPACT_MAX_ENTRIES) {
+        to = group->base.index + NODE_COMPACT_MAX_ENTRIES;
+    }
+    uint64_t least = group->node->options.log_min_keep / 4;
+    least = least < NODE_COMPACT_MIN_ENTRIES ? least + 1 : NODE_COMPACT_MIN_ENTRIES;
+    if (to < group->base.index + least) {
+        return;
+    }
+    raft_term term = raft_term_at(group->raft, to);
+    if (term == 0) {
+        return;
+    }
+    store_compact_prefix(disk_batch(group->node), group->slot, group->base.index + 1, to, term);
+    compact_config_rows(group, to);
+    disk_add_compaction(group->node, group->slot, to);
+    group->compacting = to;
+}
+
+void compact_done(struct group *group, raft_index to)
+{
+    assert(group->compacting == to);
+    group->compacting = 0;
+    group->base = (struct raft_pos){raft_term_at(group->raft, to), to};
+    raft_compacted(group->raft, to);
+    uint64_t before = group->tail.bytes;
+    tail_evict(&group->tail, to);
+    group->node->tail_bytes -= before - group->tail.bytes;
+    uint32_t drop = 0;
+    while (drop + 1 < group->marks_count && group->marks[drop + 1].index <= to) {
+        drop++;
+    }
+    for (uint32_t i = drop; i < group->marks_count; i++) {
+        group->marks[i - drop] = group->marks[i];
+    }
+    group->marks_count -= drop;
+    group_dirty(group);
+    group_touch(group);
+}
+
+/* ---- dedup generations --------------------------------------------------------------------------- */
+
+static void compact_propose_generation(struct group *group)
+{
+    struct node *node = group->node;
+    struct command command = {.kind = COMMAND_DEDUP_GENERATION,
+                              .dedup_generation = {.window_ms = node->options.dedup_window_ms}};
+    struct blob *encoded = command_encode(&command);
+    route_stamp(group, encoded);
+    struct raft_entry entry = {
+        .kind = RAFT_ENTRY_DATA, .size_bytes = encoded->len, .payload = encoded};
+    struct raft_pos pos;
+    /* Refused: the next look tries again. */
+    if (raft_propose(group->raft, &entry, 1, &pos) == OK) {
+        group_limbo(group, encoded);
+        group_dirty(group);
+    }
+    blob_unref(encoded);
+}
+
+/* The leader starts a new generation each quarter of the window, and so ends those that are older
+ * than a whole one; a slot without dedup rows needs none. */
+static void compact_generation(struct group *group, uint64_t wall_ms)
+{
+    struct node *node = group->node;
+    uint64_t quarter_ms = node->options.dedup_window_ms / 4;
+    uint64_t look_ms = quarter_ms / 8 < COMPACT_LOOK_MAX_MS ? quarter_ms / 8 : COMPACT_LOOK_MAX_MS;
+    if (quarter_ms == 0 || group->role != RAFT_LEADER ||
+        node->now_ms - group->looked_ms < look_ms) {
+        return;
+    }
+    group->looked_ms = node->now_ms;
+    struct msg_slot_state state;
+    struct why why;
+    enum err err = msg_get_slot_state(node->msg, group->slot, &state, &why);
+    if (err != OK) {
+        node_fail(node, err, why.text);
+        return;
+    }
+    /* A clock that went back may look as if the newest generation lay ahead: it waits then. */
+    if (state.dedup_rows > 0 && wall_ms > state.dedup_started_ms &&
+        wall_ms - state.dedup_started_ms >= quarter_ms) {
+        compact_propose_generation(group);
+    }
+}
+
+void compact_run(struct node *node)
+{
+    uint64_t wall_ms = node->world.wall_ms(node->world.arg);
+    uint32_t count =
+        node->groups_count < NODE_COMPACT_GROUPS ? node->groups_count : NODE_COMPACT_GROUPS;
+    for (uint32_t i = 0; i < count && !node->is_failed; i++) {
+        struct group *group = &node->groups[node->compact_at];
+        node->compact_at = (node->compact_at + 1) % node->groups_count;
+        compact_group(group, wall_ms);
+        compact_generation(group, wall_ms);
+    }
+}

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What goes to the disk thread: one job is with it, one is being filled. A job has up to three
+ * parts, done in this order and reported one by one:
+ *
+ *   APPLY  committed entries of many groups, through msg; written without sync. Reported before
+ *          the sync begins, so that clients need not wait for it.
+ *   WRITE  the batch of all groups (entries, hard states, compactions), synced; then the promise
+ *          file, before any packet that this batch vouches for may leave.
+ *   CARE   once a second: the promise file's own sync, the disk's health and room.
+ *
+ * "Durably applied" follows from the order: when the WRITE of a job has completed, everything
+ * applied by it or before it is in the same WAL, in front of a synced record.
+ *
+ * A failed part ends it all (R18): the loop learns of it and the node does nothing more. */
+#include "node/parts.h"
+
+/* ---- the disk thread -------------------------------------------------------------------------- */
+
+static bool job_has(const struct node_disk_job *job, enum node_disk_part part)
+{
+    switch (part) {
+    case NODE_DISK_APPLY:
+        return job->has_apply;
+    case NODE_DISK_WRITE:
+        return job->has_write;
+    case NODE_DISK_CARE:
+        return job->has_care;
+    case NODE_DISK_PARTS:
+        break;
+    }
+    return true;
+}
+
+static uint8_t job_part_from(const struct node_disk_job *job, unsigned part)
+{
+    while (!job_has(job, part)) {
+        part++;
+    }
+    return (uint8_t)part;
+}
+
+enum node_disk_part node_disk_next(const struct node_disk_job *job)
+{
+    return job->next;
+}
+
+/* Applies one entry; a cold one is read first. */
+static enum err job_apply_entry(struct node *node, slot_id slot, struct disk_entry *entry,
+                                struct store_value *value, struct why *why)
+{
+    struct bytes payload = entry->payload == NULL ? BYTES_NONE : blob_bytes(entry->payload);
+    if (entry->kind == 0) {
+        struct row_entry row;
+        enum err err = store_get_entry(node->store, slot, entry->index, value, &row);
+        if (err != OK) {
+            return why_set(why, err == ERR_NOT_FOUND ? ERR_CORRUPT : err,
+                           "cannot read committed entry %" PRIu64 " of slot %u: %s", entry->index,
+                           slot, err_sentence(err));
+        }
+        entry->kind = row.kind;
+        entry->term = row.term;
+        payload = row.payload;
+    }
+    if (entry->kind != RAFT_ENTRY_DATA) {
+        return msg_apply_nothing(node->msg, slot, entry->index, entry->term, why);
+    }
+    return msg_apply(node->msg, slot, entry->index, entry->term, payload,
+                     entry->is_wanted ? &entry->result : NULL, why);
+}
+
+static enum err job_apply(struct node_disk_job *job, struct why *why)
+{
+    struct node *node = job->node;
+    uint64_t began_us = node_now_us(node);
+    struct store_value value;
+    store_value_init(&value);
+    enum err err = OK;
+    for (uint32_t r = 0; r < job->apply.runs_count && err == OK; r++) {
+        const struct disk_run *run = &job->apply.runs[r];
+        for (uint32_t i = 0; i < run->count && err == OK; i++) {
+            struct disk_entry *entry = &job->apply.entries[run->first + i];
+            err = job_apply_entry(node, run->slot, entry, &value, why);
+        }
+    }
+    store_value_done(&value);
+    if (err == OK) {
+        err = msg_apply_flush(node->msg, why);
+    }
+    stat_observe(&node->stats.apply, node_now_us(node) - began_us);
+    STAT_ADD(node, applied_entries_total, job->apply.entries_count);
+    return err;
+}
+
+static enum err job_write(struct node_disk_job *job, struct why *why)
+{
+    struct node *node = job->node;
+    uint64_t began_us = node_now_us(node);
+    enum err err = store_write(node->store, job->write.batch, true, why);
+    if (err != OK) {
+        return err;
+    }
+    stat_observe(&node->stats.fsync, node_now_us(node) - began_us);
+    STAT_ADD(node, batches_total, 1);
+    struct promise *promise = store_promise(node->store);
+    for (uint32_t i = 0; i < job->write.tickets_count; i++) {
+        promise_set(promise, job->write.tickets[i].slot, &job->write.tickets[i].promise);
+    }
+    return promise_is_dirty(promise) ? promise_write(promise, why) : OK;
+}
+
+static enum err job_care(struct node_disk_job *job, struct why *why)
+{
+    enum err err = promise_sync(store_promise(job->node->store), why);
+    if (err != OK) {
+        return err;
+    }
+    struct store_stats stats;
+    store_stats(job->node->store, &stats);
+    job->free_bytes = stats.disk_free_bytes;
+    job->total_bytes = stats.disk_total_bytes;
+    return store_poll(job->node->store, why);
+}
+
+bool node_disk_run(struct node_disk_job *job)
+{
+    unsigned part = job->next;
+    assert(part < NODE_DISK_PARTS);
+    struct why *why = &job->why[part];
+    if (!job->is_spoilt) {
+        switch ((enum node_disk_part)part) {
+        case NODE_DISK_APPLY:
+            job->err[part] = job_apply(job, why);
+            break;
+        case NODE_DISK_WRITE:
+            job->err[part] = job_write(job, why);
+            break;
+        case NODE_DISK_CARE:
+            job->err[part] = job_care(job, why);
+            break;
+        case NODE_DISK_PARTS:
+            break;
+        }
+        job->is_spoilt = job->err[part] != OK;
+    }
+    job->next = job_part_from(job, part + 1);
+    return job->next < NODE_DISK_PARTS;
+}
+
+/* ---- filling a job: loop ------------------------------------------------------------------------ */
+
+void disk_job_init(struct node_disk_job *job, struct node *node)
+{
+    *job = (struct node_disk_job){.node = node, .next = NODE_DISK_PARTS};
+    job->write.batch = store_batch_new(node->store);
+}
+
+static void apply_clear(struct disk_apply *apply)
+{
+    for (uint32_t i = 0; i < apply->entries_count; i++) {
+        blob_unref(apply->entries[i].payload);
+        msg_result_free(apply->entries[i].result);
+    }
+    apply->entries_count = apply->runs_count = 0;
+    apply->bytes = 0;
+}
+
+static void write_clear(struct disk_write *write)
+{
+    write->tickets_count = write->compactions_count = 0;
+    write->wants_sync = false;
+    write->since_ms = 0;
+}
+
+void disk_job_done(struct node_disk_job *job)
+{
+    apply_clear(&job->apply);
+    free(job->apply.entries);
+    free(job->apply.runs);
+    store_batch_free(job->write.batch);
+    free(job->write.tickets);
+    free(job->write.compactions);
+    *job = (struct node_disk_job){0};
+}
+
+struct disk_run *disk_add_run(struct node *node, slot_id slot)
+{
+    struct disk_apply *apply = &node->filling->apply;
+    apply->runs =
+        node_grow(apply->runs, apply->runs_count, &apply->runs_capacity, sizeof(struct disk_run));
+    struct disk_run *run = &apply->runs[apply->runs_count++];
+    *run = (struct disk_run){slot, apply->entries_count, 0};
+    return run;
+}
+
+struct disk_entry *disk_add_entry(struct node *node, struct disk_run *run)
+{
+    struct disk_apply *apply = &node->filling->apply;
+    assert(run == &apply->runs[apply->runs_count - 1]);
+    apply->entries = node_grow(apply->entries, apply->entries_count, &apply->entries_capacity,
+                               sizeof(struct disk_entry));
+    struct disk_entry *entry = &apply->entries[apply->entries_count++];
+    *entry = (struct disk_entry){0};
+    run->count++;
+    return entry;
+}
+
+static struct disk_write *disk_filling(struct node *node)
+{
+    struct disk_write *write = &node->filling->write;
+    if (write->since_ms == 0) {
+        write->since_ms = node->now_ms == 0 ? 1 : node->now_ms;
+    }
+    return write;
+}
+
+struct disk_ticket *disk_add_ticket(struct node *node)
+{
+    struct disk_write *write = disk_filling(node);
+    write->tickets = node_grow(write->tickets, write->tickets_count, &write->tickets_capacity,
+                               sizeof(struct disk_ticket));
+    struct disk_ticket *ticket = &write->tickets[write->tickets_count++];
+    *ticket = (struct disk_ticket){0};
+    return ticket;
+}
+
+void disk_add_compaction(struct node *node, slot_id slot, raft_index to)
+{
+    struct disk_write *write = disk_filling(node);
+    write->compactions = node_grow(write->compactions, write->compactions_count,
+                                   &write->compactions_capacity, sizeof(struct disk_compaction));
+    write->compactions[write->compactions_count++] = (struct disk_compaction){slot, to};
+}
+
+struct store_batch *disk_batch(struct node *node)
+{
+    return disk_filling(node)->batch;
+}
+
+void disk_want_sync(struct node *node)
+{
+    disk_filling(node)->wants_sync = true;
+}
+
+bool disk_is_full(const struct node *node)
+{
+    return store_batch_bytes(node->filling->write.batch) >= NODE_BATCH_SOFT_BYTES ||
+           node->filling->apply.bytes >= NODE_APPLY_SOFT_BYTES;
+}
+
+/* Is the batch worth a sync now? What nobody waits for goes along with the next one, or alone
+ * after a second, or at once when the node is about to stop. */
+static bool disk_write_is_due(const struct node *node)
+{
+    const struct disk_write *write = &node->filling->write;
+    return write->since_ms != 0 &&
+           (write->wants_sync || node->now_ms - write->since_ms >= NODE_LAZY_SYNC_MS ||
+            atomic_load_explicit(&node->draining, memory_order_relaxed));
+}
+
+bool disk_is_due(const struct node *node)
+{
+    return node->filling->apply.runs_count > 0 || node->care_due || disk_write_is_due(node);
+}
+
+void disk_hand_over(struct node *node)
+{
+    if (node->flying != NULL || node->is_failed || !disk_is_due(node)) {
+        return;
+    }
+    struct node_disk_job *job = node->filling;
+    struct node_disk_job *next = job == &node->jobs[0] ? &node->jobs[1] : &node->jobs[0];
+    job->has_apply = job->apply.runs_count > 0;
+    job->has_write = disk_write_is_due(node);
+    job->has_care = node->care_due;
+    if (!job->has_write) { /* its rows wait in the next job */
+        struct disk_write write = job->write;
+        job->write = next->write;
+        next->write = write;
+    }
+    node->care_due = false;
+    job->next = job->delivered = job_part_from(job, NODE_DISK_APPLY);
+    node->filling = next;
+    node->flying = job;
+    node->flying_since_ms = node->now_ms;
+    node->world.disk_submit(node->world.arg, job);
+}
+
+/* ---- what came of it: loop ---------------------------------------------------------------------- */
+
+/* Answers the calls that waited for these entries. A call whose index another term took is lost
+ * for certain (raft.md section 5, "What leaves when"). */
+static void applied_run(struct node *node, const struct disk_run *run, struct disk_entry *entries)
+{
+    struct group *group = node_group(node, run->slot);
+    /* First, so that the answers already carry this applied index. */
+    group_applied(group, entries[run->count - 1].index);
+    for (uint32_t i = 0; i < run->count; i++) {
+        struct disk_entry *entry = &entries[i];
+        struct list *item = list_first(&group->commands);
+        while (item != NULL && WAITER_OF(item)->index <= entry->index) {
+            struct node_call *call = WAITER_OF(item);
+            if (call->index == entry->index && call->term == entry->term) {
+                if (entry->result != NULL) {
+                    stats_result(node, entry->result, call->command->len);
+                }
+                call->result = entry->result;
+                entry->result = NULL;
+                waiter_finish(node, call, OK, NULL);
+            } else {
+                waiter_finish(node, call, ERR_PROVEN_LOST, NULL);
+            }
+            item = list_first(&group->commands);
+        }
+    }
+}
+
+static void applied_done(struct node *node, struct node_disk_job *job)
+{
+    for (uint32_t r = 0; r < job->apply.runs_count; r++) {
+        const struct disk_run *run = &job->apply.runs[r];
+        applied_run(node, run, &job->apply.entries[run->first]);
+    }
+    apply_clear(&job->apply);
+}
+
+static void written_done(struct node *node, struct node_disk_job *job)
+{
+    struct disk_write *write = &job->write;
+    for (uint32_t i = 0; i < write->tickets_count; i++) {
+        group_persisted(node_group(node, write->tickets[i].slot), write->tickets[i].seq);
+    }
+    for (uint32_t i = 0; i < write->compactions_count; i++) {
+        compact_done(node_group(node, write->compactions[i].slot), write->compactions[i].to);
+    }
+    write_clear(write);
+    node->synced_ms = node->now_ms;
+    for (struct list *item = list_first(&node->undurable); item != NULL;
+         item = list_first(&node->undurable)) {
+        group_durable(CONTAINER_OF(item, struct group, undurable));
+    }
+}
+
+static void care_done(struct node *node, const struct node_disk_job *job)
+{
+    atomic_store_explicit(&node->disk_free_bytes, job->free_bytes, memory_order_relaxed);
+    atomic_store_explicit(&node->disk_total_bytes, job->total_bytes, memory_order_relaxed);
+    /* A store in memory has no size. */
+    bool is_low = job->total_bytes != 0 && job->free_bytes < node->options.disk_soft_free_bytes;
+    bool was_low = atomic_exchange_explicit(&node->disk_low, is_low, memory_order_relaxed);
+    if (is_low && !was_low) {
+        log_warn("node", "the disk is nearly full, refusing appends", "free_bytes=%" PRIu64,
+                 job->free_bytes);
+    } else if (was_low && !is_low) {
+        log_info("node", "the disk has room again, taking appends", "free_bytes=%" PRIu64,
+                 job->free_bytes);
+    }
+    disk_tell_groups(node);
+}
+
+bool node_disk_done(struct node *node, struct node_disk_job *job)
+{
+    ASSERT_THREAD(&node->loop);
+    assert(job == node->flying);
+    unsigned part = job->delivered;
+    node->now_ms = node_now_us(node) / 1000;
+    if (job->err[part] != OK && !node->is_failed) {
+        node_fail(node, job->err[part], job->why[part].text);
+    }
+    if (!node->is_failed) {
+        switch ((enum node_disk_part)part) {
+        case NODE_DISK_APPLY:
+            applied_done(node, job);
+            break;
+        case NODE_DISK_WRITE:
+            written_done(node, job);
+            break;
+        case NODE_DISK_CARE:
+            care_done(node, job);
+            break;
+        case NODE_DISK_PARTS:
+            break;
+        }
+    }
+    job->delivered = job_part_from(job, part + 1);
+    if (job->delivered == NODE_DISK_PARTS) {
+        node->flying = NULL;
+    }
+    return node->flying == NULL;
+}
+
+void node_disk_abandon(struct node *node, struct node_disk_job *job)
+{
+    assert(job == node->flying);
+    node->flying = NULL;
+    node->is_failed = true;
+}
+
+/* ---- the guard ----------------------------------------------------------------------------------- */
+
+/* Tells every group whether this node may lead, and how much room it has. A lone member has nobody
+ * to hand over to: a slow disk is no reason to stop. */
+void disk_tell_groups(struct node *node)
+{
+    uint64_t free_bytes = atomic_load_explicit(&node->disk_free_bytes, memory_order_relaxed);
+    /* A store in memory has no size: as good as endless. */
+    bool is_known = atomic_load_explicit(&node->disk_total_bytes, memory_order_relaxed) != 0;
+    uint64_t free_mb = is_known ? free_bytes >> 20 : UINT32_MAX;
+    for (uint32_t i = 0; i < node->groups_count; i++) {
+        struct group *group = &node->groups[i];
+        bool may_lead = group->is_alone || !node->is_slow;
+        if (!group->is_alone || may_lead != group->may_lead) {
+            raft_may_lead(group->raft, may_lead,
+                          free_mb > UINT32_MAX ? UINT32_MAX : (uint32_t)free_mb);
+            group->may_lead = may_lead;
+            group_dirty(group);
+        }
+    }
+}
+
+void disk_watch(struct node *node)
+{
+    uint64_t age_ms = node->flying == NULL ? 0 : node->now_ms - node->flying_since_ms;
+    if (age_ms > NODE_DISK_STUCK_MS) {
+        node_fail(node, ERR_DISK_FAILED, "the disk did not finish a write in 30 s");
+        return;
+    }
+    if (age_ms > NODE_DISK_SLOW_MS) {
+        node->slow_seen_ms = node->now_ms;
+        if (!node->is_slow) {
+            node->is_slow = true;
+            log_warn("node", "the disk is slow, handing leaderships over", "age_ms=%" PRIu64,
+                     age_ms);
+            disk_tell_groups(node);
+        }
+    } else if (node->is_slow && node->now_ms - node->slow_seen_ms > NODE_DISK_CALM_MS) {
+        node->is_slow = false;
+        log_info("node", "the disk is fast again, may lead");
+        disk_tell_groups(node);
+    }
+}

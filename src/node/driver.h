@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loop's own face of a node: what node/real/ and the simulator drive it with. All IO of the
+ * node goes through its world (world.h); given the same world, store, calls and packets, a node
+ * does the same again.
+ *
+ * The rhythm: deliver whatever is there (node_disk_done, node_receive, node_submit), then
+ * node_turn; again when the world's wake asks for it, at latest at node_next_deadline_ms.
+ *
+ * Thread: one, called the loop, for all but node_disk_run (the disk thread) and what node.h says. */
+#ifndef NODE_DRIVER_H
+#define NODE_DRIVER_H
+
+#include "node/node.h"
+#include "node/world.h"
+#include "raft/raft.h"
+
+struct store;
+struct msg;
+
+struct node_boot {
+    bool suspect_log; /* the store opened with a log that it refused at first: amnesia */
+    bool no_campaign; /* a cluster of one waits for its election timer like any other (tests) */
+    /* Not NULL: the core's limits (heartbeat_ticks and below) instead of the defaults. Borrowed. */
+    const struct raft_options *limits;
+    bool manual_ticks; /* time passes by node_tick alone (scenarios) */
+};
+
+/* A node on an open store: reads its groups' state, checks their logs. Borrows world (copied),
+ * store and msg until node_free; options and boot for the call. Nothing is written or sent yet,
+ * but a first membership (synced). On failure nothing is left behind.
+ * Errors: ERR_CORRUPT, ERR_DISK_FAILED, ERR_LOG_TOO_SHORT  as why says. */
+MUST_USE enum err node_new(const struct node_options *options, const struct node_world *world,
+                           struct store *store, struct msg *msg, const struct node_boot *boot,
+                           struct node **ret_node, struct why *why);
+/* Forgets everything that is not in the store, as a crash would: no job may be with the world any
+ * more, and calls that are still open are answered first (DRAINING, OUTCOME_UNKNOWN). */
+void node_free(struct node *node);
+
+/* ---- a turn ---------------------------------------------------------------------------------- */
+/* One turn (raft.md section 5): proposals and reads that wait, then ticks (at most 3), then the
+ * updates of all groups: packets, one batch for the disk, applies, answers. */
+void node_turn(struct node *node);
+/* When node_turn must run at latest, in mono_us / 1000; it may be in the past. */
+uint64_t node_next_deadline_ms(const struct node *node);
+/* Lets n ticks pass in every group; node_turn does it by the clock unless boot.manual_ticks. */
+void node_tick(struct node *node, unsigned n);
+/* One packet from a peer whose link was proven. Borrows it with all it points to for the call;
+ * payloads of entries must be blobs (they are ref'd). */
+void node_receive(struct node *node, const struct raft_packet *packet);
+/* The link to a peer broke. is_gone: its process has ended, so what it led needs a new leader soon;
+ * else its packets were lost. */
+void node_peer_down(struct node *node, node_id peer, bool is_gone);
+/* Both ways to it are open. http_address: as it said itself, "" when it did not. */
+void node_peer_up(struct node *node, node_id peer, const char *http_address);
+/* As node_call_start, from the loop's thread, without the submit queue: calls that peers forward. */
+MUST_USE enum err node_submit(struct node *node, struct node_call *call, struct why *why);
+/* A call that another node forwards; it is answered by world.send_response. Borrows request. */
+void node_receive_request(struct node *node, node_id from, const struct call_request *request);
+void node_receive_response(struct node *node, node_id from, const struct call_response *response);
+
+/* ---- the disk thread -------------------------------------------------------------------------- */
+/* Does the next part of the job, in this order: apply what is committed; write the batch and sync
+ * it, with the promise file; housekeeping. Returns true when parts are left: call it again. After
+ * each call the world delivers node_disk_done(node, job) to the loop, in order; after the last one
+ * the disk thread does not touch job any more. Thread: any one. */
+bool node_disk_run(struct node_disk_job *job);
+/* True: that was the job's last part, and it is with the world no more. */
+bool node_disk_done(struct node *node, struct node_disk_job *job);
+/* For a world whose process dies with the job half done: it is with the world no more, and what it
+ * was is forgotten. Only node_free may follow. */
+void node_disk_abandon(struct node *node, struct node_disk_job *job);
+/* For a world that makes writes fail: what the next node_disk_run would do. */
+enum node_disk_part { NODE_DISK_APPLY, NODE_DISK_WRITE, NODE_DISK_CARE, NODE_DISK_PARTS };
+enum node_disk_part node_disk_next(const struct node_disk_job *job);
+
+/* ---- stopping --------------------------------------------------------------------------------- */
+/* Refuses new calls from now on and offers leaderships to others. Thread: any for the refusing;
+ * the rest happens in the next turn. */
+void node_drain(struct node *node);
+/* Nothing is open any more: no call, no job, nothing to write. */
+bool node_is_drained(const struct node *node);
+/* Answers all that is open: DRAINING when certainly not applied, else OUTCOME_UNKNOWN. */
+void node_end_calls(struct node *node);
+
+/* ---- for worlds ------------------------------------------------------------------------------- */
+/* From now on the calling thread is the loop; released, anybody may be (as at first). */
+void node_claim_loop(struct node *node);
+void node_release_loop(struct node *node);
+void *node_world_arg(const struct node *node);
+
+/* ---- for tests -------------------------------------------------------------------------------- */
+bool node_group_status(const struct node *node, slot_id slot, struct raft_status *ret);
+struct raft *node_group_raft(struct node *node, slot_id slot); /* campaign, transfer, checks */
+void node_group_touch(struct node *node, slot_id slot);        /* after an event given to it */
+struct store *node_store(struct node *node);
+struct msg *node_msg(struct node *node);
+bool node_is_idle(const struct node *node);   /* no job with the world and none to hand over */
+bool node_is_failed(const struct node *node); /* after world.fatal */
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All maxima of the room, and what happens at each. */
+#ifndef NODE_LIMITS_H
+#define NODE_LIMITS_H
+
+enum {
+    NODE_TICKS_MAX = 3,   /* a turn: the rest of a pause is forgotten */
+    NODE_TAKES_MAX = 8,   /* updates of a group in a turn: it stays dirty for the next one */
+    NODE_HELD_MAX = 4096, /* packets of a group that wait for the disk: more are dropped */
+    NODE_FILL_ENTRIES_MAX = 1024,             /* entries of an APPEND; the core asks for no more */
+    NODE_BATCH_SOFT_BYTES = 8 * 1024 * 1024,  /* of the batch being built: no more is taken */
+    NODE_APPLY_SOFT_BYTES = 64 * 1024 * 1024, /* handed to apply: likewise */
+    NODE_TAIL_MAX_BYTES = 64 * 1024 * 1024,   /* of cached entries that are durable */
+    NODE_OPEN_MAX_BYTES = 256 * 1024 * 1024,  /* of proposals in doubt: ERR_BUSY */
+    NODE_DISK_SLOW_MS = 1500,                 /* a job this old: leaderships are handed over */
+    NODE_DISK_CALM_MS = 10000,                /* without one: this node may lead again */
+    NODE_DISK_STUCK_MS = 30000,               /* a job this old: the process stops */
+    NODE_LAZY_SYNC_MS = 1000,   /* how long what is not urgent waits for somebody else's sync */
+    NODE_SECOND_MS = 1000,      /* housekeeping */
+    NODE_PEER_SILENT_MS = 2000, /* a peer unheard of for this long is shown as down */
+    NODE_MARKS_MAX = 64,        /* of a group's log: index, time, bytes */
+    NODE_COMPACT_MIN_ENTRIES = 1024,  /* fewer are not worth a range tombstone */
+    NODE_COMPACT_GROUPS = 64,         /* looked at each second */
+    NODE_COMPACT_MAX_ENTRIES = 200000 /* of one step */
+};
+
+#endif

@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node: made, turned, stopped. A turn is short and in a fixed order (raft.md section 5): what
+ * came from outside first, time last, so that after a pause a follower hears its leader before it
+ * campaigns; then updates, packets, one batch for the disk. */
+#include "node/parts.h"
+#include "wire/command.h"
+#include "wire/limits.h"
+
+void *node_grow(void *array, uint32_t count, uint32_t *capacity, size_t size)
+{
+    if (count < *capacity) {
+        return array;
+    }
+    *capacity = *capacity == 0 ? 8 : *capacity * 2;
+    return alloc_resize(array, *capacity, size);
+}
+
+void node_fail(struct node *node, enum err err, const char *text)
+{
+    if (!node->is_failed) {
+        node->is_failed = true;
+        node->world.fatal(node->world.arg, err, text);
+    }
+}
+
+void node_options_init(struct node_options *options)
+{
+    *options = (struct node_options){
+        .slot_count = 64,
+        .dedup_window_ms = 24 * 3600000ull,
+        .log_keep_applied = 100000,
+        .log_keep_hours = 48,
+        .log_min_keep = 10000,
+        .log_max_bytes = 64ull << 20,
+        .tick_ms = 100,
+        .submit_max_commands = 4096,
+        .submit_max_bytes = 64ull << 20,
+        .disk_soft_free_bytes = 1ull << 30,
+        .replica_lag_threshold = 1000,
+    };
+}
+
+/* ---- made and freed ------------------------------------------------------------------------------- */
+
+static void node_init_members(struct node *node, const struct node_options *options)
+{
+    node->members = alloc_array(options->members_count + 1, sizeof(struct node_member));
+    node->options.members = node->members;
+    for (uint32_t i = 0; i < options->members_count; i++) {
+        node->members[i] = options->members[i];
+    }
+    if (options->members_count == 0) { /* a cluster of one need not name itself */
+        node->members[0].id = options->id;
+        (void)snprintf(node->members[0].address, NODE_ADDRESS_MAX_BYTES, "%s", options->listen);
+        (void)snprintf(node->members[0].http_address, NODE_ADDRESS_MAX_BYTES, "%s",
+                       options->http_address);
+        node->options.members_count = 1;
+    }
+    for (uint32_t i = 0; i < node->options.members_count; i++) {
+        node->peers[node->peers_count++].member = node->members[i];
+    }
+}
+
+static void node_init(struct node *node, const struct node_options *options,
+                      const struct node_world *world)
+{
+    node->options = *options;
+    node->world = *world;
+    list_init(&node->dirty);
+    list_init(&node->touched);
+    list_init(&node->undurable);
+    list_init(&node->asking);
+    list_init(&node->forwarded);
+    node->forwarded_by_id = map_new();
+    heap_init(&node->deadlines);
+    arena_init(&node->turn);
+    mutex_init(&node->view_lock);
+    node_init_members(node, options);
+    node->groups_count = options->slot_count;
+    node->groups = alloc_array(options->slot_count, sizeof(struct group));
+    node->views = alloc_array(options->slot_count, sizeof(struct node_slot));
+    node->views_ms = alloc_array(options->slot_count, sizeof(uint64_t));
+    for (slot_id i = 0; i < node->groups_count; i++) {
+        group_init(&node->groups[i], node, i);
+        node->views[i].slot = i;
+    }
+    node->submit = queue_new(&(struct queue_options){.max_items = options->submit_max_commands,
+                                                     .max_bytes = options->submit_max_bytes,
+                                                     .on_wake = world->wake,
+                                                     .arg = world->arg});
+    node->now_ms = node->ticked_ms = node->second_ms = node->synced_ms = node_now_us(node) / 1000;
+}
+
+static enum err node_check_members(const struct node_options *options, struct why *why)
+{
+    if (options->members_count > RAFT_MEMBERS_MAX) {
+        return why_set(why, ERR_BAD_CONFIG, "%u members are more than %d", options->members_count,
+                       RAFT_MEMBERS_MAX);
+    }
+    bool has_self = options->members_count == 0;
+    for (uint32_t i = 0; i < options->members_count; i++) {
+        node_id id = options->members[i].id;
+        has_self |= id == options->id;
+        if (id == 0 || id > WIRE_NODE_ID_MAX) {
+            return why_set(why, ERR_BAD_CONFIG, "member %" PRIu64 " is not within 1 and %d", id,
+                           WIRE_NODE_ID_MAX);
+        }
+        for (uint32_t k = 0; k < i; k++) {
+            if (options->members[k].id == id) {
+                return why_set(why, ERR_BAD_CONFIG, "member %" PRIu64 " is there twice", id);
+            }
+        }
+    }
+    return has_self ? OK
+                    : why_set(why, ERR_BAD_CONFIG, "node %" PRIu64 " is not among the members",
+                              options->id);
+}
+
+static enum err node_check_options(const struct node_options *options, struct why *why)
+{
+    if (options->slot_count == 0 || options->slot_count > 4096) {
+        return why_set(why, ERR_BAD_CONFIG, "%u slots are not within 1 and 4096",
+                       options->slot_count);
+    }
+    if (options->tick_ms == 0 || options->submit_max_commands == 0 ||
+        options->submit_max_bytes == 0) {
+        return why_set(why, ERR_BAD_CONFIG, "the tick and the bounds of the queue must not be 0");
+    }
+    return node_check_members(options, why);
+}
+
+enum err node_new(const struct node_options *options, const struct node_world *world,
+                  struct store *store, struct msg *msg, const struct node_boot *boot,
+                  struct node **ret_node, struct why *why)
+{
+    enum err err = node_check_options(options, why);
+    if (err != OK) {
+        return err;
+    }
+    struct node *node = alloc_zero(sizeof(*node));
+    node->store = store;
+    node->msg = msg;
+    node->manual_ticks = boot->manual_ticks;
+    node_init(node, options, world);
+    disk_job_init(&node->jobs[0], node);
+    disk_job_init(&node->jobs[1], node);
+    node->filling = &node->jobs[0];
+    node->care_due = true; /* learn the disk's room at once */
+    err = boot_groups(node, boot, why);
+    if (err != OK) {
+        node_free(node);
+        return err;
+    }
+    stats_publish(node);
+    *ret_node = node;
+    return OK;
+}
+
+void node_free(struct node *node)
+{
+    if (node == NULL) {
+        return;
+    }
+    assert(node->flying == NULL);
+    node_end_calls(node);
+    for (uint32_t i = 0; i < node->groups_count; i++) {
+        group_done(&node->groups[i]);
+    }
+    disk_job_done(&node->jobs[0]);
+    disk_job_done(&node->jobs[1]);
+    queue_free(node->submit);
+    queue_batch_done(&node->submitted);
+    heap_done(&node->deadlines);
+    map_free(node->forwarded_by_id, NULL);
+    arena_done(&node->turn);
+    mutex_done(&node->view_lock);
+    free(node->groups);
+    free(node->views);
+    free(node->views_ms);
+    free(node->members);
+    free(node);
+}
+
+/* ---- calls ------------------------------------------------------------------------------------------ */
+
+static enum err call_refuse(struct node_call *call, enum err err, const char *text, struct why *why)
+{
+    blob_unref(call->command);
+    call->command = NULL;
+    return why_set(why, err, "%s", text == NULL ? err_sentence(err) : text);
+}
+
+/* What can be refused without asking the loop. Takes the command on failure. */
+static enum err call_check(struct node *node, struct node_call *call, struct why *why)
+{
+    if (call->slot >= node->groups_count || call->kind >= NODE_CALL_KINDS ||
+        (call->kind == NODE_CALL_COMMAND) != (call->command != NULL)) {
+        return call_refuse(call, ERR_BAD_PARAMETER, NULL, why);
+    }
+    if (atomic_load_explicit(&node->draining, memory_order_relaxed)) {
+        return call_refuse(call, ERR_DRAINING, NULL, why);
+    }
+    if (call->kind == NODE_CALL_COMMAND &&
+        atomic_load_explicit(&node->disk_low, memory_order_relaxed) &&
+        command_kind_of(blob_bytes(call->command)) == COMMAND_APPEND) {
+        return call_refuse(call, ERR_DISK_FULL, NULL, why);
+    }
+    return OK;
+}
+
+enum err node_call_start(struct node *node, struct node_call *call, struct why *why)
+{
+    enum err err = call_check(node, call, why);
+    if (err != OK) {
+        return err;
+    }
+    call->started_us = node_now_us(node);
+    size_t bytes = sizeof(*call) + (call->command == NULL ? 0 : call->command->len);
+    err = queue_push(node->submit, call, bytes);
+    if (err != OK) {
+        STAT_ADD(node, proposals_refused_total, call->kind == NODE_CALL_COMMAND);
+        return call_refuse(call, err == ERR_CLOSED ? ERR_DRAINING : err, NULL, why);
+    }
+    return OK;
+}
+
+enum err node_submit(struct node *node, struct node_call *call, struct why *why)
+{
+    ASSERT_THREAD(&node->loop);
+    enum err err = call_check(node, call, why);
+    if (err != OK) {
+        return err;
+    }
+    call->started_us = node_now_us(node);
+    route_call(node, call);
+    return OK;
+}
+
+static void node_take_calls(struct node *node)
+{
+    if (!queue_pop_all(node->submit, &node->submitted)) {
+        return;
+    }
+    for (size_t i = 0; i < node->submitted.count; i++) {
+        route_call(node, node->submitted.items[i]);
+    }
+}
+
+/* ---- packets ------------------------------------------------------------------------------------------ */
+
+static struct peer *node_find_peer(struct node *node, node_id id)
+{
+    for (uint32_t i = 0; i < node->peers_count; i++) {
+        if (node->peers[i].member.id == id) {
+            return &node->peers[i];
+        }
+    }
+    return NULL;
+}
+
+static void node_contact(struct node *node, node_id id, bool is_lost)
+{
+    struct peer *peer = node_find_peer(node, id);
+    if (peer == NULL || (!is_lost && !peer->lost && peer->contact_ms == node->now_ms)) {
+        return;
+    }
+    mutex_lock(&node->view_lock);
+    peer->lost = is_lost;
+    if (!is_lost) {
+        peer->contact_ms = node->now_ms;
+    }
+    mutex_unlock(&node->view_lock);
+}
+
+void node_receive(struct node *node, const struct raft_packet *packet)
+{
+    ASSERT_THREAD(&node->loop);
+    if (packet->slot >= node->groups_count || node->is_failed) {
+        return;
+    }
+    STAT_ADD(node, packets_received_total, 1);
+    node_contact(node, packet->from, false);
+    struct group *group = &node->groups[packet->slot];
+    for (uint32_t i = 0; i < packet->entries_count; i++) {
+        if (packet->entries[i].payload != NULL) {
+            group_limbo(group, packet->entries[i].payload);
+        }
+    }
+    /* IGNORED and the like: a late or foreign packet, which Raft expects. */
+    (void)raft_receive(group->raft, packet);
+    if (!raft_has_update(group->raft)) {
+        group_limbo_clear(group);
+    }
+    group_dirty(group);
+    group_touch(group);
+}
+
+void node_peer_down(struct node *node, node_id id, bool is_gone)
+{
+    ASSERT_THREAD(&node->loop);
+    node_contact(node, id, true);
+    forward_lost(node, id);
+    for (uint32_t i = 0; i < node->groups_count; i++) {
+        struct group *group = &node->groups[i];
+        raft_unreachable(group->raft, id);
+        if (is_gone && group->leader == id) {
+            raft_forget_leader(group->raft);
+        }
+        group_dirty(group);
+        group_touch(group);
+    }
+}
+
+void node_peer_up(struct node *node, node_id id, const char *http_address)
+{
+    ASSERT_THREAD(&node->loop);
+    struct peer *peer = node_find_peer(node, id);
+    if (peer == NULL) {
+        return;
+    }
+    node_contact(node, id, false);
+    mutex_lock(&node->view_lock);
+    if (http_address[0] != 0) {
+        (void)snprintf(peer->member.http_address, NODE_ADDRESS_MAX_BYTES, "%s", http_address);
+    }
+    mutex_unlock(&node->view_lock);
+}
+
+/* ---- turns --------------------------------------------------------------------------------------------- */
+
+void node_tick(struct node *node, unsigned n)
+{
+    ASSERT_THREAD(&node->loop);
+    for (uint32_t i = 0; i < node->groups_count; i++) {
+        raft_tick(node->groups[i].raft, n);
+        group_dirty(&node->groups[i]);
+    }
+}
+
+/* What is applied and not durable for a second gets a sync of its own (R12, R13): the hard states
+ * of those groups, whose commit index is worth writing anyway. */
+static void node_lazy_sync(struct node *node)
+{
+    if (list_is_empty(&node->undurable) || node->now_ms - node->synced_ms < NODE_LAZY_SYNC_MS) {
+        return;
+    }
+    struct group *group = CONTAINER_OF(list_first(&node->undurable), struct group, undurable);
+    store_put_hard_state(disk_batch(node), group->slot,
+                         &(struct row_hard_state){group->term, group->vote, group->commit});
+    disk_want_sync(node);
+}
+
+static void node_second(struct node *node)
+{
+    node->second_ms = node->now_ms;
+    node->care_due = true;
+    node_lazy_sync(node);
+    compact_run(node);
+}
+
+static void node_time(struct node *node)
+{
+    uint64_t due = (node->now_ms - node->ticked_ms) / node->options.tick_ms;
+    if (due > NODE_TICKS_MAX) {
+        node->ticked_ms = node->now_ms;
+        due = NODE_TICKS_MAX;
+    } else {
+        node->ticked_ms += due * node->options.tick_ms;
+    }
+    if (due == 0) {
+        return;
+    }
+    if (!node->manual_ticks) {
+        node_tick(node, (unsigned)due);
+    }
+    disk_watch(node);
+    if (node->now_ms - node->second_ms >= NODE_SECOND_MS) {
+        node_second(node);
+    }
+}
+
+void node_turn(struct node *node)
+{
+    ASSERT_THREAD(&node->loop);
+    uint64_t began_us = node_now_us(node);
+    node->now_ms = began_us / 1000;
+    if (node->is_failed) {
+        return;
+    }
+    if (atomic_load_explicit(&node->draining, memory_order_relaxed) && !node->was_drained) {
+        node->was_drained = true;
+        route_drain(node);
+    }
+    node_take_calls(node);
+    read_ask(node);
+    uint64_t ticked_ms = node->ticked_ms;
+    node_time(node);
+    waiter_expire(node);
+    ready_run(node);
+    if (node->ticked_ms != ticked_ms || node->view_due) {
+        node->view_due = false;
+        stats_publish(node);
+    }
+    disk_hand_over(node);
+    node->world.flush(node->world.arg);
+    arena_clear(&node->turn);
+    stat_observe(&node->stats.loop_turn, node_now_us(node) - began_us);
+}
+
+uint64_t node_next_deadline_ms(const struct node *node)
+{
+    if (node->is_failed) {
+        return UINT64_MAX;
+    }
+    if (!list_is_empty(&node->dirty) && !disk_is_full(node)) {
+        return 0;
+    }
+    uint64_t next_ms = node->ticked_ms + node->options.tick_ms;
+    const struct heap_node *soonest = heap_peek(&node->deadlines);
+    return soonest != NULL && soonest->key < next_ms ? soonest->key : next_ms;
+}
+
+/* ---- stopping -------------------------------------------------------------------------------------------- */
+
+void node_drain(struct node *node)
+{
+    atomic_store(&node->draining, true);
+    node->world.wake(node->world.arg);
+}
+
+bool node_is_drained(const struct node *node)
+{
+    if (node->is_failed) {
+        return true;
+    }
+    if (!node->was_drained || node->open_calls != 0 || !list_is_empty(&node->dirty) ||
+        !node_is_idle(node)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < node->groups_count; i++) {
+        if (node->groups[i].role == RAFT_LEADER && !node->groups[i].is_alone) {
+            struct raft_status status;
+            raft_status(node->groups[i].raft, &status);
+            if (status.transferring) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+void node_end_calls(struct node *node)
+{
+    node->is_ending = true;
+    queue_close(node->submit);
+    node_take_calls(node);
+    for (uint32_t i = 0; i < node->groups_count; i++) {
+        struct group *group = &node->groups[i];
+        waiter_end_list(node, &group->commands);
+        waiter_end_list(node, &group->reads_new);
+        waiter_end_list(node, &group->reads_asked);
+        waiter_end_list(node, &group->reads_waiting);
+        waiter_end_list(node, &group->transfers);
+    }
+    waiter_end_list(node, &node->forwarded);
+}
+
+/* ---- reads of the store: any thread ------------------------------------------------------------------------ */
+
+enum err node_get_page(struct node *node, const struct msg_page_query *query, struct arena *arena,
+                       struct msg_page *ret, struct why *why)
+{
+    return msg_get_page(node->msg, query, arena, ret, why);
+}
+
+enum err node_get_message(struct node *node, struct channel channel, uint64_t seq,
+                          struct arena *arena, struct msg_message *ret, uint64_t *ret_delete_index,
+                          uint64_t *ret_applied_index, struct why *why)
+{
+    return msg_get_message(node->msg, channel, seq, arena, ret, ret_delete_index, ret_applied_index,
+                           why);
+}
+
+enum err node_get_seqs(struct node *node, struct channel channel, const uint64_t *seqs,
+                       uint32_t seqs_count, struct arena *arena, struct msg_page *ret,
+                       struct why *why)
+{
+    return msg_get_seqs(node->msg, channel, seqs, seqs_count, arena, ret, why);
+}
+
+enum err node_find_client_msg_no(struct node *node, struct channel channel,
+                                 struct bytes client_msg_no, struct bytes from_uid,
+                                 struct arena *arena, struct msg_page *ret, struct why *why)
+{
+    return msg_find_client_msg_no(node->msg, channel, client_msg_no, from_uid, arena, ret, why);
+}
+
+enum err node_get_channel(struct node *node, struct channel channel, struct arena *arena,
+                          struct msg_channel *ret, struct why *why)
+{
+    return msg_get_channel(node->msg, channel, arena, ret, why);
+}
+
+enum err node_list_channels(struct node *node, const struct msg_channels_query *query,
+                            struct arena *arena, struct msg_channels *ret, struct why *why)
+{
+    return msg_list_channels(node->msg, query, arena, ret, why);
+}
+
+enum err node_list_deletes(struct node *node, const struct msg_deletes_query *query,
+                           struct arena *arena, struct msg_deletes *ret, struct why *why)
+{
+    return msg_list_deletes(node->msg, query, arena, ret, why);
+}
+
+enum err node_get_delete(struct node *node, uint32_t slot, uint64_t log_index, struct arena *arena,
+                         struct msg_delete_record *ret, struct why *why)
+{
+    return msg_get_delete(node->msg, slot, log_index, arena, ret, why);
+}
+
+enum err node_preview_delete(struct node *node, const struct msg_delete_request *request,
+                             struct arena *arena, struct msg_delete_result *ret,
+                             uint64_t *ret_applied_index, struct why *why)
+{
+    return msg_preview_delete(node->msg, request, arena, ret, ret_applied_index, why);
+}
+
+/* ---- for tests and worlds ------------------------------------------------------------------------------------ */
+
+bool node_group_status(const struct node *node, slot_id slot, struct raft_status *ret)
+{
+    if (slot >= node->groups_count) {
+        return false;
+    }
+    raft_status(node->groups[slot].raft, ret);
+    return true;
+}
+
+struct raft *node_group_raft(struct node *node, slot_id slot)
+{
+    return node_group(node, slot)->raft;
+}
+
+void node_group_touch(struct node *node, slot_id slot)
+{
+    group_dirty(node_group(node, slot));
+    group_touch(node_group(node, slot));
+}
+
+struct store *node_store(struct node *node)
+{
+    return node->store;
+}
+
+struct msg *node_msg(struct node *node)
+{
+    return node->msg;
+}
+
+bool node_is_idle(const struct node *node)
+{
+    return node->flying == NULL && !disk_is_due(node);
+}
+
+bool node_is_failed(const struct node *node)
+{
+    return node->is_failed;
+}
+
+void node_claim_loop(struct node *node)
+{
+    thread_claim(&node->loop);
+}
+
+void node_release_loop(struct node *node)
+{
+    thread_release(&node->loop);
+}
+
+void *node_world_arg(const struct node *node)
+{
+    return node->world.arg;
+}

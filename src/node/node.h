@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A node: where Raft groups, the state machine, the store and the peers meet. One loop owns all
+ * groups; a disk thread writes one synced batch for all of them and applies what is committed.
+ * This is what src/http and cmd/lethed use; the loop's own face is node/driver.h.
+ * Thread: any, for everything here but start and stop (main). */
+#ifndef NODE_NODE_H
+#define NODE_NODE_H
+
+#include "base/blob.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "msg/types.h"
+#include "raft/types.h"
+
+struct node;
+struct msg_result;
+
+enum { NODE_MEMBERS_MAX = 64, NODE_ADDRESS_MAX_BYTES = 256 };
+
+struct node_member {
+    node_id id;
+    char address[NODE_ADDRESS_MAX_BYTES];      /* host:port of its peer listener */
+    char http_address[NODE_ADDRESS_MAX_BYTES]; /* host:port, "" while not known */
+};
+
+struct node_options {
+    node_id id;
+    const char *data_dir;
+    const char *cluster_id;
+    uint32_t slot_count;
+    const struct node_member *members; /* borrowed for the call; self included */
+    uint32_t members_count;
+    char listen[NODE_ADDRESS_MAX_BYTES];       /* peers; "" for a cluster of one: no listener */
+    char http_address[NODE_ADDRESS_MAX_BYTES]; /* told to peers, for redirects */
+    uint64_t dedup_window_ms;
+    uint64_t block_cache_bytes, memtable_bytes;
+    uint64_t log_keep_applied, log_keep_hours, log_min_keep, log_max_bytes;
+    uint32_t tick_ms;               /* 100 */
+    uint64_t submit_max_commands;   /* 4096 */
+    uint64_t submit_max_bytes;      /* 64 MiB */
+    uint64_t disk_soft_free_bytes;  /* appends are refused below */
+    uint32_t replica_lag_threshold; /* entries */
+};
+
+void node_options_init(struct node_options *options);
+
+/* Opens the store and starts the loop and disk threads. Errors as store_open, with what to do. */
+MUST_USE enum err node_start(const struct node_options *options, struct node **ret_node,
+                             struct why *why);
+/* Refuses new calls (ERR_DRAINING), hands leaderships over, answers every call that is open, at
+ * most timeout_ms later; then flushes and frees. */
+void node_stop(struct node *node, uint32_t timeout_ms);
+/* Called (on some thread) when the node can no longer go on: a failed write, damaged bytes. The
+ * process must end with a non-zero code. Set before start. */
+void node_on_fatal(void (*on_fatal)(enum err err, const char *text, void *arg), void *arg);
+
+/* ---- calls: commands and reads --------------------------------------------------------------- */
+enum node_call_kind {
+    NODE_CALL_COMMAND,  /* propose command in slot, answer after commit and apply here */
+    NODE_CALL_READ,     /* answer when this node's store may be read at that consistency */
+    NODE_CALL_TRANSFER, /* hand the slot's leadership to call->to */
+    NODE_CALL_KINDS
+};
+
+enum node_consistency { NODE_LINEARIZABLE, NODE_LEADER, NODE_LOCAL };
+
+struct node_call {
+    /* filled by the caller before node_call_start, zeroed else */
+    enum node_call_kind kind;
+    uint32_t slot;
+    struct blob *command;              /* COMMAND: taken over by node_call_start, on failure too */
+    enum node_consistency consistency; /* READ */
+    uint64_t min_index;                /* READ: wait until applied that far */
+    uint64_t max_staleness_ms;         /* READ local: refuse with TOO_STALE beyond; 0: any */
+    node_id to;                        /* TRANSFER; 0: the node picks */
+    uint64_t deadline_ms;              /* clock_mono_ms: answered by then, whatever happens */
+    bool no_forward; /* end with NOT_LEADER (leader is set) instead of forwarding */
+    void (*on_done)(struct node_call *call, void *arg); /* exactly once, on a node thread; quick */
+    void *arg;
+
+    /* set before on_done */
+    enum err err; /* OK; REFUSED kinds: certainly not applied; OUTCOME_UNKNOWN */
+    struct why why;
+    struct msg_result *result; /* COMMAND: the caller's, msg_result_free */
+    uint64_t applied_index;    /* of the slot here, when it was answered */
+    node_id leader;            /* last known, 0: none */
+    uint64_t staleness_ms;     /* READ local: since the leader was last heard of; 0 on the leader */
+    uint32_t retry_after_ms;   /* REFUSED: a sane time to wait; 0: default */
+
+    /* the node's own */
+    struct list link;
+    struct heap_node deadline;
+    uint64_t id, index, term, started_us;
+    uint8_t stage, hops;
+    node_id forwarded_to;
+    void *owner;
+};
+
+/* Starts call; it must live until on_done. An error means that on_done is never called:
+ * ERR_QUEUE_FULL, ERR_DRAINING, ERR_STARTING, ERR_DISK_FULL (COMMAND with an append): certainly not
+ * applied. */
+MUST_USE enum err node_call_start(struct node *node, struct node_call *call, struct why *why);
+
+/* ---- reads of this node's own store: after a READ call said so, or for local views ------------ */
+MUST_USE enum err node_get_page(struct node *node, const struct msg_page_query *query,
+                                struct arena *arena, struct msg_page *ret, struct why *why);
+MUST_USE enum err node_get_message(struct node *node, struct channel channel, uint64_t seq,
+                                   struct arena *arena, struct msg_message *ret,
+                                   uint64_t *ret_delete_index, uint64_t *ret_applied_index,
+                                   struct why *why);
+MUST_USE enum err node_get_seqs(struct node *node, struct channel channel, const uint64_t *seqs,
+                                uint32_t seqs_count, struct arena *arena, struct msg_page *ret,
+                                struct why *why);
+MUST_USE enum err node_find_client_msg_no(struct node *node, struct channel channel,
+                                          struct bytes client_msg_no, struct bytes from_uid,
+                                          struct arena *arena, struct msg_page *ret,
+                                          struct why *why);
+MUST_USE enum err node_get_channel(struct node *node, struct channel channel, struct arena *arena,
+                                   struct msg_channel *ret, struct why *why);
+MUST_USE enum err node_list_channels(struct node *node, const struct msg_channels_query *query,
+                                     struct arena *arena, struct msg_channels *ret,
+                                     struct why *why);
+MUST_USE enum err node_list_deletes(struct node *node, const struct msg_deletes_query *query,
+                                    struct arena *arena, struct msg_deletes *ret, struct why *why);
+MUST_USE enum err node_get_delete(struct node *node, uint32_t slot, uint64_t log_index,
+                                  struct arena *arena, struct msg_delete_record *ret,
+                                  struct why *why);
+MUST_USE enum err node_preview_delete(struct node *node, const struct msg_delete_request *request,
+                                      struct arena *arena, struct msg_delete_result *ret,
+                                      uint64_t *ret_applied_index, struct why *why);
+
+/* ---- what the node knows of itself and the cluster: a copy, at most a tick old ---------------- */
+enum node_replica_state { NODE_PROBE, NODE_REPLICATE, NODE_DELTA, NODE_FULL, NODE_DOWN };
+
+struct node_replica {
+    node_id node;
+    bool leader, learner;
+    uint8_t state; /* enum node_replica_state */
+    raft_index match_index, applied_index;
+    uint64_t lag; /* leader's last index minus match */
+};
+
+struct node_slot {
+    uint32_t slot;
+    node_id leader;
+    uint8_t role; /* enum raft_role of this node */
+    raft_term term;
+    raft_index commit_index, applied_index, durable_applied_index, first_index, last_index;
+    uint64_t log_count, log_bytes;
+    uint64_t delete_log_floor, delete_log_count, channels;
+    struct hash128 digest; /* at digest_index */
+    raft_index digest_index;
+    bool amnesia, installing, quarantined;
+    uint64_t leader_silent_ms;
+    uint32_t replicas_count; /* on a node that does not lead: only what it knows itself */
+    struct node_replica replicas[RAFT_MEMBERS_MAX * 2];
+};
+
+struct node_peer {
+    node_id id;
+    char address[NODE_ADDRESS_MAX_BYTES], http_address[NODE_ADDRESS_MAX_BYTES];
+    char version[32];
+    bool up, self, draining;
+    uint64_t last_contact_ms; /* ago */
+    uint32_t slots, leaders;
+};
+
+struct node_cluster {
+    char cluster_id[65];
+    node_id self;
+    uint64_t incarnation, boot;
+    uint32_t slots_total, slots_with_leader, slots_degraded;
+    bool serving, draining; /* serving: store open and a leader known for every slot here */
+    uint32_t peers_count;
+    struct node_peer peers[NODE_MEMBERS_MAX];
+};
+
+void node_get_cluster(struct node *node, struct node_cluster *ret);
+uint32_t node_slot_count(const struct node *node);
+node_id node_self(const struct node *node);
+/* False when there is no such slot here. Digest and digest_index are of one state. */
+bool node_get_slot(struct node *node, uint32_t slot, struct node_slot *ret);
+/* Would stopping this node cost some slot its quorum? */
+bool node_is_safe_to_stop(struct node *node);
+
+/* ---- figures --------------------------------------------------------------------------------- */
+enum { NODE_HISTOGRAM_BUCKETS = 24 };
+/* Bucket i counts what took at most 2^i * 16 microseconds; the last one everything else. */
+struct node_histogram {
+    uint64_t count, sum_us, buckets[NODE_HISTOGRAM_BUCKETS];
+};
+
+struct node_metrics {
+    uint64_t appended_messages_total, appended_bytes_total, duplicates_total;
+    uint64_t deletes_total, range_deletes_total, deleted_messages_total;
+    uint64_t proposals_total, proposals_refused_total, outcome_unknown_total, reads_total;
+    uint64_t entries_written_total, batches_total, applied_entries_total;
+    uint64_t packets_sent_total, packets_received_total, packets_dropped_total;
+    uint64_t peer_bytes_sent_total, peer_bytes_received_total, peer_garbage_total;
+    uint64_t elections_total, leader_changes_total;
+    uint64_t submit_queue_depth, submit_queue_bytes, open_calls, unapplied_entries;
+    struct node_histogram fsync, apply, commit, loop_turn; /* commit: propose to commit */
+    /* RocksDB's */
+    uint64_t memtable_bytes, block_cache_bytes, table_readers_bytes, live_sst_bytes, wal_bytes;
+    uint64_t pending_compaction_bytes, background_errors, disk_free_bytes, disk_total_bytes;
+    uint64_t store_snapshots, range_tombstones;
+};
+void node_get_metrics(struct node *node, struct node_metrics *ret);
+
+#endif

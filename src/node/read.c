@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads. A linearizable one asks the core for a read index (R16): all reads of a turn and group
+ * share one question, and one round of heartbeats serves all questions that wait. Then it waits
+ * until this node has applied that far, and beyond its own min_index. A local one waits for
+ * min_index alone, after a look at how long the leader was silent.
+ *
+ * What this file ends with is only "the store may be read now": the caller reads it himself, on
+ * his own thread. */
+#include "node/parts.h"
+
+/* Waits for call->index to be applied; answers at once when it is. */
+static void read_wait(struct group *group, struct node_call *call)
+{
+    if (call->index <= group->applied) {
+        waiter_finish(group->node, call, OK, NULL);
+        return;
+    }
+    call->stage = WAITER_APPLYING;
+    waiter_add(&group->reads_waiting, call);
+}
+
+static void read_local(struct group *group, struct node_call *call)
+{
+    struct node *node = group->node;
+    struct raft_status status;
+    raft_status(group->raft, &status);
+    if (status.amnesia || status.installing || status.quarantined) {
+        waiter_finish(node, call, ERR_UNREADY, NULL);
+        return;
+    }
+    call->staleness_ms = (uint64_t)status.leader_silent_ticks * node->options.tick_ms;
+    if (call->max_staleness_ms != 0 && call->staleness_ms > call->max_staleness_ms) {
+        waiter_finish(node, call, ERR_TOO_STALE, NULL);
+        return;
+    }
+    call->index = call->min_index;
+    read_wait(group, call);
+}
+
+void read_start(struct group *group, struct node_call *call)
+{
+    struct node *node = group->node;
+    STAT_ADD(node, reads_total, 1);
+    bool is_leader = group->role == RAFT_LEADER;
+    if (call->consistency == NODE_LOCAL) {
+        read_local(group, call);
+    } else if (!is_leader && call->no_forward) {
+        waiter_finish(node, call, ERR_NOT_LEADER, NULL);
+    } else if (is_leader && call->consistency == NODE_LEADER) {
+        call->index = call->min_index;
+        read_wait(group, call);
+    } else {
+        /* On another node a `leader` read becomes a linearizable one: more than was asked for, and
+         * it needs no detour. */
+        list_append(&group->reads_new, &call->link);
+        if (list_is_empty(&group->asking)) {
+            list_append(&node->asking, &group->asking);
+        }
+    }
+}
+
+/* One question for all reads of the group that came in this turn. */
+static void read_ask_group(struct group *group)
+{
+    struct node *node = group->node;
+    uint64_t tag = ++node->read_tag;
+    enum err err = raft_read(group->raft, tag);
+    for (struct list *item = list_first(&group->reads_new); item != NULL;
+         item = list_first(&group->reads_new)) {
+        struct node_call *call = WAITER_OF(item);
+        if (err != OK) {
+            waiter_finish(node, call, err == ERR_NOT_LEADER ? ERR_NO_LEADER : err, NULL);
+            continue;
+        }
+        call->id = tag;
+        call->stage = WAITER_ASKED;
+        list_remove(item);
+        list_append(&group->reads_asked, item);
+    }
+    group_dirty(group);
+}
+
+void read_ask(struct node *node)
+{
+    for (struct list *item = list_first(&node->asking); item != NULL;
+         item = list_first(&node->asking)) {
+        list_remove(item);
+        read_ask_group(CONTAINER_OF(item, struct group, asking));
+    }
+}
+
+/* Reads of one tag stand together, tags ascend; some of them may have met their deadline. */
+void read_done(struct group *group, const struct raft_read_done *done)
+{
+    struct list *item = group->reads_asked.next;
+    while (item != &group->reads_asked && WAITER_OF(item)->id < done->tag) {
+        item = item->next;
+    }
+    while (item != &group->reads_asked && WAITER_OF(item)->id == done->tag) {
+        struct node_call *call = WAITER_OF(item);
+        item = item->next;
+        if (done->err != OK) {
+            waiter_finish(group->node, call, ERR_NO_LEADER, NULL);
+            continue;
+        }
+        list_remove(&call->link);
+        call->index = done->index > call->min_index ? done->index : call->min_index;
+        read_wait(group, call);
+    }
+}
+
+void read_applied(struct group *group)
+{
+    for (struct list *item = list_first(&group->reads_waiting);
+         item != NULL && WAITER_OF(item)->index <= group->applied;
+         item = list_first(&group->reads_waiting)) {
+        waiter_finish(group->node, WAITER_OF(item), OK, NULL);
+    }
+}

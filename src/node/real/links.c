@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon's links to its peers: what the node sends goes to src/net, what net hears goes to the
+ * node. All of it on the loop's thread. */
+#include "base/buf.h"
+#include "node/real/real.h"
+#include "sys/log.h"
+#include "wire/call.h"
+#include "wire/frame.h"
+
+/* ---- in --------------------------------------------------------------------------------------- */
+
+static void on_packet(const struct raft_packet *packet, void *arg)
+{
+    struct real *real = arg;
+    node_receive(real->node, packet);
+}
+
+static void on_frame(node_id from, uint8_t kind, struct bytes body, void *arg)
+{
+    struct real *real = arg;
+    struct call_request request;
+    struct call_response response;
+    struct why why = {0};
+    enum err err = ERR_NOT_SUPPORTED;
+    if (kind == FRAME_REQUEST) {
+        err = call_decode_request(body, &request, &why);
+        if (err == OK) {
+            node_receive_request(real->node, from, &request);
+        }
+    } else if (kind == FRAME_RESPONSE) {
+        err = call_decode_response(body, &response, &why);
+        if (err == OK) {
+            node_receive_response(real->node, from, &response);
+        }
+    }
+    if (err != OK) {
+        log_every(10000, LOG_LEVEL_WARN, "node", "a peer sent what is not understood, ignored",
+                  "peer=%u kind=%u error=%s", (unsigned)from, kind, err_slug(err));
+    }
+}
+
+static void on_peer_up(const struct net_peer_info *info, void *arg)
+{
+    struct real *real = arg;
+    log_debug("node", "peer is up", "peer=%u boot=%llu", (unsigned)info->id,
+              (unsigned long long)info->boot);
+    node_peer_up(real->node, info->id, info->http_address);
+}
+
+static void on_peer_down(node_id peer, bool is_gone, void *arg)
+{
+    struct real *real = arg;
+    log_debug("node", "peer is down", "peer=%u gone=%d", (unsigned)peer, is_gone);
+    node_peer_down(real->node, peer, is_gone);
+}
+
+/* ---- out: NULL net: a cluster of one without a listener ------------------------------------------ */
+
+bool links_send(void *arg, node_id to, enum node_lane lane, const struct raft_packet *packet)
+{
+    struct real *real = arg;
+    return real->net != NULL &&
+           net_send_packet(real->net, to, lane == NODE_LANE_URGENT ? NET_URGENT : NET_BULK, packet);
+}
+
+/* net wants the body alone. */
+static bool links_send_frame(struct real *real, node_id to, uint8_t kind, struct buf *frame)
+{
+    struct bytes body = bytes_of(frame->data + FRAME_HEADER_BYTES, frame->len - FRAME_HEADER_BYTES);
+    bool did_send = net_send_frame(real->net, to, kind, body);
+    buf_done(frame);
+    return did_send;
+}
+
+bool links_send_request(void *arg, node_id to, const struct call_request *request)
+{
+    struct real *real = arg;
+    if (real->net == NULL || !net_can_send(real->net, to)) {
+        return false;
+    }
+    struct buf frame = BUF_INIT;
+    call_encode_request(&frame, request);
+    return links_send_frame(real, to, FRAME_REQUEST, &frame);
+}
+
+bool links_send_response(void *arg, node_id to, const struct call_response *response)
+{
+    struct real *real = arg;
+    if (real->net == NULL || !net_can_send(real->net, to)) {
+        return false;
+    }
+    struct buf frame = BUF_INIT;
+    call_encode_response(&frame, response);
+    return links_send_frame(real, to, FRAME_RESPONSE, &frame);
+}
+
+void links_flush(void *arg)
+{
+    struct real *real = arg;
+    if (real->net != NULL) {
+        net_flush(real->net);
+    }
+}
+
+void links_figures(void *arg, struct node_link_figures *ret)
+{
+    struct real *real = arg;
+    *ret = (struct node_link_figures){0};
+    if (real->net == NULL) {
+        return;
+    }
+    struct net_status status;
+    net_get_status(real->net, &status);
+    ret->garbage = status.garbage;
+    for (uint32_t i = 0; i < status.peers_count; i++) {
+        ret->sent_bytes += status.peers[i].sent_bytes;
+        ret->received_bytes += status.peers[i].received_bytes;
+    }
+}
+
+/* ---- set up ---------------------------------------------------------------------------------------- */
+
+enum err links_start(struct real *real, const struct node_options *options, struct why *why)
+{
+    if (options->listen[0] == 0 && options->members_count < 2) {
+        return OK;
+    }
+    const struct store_identity *identity = store_identity(real->store);
+    struct net_member members[NODE_MEMBERS_MAX] = {0};
+    struct net_options net;
+    net_options_init(&net);
+    net.loop = real->loop;
+    net.self = options->id;
+    net.cluster_id = options->cluster_id;
+    net.incarnation = identity->incarnation;
+    net.boot = identity->boot;
+    net.slot_count = options->slot_count;
+    net.listen = options->listen;
+    net.peer_address = "";
+    net.http_address = options->http_address;
+    net.members = members;
+    for (uint32_t i = 0; i < options->members_count; i++) {
+        const struct node_member *from = &options->members[i];
+        if (from->id == options->id) {
+            net.peer_address = from->address;
+        }
+        members[i].id = from->id;
+        (void)snprintf(members[i].address, sizeof(members[i].address), "%s", from->address);
+    }
+    net.members_count = options->members_count;
+    net.events = (struct net_events){.on_packet = on_packet,
+                                     .on_frame = on_frame,
+                                     .on_peer_up = on_peer_up,
+                                     .on_peer_down = on_peer_down,
+                                     .arg = real};
+    return net_start(&net, &real->net, why);
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon's world, and node_start and node_stop, which set it up and take it down. */
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "node/real/real.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+#include "sys/log.h"
+#include "sys/random.h"
+
+static void (*real_on_fatal)(enum err err, const char *text, void *arg);
+static void *real_on_fatal_arg;
+
+void node_on_fatal(void (*on_fatal)(enum err err, const char *text, void *arg), void *arg)
+{
+    real_on_fatal = on_fatal;
+    real_on_fatal_arg = arg;
+}
+
+static uint64_t world_mono_us(void *arg)
+{
+    (void)arg;
+    return clock_mono_us();
+}
+
+static uint64_t world_wall_ms(void *arg)
+{
+    (void)arg;
+    return clock_wall_ms();
+}
+
+static uint64_t world_random_u64(void *arg)
+{
+    (void)arg;
+    return random_u64();
+}
+
+static void world_wake(void *arg)
+{
+    struct real *real = arg;
+    net_loop_wake(real->loop);
+}
+
+static void world_disk_submit(void *arg, struct node_disk_job *job)
+{
+    struct real *real = arg;
+    real->job = job;
+    real_disk_submit(&real->disk, job);
+}
+
+static void world_fatal(void *arg, enum err err, const char *text)
+{
+    struct real *real = arg;
+    atomic_store(&real->is_failed, true);
+    log_error("node", "cannot go on", "error=%s detail=%s", err_slug(err), LOG_QUOTED(text));
+    if (real_on_fatal == NULL) {
+        _exit(EXIT_FAILURE);
+    }
+    real_on_fatal(err, text, real_on_fatal_arg);
+}
+
+static const struct node_world real_world = {
+    .mono_us = world_mono_us,
+    .wall_ms = world_wall_ms,
+    .random_u64 = world_random_u64,
+    .wake = world_wake,
+    .disk_submit = world_disk_submit,
+    .send = links_send,
+    .flush = links_flush,
+    .send_request = links_send_request,
+    .send_response = links_send_response,
+    .link_figures = links_figures,
+    .fatal = world_fatal,
+};
+
+enum { REAL_LINGER_MS = 50 };
+
+/* The end of the loop: all calls answered, nothing with the disk thread, and answers to other nodes
+ * had a moment to leave. */
+static bool real_is_over(struct real *real)
+{
+    uint64_t stop_at_ms = atomic_load(&real->stop_at_ms);
+    if (stop_at_ms == 0) {
+        return false;
+    }
+    uint64_t now_ms = clock_mono_ms();
+    if (real->calls_ended_ms == 0 && (node_is_drained(real->node) || now_ms >= stop_at_ms)) {
+        node_end_calls(real->node);
+        links_flush(real);
+        real->calls_ended_ms = now_ms;
+    }
+    return real->calls_ended_ms != 0 && real->job == NULL &&
+           (node_is_failed(real->node) || node_is_idle(real->node)) &&
+           (real->net == NULL || now_ms >= real->calls_ended_ms + REAL_LINGER_MS);
+}
+
+static uint64_t real_turn(void *arg)
+{
+    struct real *real = arg;
+    if (!real->is_claimed) {
+        node_claim_loop(real->node);
+        real->is_claimed = true;
+    }
+    struct node_disk_job *job = real->job;
+    for (unsigned parts = real_disk_take_done(&real->disk); parts > 0; parts--) {
+        if (node_disk_done(real->node, job)) {
+            real->job = NULL;
+        }
+    }
+    node_turn(real->node);
+    if (real_is_over(real)) {
+        node_release_loop(real->node);
+        return 0;
+    }
+    uint64_t next_ms = node_next_deadline_ms(real->node);
+    uint64_t stop_at_ms = atomic_load(&real->stop_at_ms);
+    if (stop_at_ms != 0) {
+        uint64_t wanted_ms =
+            real->calls_ended_ms == 0 ? stop_at_ms : real->calls_ended_ms + REAL_LINGER_MS;
+        next_ms = wanted_ms < next_ms ? wanted_ms : next_ms;
+    }
+    return next_ms == 0 ? 1 : next_ms;
+}
+
+static enum err real_open_store(struct real *real, const struct node_options *options,
+                                struct node_boot *boot, struct why *why)
+{
+    struct store_options store;
+    store_options_init(&store);
+    store.dir = options->data_dir;
+    store.create = true;
+    store.cluster_id = options->cluster_id;
+    store.node_id = options->id;
+    store.slot_count = options->slot_count;
+    store.new_incarnation = random_u64();
+    store.block_cache_bytes = options->block_cache_bytes;
+    store.memtable_bytes = options->memtable_bytes;
+    enum err err = file_make_dirs(options->data_dir, 0750, why);
+    if (err != OK) {
+        return err;
+    }
+    err = store_open(&store, &real->store, why);
+    if (err == ERR_LOG_TOO_SHORT && options->members_count > 1) {
+        log_error("node", "the log is damaged: this node may not vote until it is re-synced",
+                  "detail=%s", LOG_QUOTED(why->text));
+        store.accept_short_log = true;
+        boot->suspect_log = true;
+        err = store_open(&store, &real->store, why);
+    }
+    return err;
+}
+
+/* Everything but the loop, which must have ended or never begun. */
+static void real_free(struct real *real)
+{
+    real_disk_stop(&real->disk);
+    node_free(real->node);
+    net_stop(real->net);
+    net_loop_free(real->loop);
+    msg_free(real->msg);
+    store_close(real->store);
+    free(real);
+}
+
+enum err node_start(const struct node_options *options, struct node **ret_node, struct why *why)
+{
+    struct real *real = alloc_zero(sizeof(*real));
+    struct node_boot boot = {0};
+    struct why own;
+    enum err err = real_open_store(real, options, &boot, &own);
+    if (err == OK) {
+        err = net_loop_new(real_turn, real, &real->loop, &own);
+    }
+    if (err == OK) {
+        real->msg =
+            msg_new(&(struct msg_options){.store = real->store, .slot_count = options->slot_count});
+        struct node_world world = real_world;
+        world.arg = real;
+        err = node_new(options, &world, real->store, real->msg, &boot, &real->node, &own);
+    }
+    if (err == OK) {
+        err = real_disk_start(&real->disk, world_wake, real);
+        if (err != OK) {
+            err = why_set(&own, err, "cannot start the disk thread");
+        }
+    }
+    struct node *node = real->node;
+    if (err == OK) {
+        err = links_start(real, options, &own);
+    }
+    if (err == OK) {
+        err = net_loop_start(real->loop, "lethe-loop", &own);
+    }
+    if (err != OK) {
+        real_free(real);
+        return why_set(why, err, "%s", own.text);
+    }
+    *ret_node = node;
+    return OK;
+}
+
+void node_stop(struct node *node, uint32_t timeout_ms)
+{
+    if (node == NULL) {
+        return;
+    }
+    struct real *real = node_world_arg(node);
+    atomic_store(&real->stop_at_ms, clock_mono_ms() + timeout_ms);
+    node_drain(node);
+    net_loop_join(real->loop);
+    real_free(real);
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a call goes: a command to the core when this node leads its slot, else to the leader; a
+ * read to read.c; a transfer to the core.
+ *
+ * What is refused here was certainly not applied. From raft_propose on a command is in doubt until
+ * apply answers it; once forwarded (forward.c) likewise, as nobody here knows what became of it. */
+#include "node/parts.h"
+#include "wire/command.h"
+
+/* The leader's clock, but never behind what it proposed before. */
+void route_stamp(struct group *group, struct blob *command)
+{
+    uint64_t wall_ms = group->node->world.wall_ms(group->node->world.arg);
+    if (wall_ms > group->last_time_ms) {
+        group->last_time_ms = wall_ms;
+    }
+    command_set_time(command, group->last_time_ms);
+}
+
+static void route_propose(struct group *group, struct node_call *call)
+{
+    struct node *node = group->node;
+    if (node->open_bytes > NODE_OPEN_MAX_BYTES) {
+        waiter_finish(node, call, ERR_BUSY, "too many bytes of commands are in flight");
+        return;
+    }
+    if (group->is_majority_low && command_kind_of(blob_bytes(call->command)) == COMMAND_APPEND) {
+        waiter_finish(node, call, ERR_DISK_FULL, "the disks of a majority are nearly full");
+        return;
+    }
+    route_stamp(group, call->command);
+    struct raft_entry entry = {
+        .kind = RAFT_ENTRY_DATA, .size_bytes = call->command->len, .payload = call->command};
+    struct raft_pos pos;
+    enum err err = raft_propose(group->raft, &entry, 1, &pos);
+    if (err != OK) {
+        waiter_finish(node, call, err, NULL);
+        return;
+    }
+    STAT_ADD(node, proposals_total, 1);
+    group_limbo(group, call->command);
+    call->index = pos.index;
+    call->term = pos.term;
+    call->stage = WAITER_PROPOSED;
+    waiter_add(&group->commands, call);
+    group_dirty(group);
+}
+
+static void route_command(struct group *group, struct node_call *call)
+{
+    struct node *node = group->node;
+    if (group->role == RAFT_LEADER) {
+        route_propose(group, call);
+    } else if (group->leader == 0 || group->leader == node->options.id) {
+        waiter_finish(node, call, ERR_NO_LEADER, NULL);
+    } else if (!forward_call(group, call, group->leader)) {
+        waiter_finish(node, call, ERR_NOT_LEADER, NULL);
+    }
+}
+
+/* The voter that is furthest, so that the hand-over is short; 0: there is none. */
+static node_id route_successor(const struct group *group)
+{
+    struct raft_status status;
+    raft_status(group->raft, &status);
+    node_id best = 0;
+    raft_index best_match = 0;
+    for (uint32_t i = 0; i < status.peers_count; i++) {
+        const struct raft_progress_status *peer = &status.peers[i];
+        if (!peer->learner && peer->active && (best == 0 || peer->match > best_match)) {
+            best = peer->peer;
+            best_match = peer->match;
+        }
+    }
+    return best;
+}
+
+static void route_transfer(struct group *group, struct node_call *call)
+{
+    struct node *node = group->node;
+    if (group->role != RAFT_LEADER) {
+        if (group->leader == 0 || !forward_call(group, call, group->leader)) {
+            waiter_finish(node, call, group->leader == 0 ? ERR_NO_LEADER : ERR_NOT_LEADER, NULL);
+        }
+        return;
+    }
+    if (call->to == 0) {
+        call->to = route_successor(group);
+    }
+    if (call->to == node->options.id) {
+        waiter_finish(node, call, OK, NULL);
+        return;
+    }
+    enum err err = call->to == 0 ? ERR_CONFLICT : raft_transfer(group->raft, call->to);
+    if (err != OK) {
+        waiter_finish(node, call, err, NULL);
+        return;
+    }
+    call->stage = WAITER_TRANSFER;
+    list_append(&group->transfers, &call->link);
+    group_dirty(group);
+}
+
+void route_transfers(struct group *group)
+{
+    struct list *item = group->transfers.next;
+    while (item != &group->transfers) {
+        struct node_call *call = WAITER_OF(item);
+        item = item->next;
+        if (group->leader == call->to) {
+            waiter_finish(group->node, call, OK, NULL);
+        }
+    }
+}
+
+void route_drain(struct node *node)
+{
+    for (uint32_t i = 0; i < node->groups_count; i++) {
+        struct group *group = &node->groups[i];
+        if (group->role != RAFT_LEADER || group->is_alone) {
+            continue;
+        }
+        node_id to = route_successor(group);
+        /* Refused: it ends like any lost leader, by an election. */
+        if (to != 0 && raft_transfer(group->raft, to) == OK) {
+            group_dirty(group);
+        }
+    }
+}
+
+void route_call(struct node *node, struct node_call *call)
+{
+    waiter_open(node, call);
+    struct group *group = node_group(node, call->slot);
+    if (node->is_ending) {
+        waiter_finish(node, call, ERR_DRAINING, NULL);
+        return;
+    }
+    if (call->deadline_ms <= node->now_ms) {
+        waiter_finish(node, call, ERR_BUSY, "the deadline passed before the call was begun");
+        return;
+    }
+    switch (call->kind) {
+    case NODE_CALL_COMMAND:
+        route_command(group, call);
+        return;
+    case NODE_CALL_READ:
+        read_start(group, call);
+        return;
+    case NODE_CALL_TRANSFER:
+        route_transfer(group, call);
+        return;
+    case NODE_CALL_KINDS:
+        break;
+    }
+    waiter_finish(node, call, ERR_NOT_SUPPORTED, NULL);
+}

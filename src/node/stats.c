@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the node tells of itself. The loop publishes a copy of each group's state at a tick, under
+ * one short lock, and only of groups that something happened to; counters and histograms are
+ * relaxed atomics. Whatever other threads read comes from these copies or from the store. */
+#include "node/parts.h"
+#include "store/store.h"
+
+void stat_observe(struct stat_histogram *histogram, uint64_t us)
+{
+    unsigned bucket = 0;
+    while (bucket < NODE_HISTOGRAM_BUCKETS - 1 && us > (16ull << bucket)) {
+        bucket++;
+    }
+    atomic_fetch_add_explicit(&histogram->buckets[bucket], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&histogram->count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&histogram->sum_us, us, memory_order_relaxed);
+}
+
+void stats_result(struct node *node, const struct msg_result *result, uint64_t bytes)
+{
+    for (uint32_t i = 0; i < result->appends_count; i++) {
+        const struct msg_append_result *append = &result->appends[i];
+        if (append->err != OK) {
+            continue;
+        }
+        if (append->duplicate) {
+            STAT_ADD(node, duplicates_total, 1);
+        } else {
+            STAT_ADD(node, appended_messages_total, 1);
+        }
+    }
+    if (result->appends_count > 0) {
+        STAT_ADD(node, appended_bytes_total, bytes);
+    }
+    if (result->deleted.logged) {
+        STAT_ADD(node, deletes_total, 1);
+        STAT_ADD(node, range_deletes_total, result->deleted.ranges_count);
+        STAT_ADD(node, deleted_messages_total, result->deleted.deleted_count);
+    }
+}
+
+/* ---- publishing: loop ----------------------------------------------------------------------------- */
+
+static uint8_t stats_replica_state(const struct raft_progress_status *peer)
+{
+    if (!peer->active) {
+        return NODE_DOWN;
+    }
+    switch ((enum raft_progress_state)peer->state) {
+    case RAFT_PROBE:
+        return NODE_PROBE;
+    case RAFT_REPLICATE:
+        return NODE_REPLICATE;
+    case RAFT_PROGRESS_DELTA:
+        return NODE_DELTA;
+    case RAFT_PROGRESS_FULL:
+        return NODE_FULL;
+    }
+    return NODE_PROBE;
+}
+
+static void stats_replicas(const struct raft_status *status, struct node_slot *view)
+{
+    view->replicas_count = 1;
+    view->replicas[0] = (struct node_replica){.node = status->self,
+                                              .leader = status->role == RAFT_LEADER,
+                                              .state = NODE_REPLICATE,
+                                              .match_index = status->durable,
+                                              .applied_index = status->durable_applied,
+                                              .lag = status->last.index - status->durable};
+    for (uint32_t i = 0;
+         i < status->peers_count && view->replicas_count < ARRAY_LEN(view->replicas); i++) {
+        const struct raft_progress_status *peer = &status->peers[i];
+        if (peer->peer == status->self) {
+            continue;
+        }
+        view->replicas[view->replicas_count++] =
+            (struct node_replica){.node = peer->peer,
+                                  .learner = peer->learner,
+                                  .state = stats_replica_state(peer),
+                                  .match_index = peer->match,
+                                  .applied_index = peer->applied,
+                                  .lag = status->last.index - peer->match};
+    }
+}
+
+static void stats_view(struct group *group, struct node_slot *view)
+{
+    struct raft_status status;
+    raft_status(group->raft, &status);
+    group->is_majority_low = status.role == RAFT_LEADER && status.disk_low_majority;
+    view->slot = group->slot;
+    view->leader = status.leader;
+    view->role = status.role;
+    view->term = status.term;
+    view->commit_index = status.commit;
+    view->applied_index = group->applied;
+    view->durable_applied_index = group->durable_applied;
+    view->first_index = group->base.index + 1;
+    view->last_index = status.last.index;
+    view->log_count = status.last.index - group->base.index;
+    view->log_bytes =
+        group->marks_count == 0 ? group->log_bytes : group->log_bytes - group->marks[0].bytes;
+    view->amnesia = status.amnesia;
+    view->installing = status.installing;
+    view->quarantined = status.quarantined;
+    view->leader_silent_ms = (uint64_t)status.leader_silent_ticks * group->node->options.tick_ms;
+    stats_replicas(&status, view);
+}
+
+void stats_publish(struct node *node)
+{
+    uint64_t unapplied = 0;
+    mutex_lock(&node->view_lock);
+    for (struct list *item = list_first(&node->touched); item != NULL;
+         item = list_first(&node->touched)) {
+        list_remove(item);
+        struct group *group = CONTAINER_OF(item, struct group, touched);
+        stats_view(group, &node->views[group->slot]);
+        node->views_ms[group->slot] = node->now_ms;
+    }
+    mutex_unlock(&node->view_lock);
+    for (uint32_t i = 0; i < node->groups_count; i++) {
+        unapplied += node->groups[i].last.index - node->groups[i].applied;
+    }
+    atomic_store_explicit(&node->unapplied_shown, unapplied, memory_order_relaxed);
+    atomic_store_explicit(&node->open_calls_shown, node->open_calls, memory_order_relaxed);
+}
+
+/* ---- reading: any thread -------------------------------------------------------------------------- */
+
+bool node_get_slot(struct node *node, uint32_t slot, struct node_slot *ret)
+{
+    if (slot >= node->groups_count) {
+        return false;
+    }
+    mutex_lock(&node->view_lock);
+    *ret = node->views[slot];
+    uint64_t seen_ms = node->views_ms[slot];
+    mutex_unlock(&node->view_lock);
+    if (ret->role != RAFT_LEADER) { /* a silent leader gives no reason to publish again */
+        ret->leader_silent_ms += node_now_us(node) / 1000 - seen_ms;
+    }
+    struct msg_slot_state state;
+    if (msg_get_slot_state(node->msg, slot, &state, NULL) == OK) {
+        ret->delete_log_floor = state.floor;
+        ret->delete_log_count = state.delete_log_count;
+        ret->channels = state.channels_count;
+        ret->digest = state.digest;
+        ret->digest_index = state.applied_index;
+    }
+    return true;
+}
+
+uint32_t node_slot_count(const struct node *node)
+{
+    return node->groups_count;
+}
+
+node_id node_self(const struct node *node)
+{
+    return node->options.id;
+}
+
+/* Heard of lately. Under view_lock. */
+static bool peer_is_up(const struct node *node, const struct peer *peer, uint64_t now_ms)
+{
+    return peer->member.id == node->options.id || (peer->contact_ms != 0 && !peer->lost &&
+                                                   now_ms - peer->contact_ms < NODE_PEER_SILENT_MS);
+}
+
+static void cluster_peers(struct node *node, uint64_t now_ms, struct node_cluster *ret)
+{
+    for (uint32_t i = 0; i < node->peers_count; i++) {
+        const struct peer *peer = &node->peers[i];
+        struct node_peer *out = &ret->peers[ret->peers_count++];
+        out->id = peer->member.id;
+        (void)snprintf(out->address, sizeof(out->address), "%s", peer->member.address);
+        (void)snprintf(out->http_address, sizeof(out->http_address), "%s",
+                       peer->member.http_address);
+        out->self = peer->member.id == node->options.id;
+        (void)snprintf(out->version, sizeof(out->version), "%s", out->self ? LETHE_VERSION : "");
+        out->up = peer_is_up(node, peer, now_ms);
+        out->draining = out->self && ret->draining;
+        out->last_contact_ms =
+            out->self ? 0 : (peer->contact_ms == 0 ? UINT64_MAX : now_ms - peer->contact_ms);
+        out->slots = node->groups_count;
+    }
+}
+
+static bool slot_is_degraded(const struct node_slot *view, const struct node *node)
+{
+    if (view->leader == 0 || view->amnesia || view->installing || view->quarantined) {
+        return true;
+    }
+    for (uint32_t i = 0; i < view->replicas_count; i++) {
+        if (view->role == RAFT_LEADER &&
+            (view->replicas[i].state == NODE_DOWN ||
+             view->replicas[i].lag > node->options.replica_lag_threshold)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void node_get_cluster(struct node *node, struct node_cluster *ret)
+{
+    *ret = (struct node_cluster){.self = node->options.id, .slots_total = node->groups_count};
+    const struct store_identity *identity = store_identity(node->store);
+    (void)snprintf(ret->cluster_id, sizeof(ret->cluster_id), "%s", identity->cluster_id);
+    ret->incarnation = identity->incarnation;
+    ret->boot = identity->boot;
+    ret->draining = atomic_load(&node->draining);
+    uint64_t now_ms = node_now_us(node) / 1000;
+    mutex_lock(&node->view_lock);
+    cluster_peers(node, now_ms, ret);
+    for (uint32_t i = 0; i < node->groups_count; i++) {
+        const struct node_slot *view = &node->views[i];
+        ret->slots_with_leader += view->leader != 0;
+        ret->slots_degraded += slot_is_degraded(view, node);
+        for (uint32_t p = 0; p < ret->peers_count; p++) {
+            ret->peers[p].leaders += view->leader == ret->peers[p].id;
+        }
+    }
+    mutex_unlock(&node->view_lock);
+    ret->serving = ret->slots_with_leader == ret->slots_total && !ret->draining;
+}
+
+bool node_is_safe_to_stop(struct node *node)
+{
+    uint64_t now_ms = node_now_us(node) / 1000;
+    bool is_safe = true;
+    mutex_lock(&node->view_lock);
+    uint32_t others_up = 0;
+    for (uint32_t i = 0; i < node->peers_count; i++) {
+        others_up += node->peers[i].member.id != node->options.id &&
+                     peer_is_up(node, &node->peers[i], now_ms);
+    }
+    is_safe = others_up > node->peers_count / 2;
+    /* Of the slots led here more is known: enough others must hold nearly all of the log. */
+    for (uint32_t i = 0; i < node->groups_count && is_safe; i++) {
+        const struct node_slot *view = &node->views[i];
+        if (view->role != RAFT_LEADER) {
+            is_safe = view->leader != 0;
+            continue;
+        }
+        uint32_t voters = 0, ready = 0;
+        for (uint32_t r = 0; r < view->replicas_count; r++) {
+            const struct node_replica *replica = &view->replicas[r];
+            voters += !replica->learner;
+            ready += !replica->learner && replica->node != node->options.id &&
+                     replica->state == NODE_REPLICATE &&
+                     replica->lag <= node->options.replica_lag_threshold;
+        }
+        is_safe = ready > voters / 2;
+    }
+    mutex_unlock(&node->view_lock);
+    return is_safe;
+}
+
+static void histogram_copy(struct stat_histogram *from, struct node_histogram *ret)
+{
+    ret->count = atomic_load_explicit(&from->count, memory_order_relaxed);
+    ret->sum_us = atomic_load_explicit(&from->sum_us, memory_order_relaxed);
+    for (int i = 0; i < NODE_HISTOGRAM_BUCKETS; i++) {
+        ret->buckets[i] = atomic_load_explicit(&from->buckets[i], memory_order_relaxed);
+    }
+}
+
+void node_get_metrics(struct node *node, struct node_metrics *ret)
+{
+    *ret = (struct node_metrics){0};
+#define X(name) ret->name = atomic_load_explicit(&node->stats.name, memory_order_relaxed);
+    NODE_COUNTERS(X)
+#undef X
+    histogram_copy(&node->stats.fsync, &ret->fsync);
+    histogram_copy(&node->stats.apply, &ret->apply);
+    histogram_copy(&node->stats.commit, &ret->commit);
+    histogram_copy(&node->stats.loop_turn, &ret->loop_turn);
+    struct queue_stats queue;
+    queue_stats(node->submit, &queue);
+    ret->submit_queue_depth = queue.count;
+    ret->submit_queue_bytes = queue.bytes;
+    if (node->world.link_figures != NULL) {
+        struct node_link_figures links;
+        node->world.link_figures(node->world.arg, &links);
+        ret->peer_bytes_sent_total = links.sent_bytes;
+        ret->peer_bytes_received_total = links.received_bytes;
+        ret->peer_garbage_total = links.garbage;
+    }
+    ret->open_calls = atomic_load_explicit(&node->open_calls_shown, memory_order_relaxed);
+    ret->unapplied_entries = atomic_load_explicit(&node->unapplied_shown, memory_order_relaxed);
+    struct store_stats store;
+    store_stats(node->store, &store);
+    ret->memtable_bytes = store.memtable_bytes;
+    ret->block_cache_bytes = store.block_cache_bytes;
+    ret->table_readers_bytes = store.table_readers_bytes;
+    ret->live_sst_bytes = store.live_sst_bytes;
+    ret->wal_bytes = store.wal_bytes;
+    ret->pending_compaction_bytes = store.pending_compaction_bytes;
+    ret->background_errors = store.background_errors;
+    ret->disk_free_bytes = store.disk_free_bytes;
+    ret->disk_total_bytes = store.disk_total_bytes;
+    ret->store_snapshots = store.snapshots;
+    ret->range_tombstones = store.range_tombstones_in_memtables;
+}

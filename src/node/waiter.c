@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who waits for what, until when. An open call is in exactly one list and in the heap of
+ * deadlines. What its end may say follows from its stage: before WAITER_PROPOSED it was certainly
+ * not applied; from there on only apply knows, so a deadline answers OUTCOME_UNKNOWN. */
+#include "node/parts.h"
+
+void waiter_open(struct node *node, struct node_call *call)
+{
+    call->stage = WAITER_NEW;
+    list_init(&call->link);
+    heap_push(&node->deadlines, &call->deadline, call->deadline_ms);
+    node->open_calls++;
+    if (call->command != NULL) {
+        node->open_bytes += call->command->len;
+    }
+}
+
+void waiter_finish(struct node *node, struct node_call *call, enum err err, const char *text)
+{
+    heap_remove(&node->deadlines, &call->deadline);
+    list_remove(&call->link);
+    if (call->stage == WAITER_FORWARDED) {
+        forward_forget(node, call);
+    }
+    node->open_calls--;
+    if (call->command != NULL) {
+        node->open_bytes -= call->command->len;
+        blob_unref(call->command);
+        call->command = NULL;
+    }
+    const struct group *group = &node->groups[call->slot];
+    call->err = err;
+    call->applied_index = group->applied;
+    call->leader = group->leader;
+    if (err != OK) {
+        (void)why_set(&call->why, err, "%s", text == NULL ? err_sentence(err) : text);
+    }
+    if (err == ERR_OUTCOME_UNKNOWN) {
+        STAT_ADD(node, outcome_unknown_total, 1);
+    } else if (err != OK && call->kind == NODE_CALL_COMMAND) {
+        STAT_ADD(node, proposals_refused_total, 1);
+    }
+    call->on_done(call, call->arg);
+}
+
+void waiter_add(struct list *list, struct node_call *call)
+{
+    struct list *before = list->previous;
+    while (before != list && WAITER_OF(before)->index > call->index) {
+        before = before->previous;
+    }
+    list_append(before->next, &call->link);
+}
+
+/* What can be said when a call ends before its answer is known. */
+static void waiter_end(struct node *node, struct node_call *call, bool by_deadline)
+{
+    const char *late = "the deadline passed";
+    switch ((enum waiter_stage)call->stage) {
+    case WAITER_PROPOSED:
+    case WAITER_FORWARDED:
+        waiter_finish(node, call, ERR_OUTCOME_UNKNOWN,
+                      by_deadline ? "the deadline passed after the command was proposed"
+                                  : "the node stopped after the command was proposed");
+        return;
+    case WAITER_NEW:
+    case WAITER_ASKED:
+    case WAITER_TRANSFER:
+        waiter_finish(node, call, by_deadline ? ERR_NO_LEADER : ERR_DRAINING,
+                      by_deadline ? "no leader answered before the deadline" : NULL);
+        return;
+    case WAITER_APPLYING:
+        waiter_finish(node, call, by_deadline ? ERR_TOO_STALE : ERR_DRAINING,
+                      by_deadline ? late : NULL);
+        return;
+    }
+}
+
+void waiter_expire(struct node *node)
+{
+    for (;;) {
+        struct heap_node *soonest = heap_peek(&node->deadlines);
+        if (soonest == NULL || soonest->key > node->now_ms) {
+            return;
+        }
+        waiter_end(node, CONTAINER_OF(soonest, struct node_call, deadline), true);
+    }
+}
+
+void waiter_end_list(struct node *node, struct list *list)
+{
+    for (struct list *item = list_first(list); item != NULL; item = list_first(list)) {
+        waiter_end(node, WAITER_OF(item), false);
+    }
+}

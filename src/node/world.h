@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a node reaches what is outside of it: clocks, random numbers, the disk thread, its peers.
+ * node/real/ makes the daemon's world of threads and sockets, the simulator one of a single thread
+ * and a seed; node itself does not know which. A member is never NULL, but those that say so.
+ * Thread: each member says which. */
+#ifndef NODE_WORLD_H
+#define NODE_WORLD_H
+
+#include "base/err.h"
+#include "node/node.h"
+#include "raft/types.h"
+
+struct node_disk_job;
+struct call_request;
+struct call_response;
+
+/* Heartbeats and votes never wait behind entries. */
+enum node_lane { NODE_LANE_URGENT, NODE_LANE_BULK };
+
+struct node_link_figures {
+    uint64_t sent_bytes, received_bytes, garbage;
+};
+
+struct node_world {
+    void *arg; /* borrowed; given to each member */
+
+    uint64_t (*mono_us)(void *arg);    /* never goes back. Thread: any */
+    uint64_t (*wall_ms)(void *arg);    /* since 1970; may jump. Thread: any */
+    uint64_t (*random_u64)(void *arg); /* Thread: loop */
+    /* Asks for a node_turn soon. Cheap when one was asked for already. Thread: any */
+    void (*wake)(void *arg);
+
+    /* Executes job with node_disk_run, elsewhere or later, never from inside this call; the next
+     * job is submitted only when all of this one was delivered (driver.h). Thread: loop */
+    void (*disk_submit)(void *arg, struct node_disk_job *job);
+
+    /* Sends packet, which is borrowed for the call with all it points to, an APPEND with its
+     * entries. False: there is no link, or its buffer is full: the packet is gone. Thread: loop */
+    bool (*send)(void *arg, node_id to, enum node_lane lane, const struct raft_packet *packet);
+    /* All packets of a turn were given: write them. Thread: loop */
+    void (*flush)(void *arg);
+
+    /* Calls between nodes (wire/call.h), borrowed for the call. False: there is no link, or its
+     * buffer is full: certainly not sent. Both NULL: this world has no peers. Thread: loop */
+    bool (*send_request)(void *arg, node_id to, const struct call_request *request);
+    bool (*send_response)(void *arg, node_id to, const struct call_response *response);
+
+    /* What went over the links so far. NULL: this world does not count. Thread: any */
+    void (*link_figures)(void *arg, struct node_link_figures *ret);
+
+    /* The node cannot go on (a failed write, damaged bytes): the process must end. Called once;
+     * the node does nothing more after it. Thread: loop */
+    void (*fatal)(void *arg, enum err err, const char *text);
+};
+
+#endif

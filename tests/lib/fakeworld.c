@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fakeworld.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/list.h"
+#include "msg/msg.h"
+#include "sys/log.h"
+#include "wire/call.h"
+#include "wire/packet.h"
+
+enum { SETTLE_ROUNDS_MAX = 20000, STEP_MS = 10, ELECT_MS = 20000 };
+
+struct parcel {
+    struct list link;
+    struct buf frame; /* a whole frame */
+    node_id from;
+};
+
+struct seat {
+    struct fakeworld *world;
+    node_id id;
+    struct memdisk *disk; /* owned */
+    struct store *store;
+    struct msg *msg;
+    struct node *node;         /* NULL: down */
+    struct node_disk_job *job; /* with the disk */
+    bool is_held, is_woken, is_moved;
+    enum err fatal;
+    struct list inbox; /* struct parcel */
+};
+
+struct fakeworld {
+    struct fakeworld_options options;
+    struct node_member members[FAKEWORLD_NODES_MAX];
+    struct seat seats[FAKEWORLD_NODES_MAX + 1]; /* by id */
+    bool is_cut[FAKEWORLD_NODES_MAX + 1][FAKEWORLD_NODES_MAX + 1];
+    bool (*drop)(const struct raft_packet *packet, void *arg);
+    void *drop_arg;
+    uint64_t now_us;
+    struct rng rng;
+};
+
+/* ---- the world as a node sees it ---------------------------------------------------------------- */
+
+static uint64_t fake_mono_us(void *arg)
+{
+    struct seat *seat = arg;
+    return seat->world->now_us;
+}
+
+static uint64_t fake_wall_ms(void *arg)
+{
+    struct seat *seat = arg;
+    return 1700000000000ull + seat->world->now_us / 1000;
+}
+
+static uint64_t fake_random_u64(void *arg)
+{
+    struct seat *seat = arg;
+    return rng_next(&seat->world->rng);
+}
+
+static void fake_wake(void *arg)
+{
+    struct seat *seat = arg;
+    seat->is_woken = true;
+}
+
+static void fake_disk_submit(void *arg, struct node_disk_job *job)
+{
+    struct seat *seat = arg;
+    assert(seat->job == NULL);
+    seat->job = job;
+}
+
+static struct seat *fake_way(struct seat *seat, node_id to)
+{
+    assert(to >= 1 && to <= seat->world->options.nodes);
+    struct seat *target = &seat->world->seats[to];
+    return seat->world->is_cut[seat->id][to] || target->node == NULL ? NULL : target;
+}
+
+static struct parcel *fake_post(struct seat *from, struct seat *target)
+{
+    struct parcel *parcel = alloc_zero(sizeof(*parcel));
+    parcel->from = from->id;
+    list_append(&target->inbox, &parcel->link);
+    return parcel;
+}
+
+static bool fake_send(void *arg, node_id to, enum node_lane lane, const struct raft_packet *packet)
+{
+    (void)lane;
+    struct seat *seat = arg;
+    struct fakeworld *world = seat->world;
+    assert(to >= 1 && to <= world->options.nodes && packet->from == seat->id);
+    struct seat *target = fake_way(seat, to);
+    if (target == NULL || (world->drop != NULL && world->drop(packet, world->drop_arg))) {
+        return true; /* lost on the way: the sender does not notice */
+    }
+    struct parcel *parcel = fake_post(seat, target);
+    struct packet_out out;
+    packet_out_begin(&out, &parcel->frame, FRAME_PACKETS);
+    bool did_fit = packet_out_add(&out, packet);
+    assert(did_fit);
+    packet_out_end(&out);
+    return true;
+}
+
+static bool fake_send_request(void *arg, node_id to, const struct call_request *request)
+{
+    struct seat *target = fake_way(arg, to);
+    if (target != NULL) {
+        call_encode_request(&fake_post(arg, target)->frame, request);
+    }
+    return true;
+}
+
+static bool fake_send_response(void *arg, node_id to, const struct call_response *response)
+{
+    struct seat *target = fake_way(arg, to);
+    if (target != NULL) {
+        call_encode_response(&fake_post(arg, target)->frame, response);
+    }
+    return true;
+}
+
+static void fake_flush(void *arg)
+{
+    (void)arg;
+}
+
+static void fake_fatal(void *arg, enum err err, const char *text)
+{
+    struct seat *seat = arg;
+    seat->fatal = err;
+    log_error("node", "cannot go on", "node=%u detail=%s", (unsigned)seat->id, LOG_QUOTED(text));
+}
+
+static const struct node_world fake_world = {
+    .mono_us = fake_mono_us,
+    .wall_ms = fake_wall_ms,
+    .random_u64 = fake_random_u64,
+    .wake = fake_wake,
+    .disk_submit = fake_disk_submit,
+    .send = fake_send,
+    .send_request = fake_send_request,
+    .send_response = fake_send_response,
+    .flush = fake_flush,
+    .fatal = fake_fatal,
+};
+
+/* ---- made and freed -------------------------------------------------------------------------------- */
+
+void fakeworld_options_init(struct fakeworld_options *options, uint32_t nodes, uint64_t seed)
+{
+    *options = (struct fakeworld_options){.nodes = nodes, .seed = seed};
+    node_options_init(&options->node);
+    options->node.slot_count = 1;
+}
+
+struct fakeworld *fakeworld_new(const struct fakeworld_options *options)
+{
+    assert(options->nodes >= 1 && options->nodes <= FAKEWORLD_NODES_MAX);
+    struct fakeworld *world = alloc_zero(sizeof(*world));
+    world->options = *options;
+    world->rng = rng_of(options->seed);
+    world->now_us = 1000000;
+    for (uint32_t i = 0; i < options->nodes; i++) {
+        world->members[i].id = i + 1;
+        struct seat *seat = &world->seats[i + 1];
+        seat->world = world;
+        seat->id = i + 1;
+        seat->disk = memdisk_new();
+        list_init(&seat->inbox);
+    }
+    world->options.node.members = world->members;
+    world->options.node.members_count = options->nodes;
+    return world;
+}
+
+void fakeworld_free(struct fakeworld *world)
+{
+    if (world == NULL) {
+        return;
+    }
+    for (node_id id = 1; id <= world->options.nodes; id++) {
+        fakeworld_crash(world, id, MEMDISK_KEEP_ALL);
+        memdisk_free(world->seats[id].disk);
+    }
+    free(world);
+}
+
+static struct seat *seat_of(struct fakeworld *world, node_id id)
+{
+    assert(id >= 1 && id <= world->options.nodes);
+    return &world->seats[id];
+}
+
+static enum err seat_open(struct seat *seat, struct why *why)
+{
+    struct fakeworld *world = seat->world;
+    struct store_options store;
+    store_options_init(&store);
+    store.memdisk = seat->disk;
+    store.create = true;
+    store.cluster_id = "fakeworld";
+    store.node_id = seat->id;
+    store.slot_count = world->options.node.slot_count;
+    store.new_incarnation = rng_next(&world->rng);
+    struct node_boot boot = {.limits = world->options.limits,
+                             .manual_ticks = world->options.manual_ticks};
+    enum err err = store_open(&store, &seat->store, why);
+    if (err == ERR_LOG_TOO_SHORT && world->options.nodes > 1) {
+        store.accept_short_log = true;
+        boot.suspect_log = true;
+        err = store_open(&store, &seat->store, why);
+    }
+    if (err != OK) {
+        return err;
+    }
+    seat->msg =
+        msg_new(&(struct msg_options){.store = seat->store, .slot_count = store.slot_count});
+    struct node_options options = world->options.node;
+    options.id = seat->id;
+    options.cluster_id = store.cluster_id;
+    struct node_world face = fake_world;
+    face.arg = seat;
+    return node_new(&options, &face, seat->store, seat->msg, &boot, &seat->node, why);
+}
+
+static void seat_close(struct seat *seat)
+{
+    node_free(seat->node);
+    msg_free(seat->msg);
+    store_close(seat->store);
+    seat->node = NULL;
+    seat->msg = NULL;
+    seat->store = NULL;
+    for (struct list *item = list_first(&seat->inbox); item != NULL;
+         item = list_first(&seat->inbox)) {
+        struct parcel *parcel = CONTAINER_OF(item, struct parcel, link);
+        list_remove(item);
+        buf_done(&parcel->frame);
+        free(parcel);
+    }
+}
+
+enum err fakeworld_start(struct fakeworld *world, node_id id, struct why *why)
+{
+    struct seat *seat = seat_of(world, id);
+    assert(seat->node == NULL);
+    seat->fatal = OK;
+    enum err err = seat_open(seat, why);
+    if (err != OK) {
+        seat_close(seat);
+    }
+    return err;
+}
+
+void fakeworld_crash(struct fakeworld *world, node_id id, int64_t keep)
+{
+    struct seat *seat = seat_of(world, id);
+    if (seat->node == NULL) {
+        return;
+    }
+    if (seat->job != NULL) { /* it dies with the process */
+        node_disk_abandon(seat->node, seat->job);
+        seat->job = NULL;
+    }
+    seat_close(seat);
+    memdisk_crash(seat->disk, keep);
+}
+
+static bool seat_is_drained(void *arg)
+{
+    const struct seat *seat = arg;
+    return node_is_drained(seat->node);
+}
+
+void fakeworld_stop(struct fakeworld *world, node_id id)
+{
+    struct seat *seat = seat_of(world, id);
+    node_drain(seat->node);
+    (void)fakeworld_run_until(world, 5000, seat_is_drained, seat);
+    fakeworld_crash(world, id, MEMDISK_KEEP_ALL);
+}
+
+struct node *fakeworld_node(struct fakeworld *world, node_id id)
+{
+    return seat_of(world, id)->node;
+}
+
+struct memdisk *fakeworld_disk(struct fakeworld *world, node_id id)
+{
+    return seat_of(world, id)->disk;
+}
+
+enum err fakeworld_fatal(struct fakeworld *world, node_id id)
+{
+    return seat_of(world, id)->fatal;
+}
+
+/* ---- time --------------------------------------------------------------------------------------------- */
+
+uint64_t fakeworld_now_ms(const struct fakeworld *world)
+{
+    return world->now_us / 1000;
+}
+
+static void seat_deliver_frame(struct seat *seat, node_id from, const struct frame *frame)
+{
+    struct call_request request;
+    struct call_response response;
+    struct packet_in in;
+    enum err err;
+    if (frame->kind == FRAME_REQUEST) {
+        err = call_decode_request(frame->body, &request, NULL);
+        assert(err == OK);
+        node_receive_request(seat->node, from, &request);
+        return;
+    }
+    if (frame->kind == FRAME_RESPONSE) {
+        err = call_decode_response(frame->body, &response, NULL);
+        assert(err == OK);
+        node_receive_response(seat->node, from, &response);
+        return;
+    }
+    err = packet_in_decode(frame->body, &in, NULL);
+    assert(err == OK);
+    for (uint32_t i = 0; i < in.packets_count; i++) {
+        node_receive(seat->node, &in.packets[i]);
+    }
+    packet_in_done(&in);
+}
+
+static void seat_deliver(struct seat *seat, struct parcel *parcel)
+{
+    struct frame_reader reader;
+    frame_reader_init(&reader);
+    frame_reader_trust(&reader);
+    frame_reader_feed(&reader, buf_bytes(&parcel->frame));
+    struct frame frame;
+    bool has = false;
+    enum err err = frame_reader_next(&reader, &frame, &has, NULL);
+    assert(err == OK);
+    assert(has);
+    seat_deliver_frame(seat, parcel->from, &frame);
+    frame_reader_done(&reader);
+    buf_done(&parcel->frame);
+    free(parcel);
+}
+
+/* Does what there is to do at one node; true when there was something. */
+static bool seat_move(struct seat *seat)
+{
+    bool did = seat->is_woken;
+    seat->is_woken = false;
+    if (seat->job != NULL && !seat->is_held) {
+        did = true;
+        (void)fakeworld_step_disk(seat->world, seat->id);
+    }
+    for (struct list *item = list_first(&seat->inbox); item != NULL;
+         item = list_first(&seat->inbox)) {
+        list_remove(item);
+        seat_deliver(seat, CONTAINER_OF(item, struct parcel, link));
+        did = true;
+    }
+    if (did || seat->is_moved || node_next_deadline_ms(seat->node) <= seat->world->now_us / 1000) {
+        seat->is_moved = false;
+        node_turn(seat->node);
+        return true;
+    }
+    return false;
+}
+
+bool fakeworld_settle(struct fakeworld *world)
+{
+    for (int round = 0; round < SETTLE_ROUNDS_MAX; round++) {
+        bool did = false;
+        for (node_id id = 1; id <= world->options.nodes; id++) {
+            if (world->seats[id].node != NULL) {
+                did |= seat_move(&world->seats[id]);
+            }
+        }
+        if (!did) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool never(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+bool fakeworld_run_until(struct fakeworld *world, uint64_t ms, bool (*done)(void *arg), void *arg)
+{
+    uint64_t end_us = world->now_us + ms * 1000;
+    for (;;) {
+        bool is_quiet = fakeworld_settle(world);
+        assert(is_quiet);
+        if (done(arg)) {
+            return true;
+        }
+        if (world->now_us >= end_us) {
+            return false;
+        }
+        world->now_us += STEP_MS * 1000;
+    }
+}
+
+void fakeworld_run(struct fakeworld *world, uint64_t ms)
+{
+    (void)fakeworld_run_until(world, ms, never, NULL);
+}
+
+node_id fakeworld_leader(struct fakeworld *world, slot_id slot)
+{
+    uint32_t votes[FAKEWORLD_NODES_MAX + 1] = {0};
+    node_id best = 0;
+    for (node_id id = 1; id <= world->options.nodes; id++) {
+        struct raft_status status;
+        if (world->seats[id].node != NULL &&
+            node_group_status(world->seats[id].node, slot, &status) && status.leader != 0) {
+            votes[status.leader]++;
+        }
+    }
+    for (node_id id = 1; id <= world->options.nodes; id++) {
+        struct raft_status status;
+        if (votes[id] > votes[best] && world->seats[id].node != NULL &&
+            node_group_status(world->seats[id].node, slot, &status) && status.role == RAFT_LEADER) {
+            best = id;
+        }
+    }
+    return best;
+}
+
+struct elect {
+    struct fakeworld *world;
+    slot_id slot;
+};
+
+static bool has_leader(void *arg)
+{
+    const struct elect *elect = arg;
+    return fakeworld_leader(elect->world, elect->slot) != 0;
+}
+
+node_id fakeworld_elect(struct fakeworld *world, slot_id slot)
+{
+    struct elect elect = {world, slot};
+    (void)fakeworld_run_until(world, ELECT_MS, has_leader, &elect);
+    return fakeworld_leader(world, slot);
+}
+
+/* ---- faults ---------------------------------------------------------------------------------------------- */
+
+void fakeworld_cut(struct fakeworld *world, node_id from, node_id to, bool is_cut)
+{
+    for (node_id f = 1; f <= world->options.nodes; f++) {
+        for (node_id t = 1; t <= world->options.nodes; t++) {
+            if ((from == 0 || from == f) && (to == 0 || to == t)) {
+                world->is_cut[f][t] = is_cut;
+            }
+        }
+    }
+}
+
+void fakeworld_on_send(struct fakeworld *world,
+                       bool (*drop)(const struct raft_packet *packet, void *arg), void *arg)
+{
+    world->drop = drop;
+    world->drop_arg = arg;
+}
+
+void fakeworld_hold_disk(struct fakeworld *world, node_id id, bool is_held)
+{
+    seat_of(world, id)->is_held = is_held;
+}
+
+void fakeworld_tell_gone(struct fakeworld *world, node_id id)
+{
+    for (node_id other = 1; other <= world->options.nodes; other++) {
+        struct seat *seat = &world->seats[other];
+        if (other != id && seat->node != NULL) {
+            node_peer_down(seat->node, id, true);
+            seat->is_moved = true;
+        }
+    }
+}
+
+bool fakeworld_step_disk(struct fakeworld *world, node_id id)
+{
+    struct seat *seat = seat_of(world, id);
+    struct node_disk_job *job = seat->job;
+    if (job == NULL) {
+        return false;
+    }
+    (void)node_disk_run(job);
+    if (node_disk_done(seat->node, job)) {
+        seat->job = NULL;
+    }
+    seat->is_moved = true;
+    return true;
+}
+
+/* ---- calls ------------------------------------------------------------------------------------------------- */
+
+static void on_done(struct node_call *call, void *arg)
+{
+    struct fakecall *fake = arg;
+    assert(call == &fake->call && !fake->is_done);
+    fake->is_done = true;
+}
+
+static enum err fakecall_start(struct fakeworld *world, node_id id, struct fakecall *call,
+                               uint64_t timeout_ms)
+{
+    call->call.deadline_ms = fakeworld_now_ms(world) + timeout_ms;
+    call->call.on_done = on_done;
+    call->call.arg = call;
+    return node_call_start(fakeworld_node(world, id), &call->call, NULL);
+}
+
+enum err fakecall_command(struct fakeworld *world, node_id id, struct fakecall *call, slot_id slot,
+                          struct blob *command, uint64_t timeout_ms)
+{
+    *call =
+        (struct fakecall){.call = {.kind = NODE_CALL_COMMAND, .slot = slot, .command = command}};
+    return fakecall_start(world, id, call, timeout_ms);
+}
+
+enum err fakecall_read(struct fakeworld *world, node_id id, struct fakecall *call, slot_id slot,
+                       enum node_consistency consistency, uint64_t min_index, uint64_t timeout_ms)
+{
+    *call = (struct fakecall){.call = {.kind = NODE_CALL_READ,
+                                       .slot = slot,
+                                       .consistency = consistency,
+                                       .min_index = min_index}};
+    return fakecall_start(world, id, call, timeout_ms);
+}
+
+enum err fakecall_start_transfer(struct fakeworld *world, node_id id, struct fakecall *call,
+                                 slot_id slot, node_id to, uint64_t timeout_ms)
+{
+    *call = (struct fakecall){.call = {.kind = NODE_CALL_TRANSFER, .slot = slot, .to = to}};
+    return fakecall_start(world, id, call, timeout_ms);
+}
+
+void fakecall_done(struct fakecall *call)
+{
+    assert(call->is_done);
+    msg_result_free(call->call.result);
+    *call = (struct fakecall){0};
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The handshake: who is let in, who is refused and with what words, on both sides; what is
+ * remembered of a peer; that a node that returns is let in again. */
+#include "suites.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rig.h"
+#include "sys/clock.h"
+
+START_TEST(two_nodes_know_each_other)
+{
+    static struct rig rigs[2];
+    rig_cluster(rigs, 2);
+    ck_assert_uint_eq(rig_seen(&rigs[0], 2).info.id, 2);
+    ck_assert_uint_eq(rig_seen(&rigs[0], 2).info.incarnation, 1002);
+    ck_assert_uint_eq(rig_seen(&rigs[0], 2).info.boot, 7);
+    ck_assert_uint_eq(rig_seen(&rigs[0], 2).info.version, 1);
+    ck_assert_str_eq(rig_seen(&rigs[0], 2).info.http_address, "127.0.0.1:80");
+    struct net_status status = rig_status(&rigs[0]);
+    ck_assert_uint_eq(status.peers_count, 1);
+    ck_assert(status.peers[0].is_up && status.peers[0].can_send && status.peers[0].can_receive);
+    ck_assert_uint_eq(status.peers[0].connects, 1);
+    ck_assert_uint_gt(status.peers[0].heard_ms, 0);
+    ck_assert_str_eq(status.peers[0].http_address, "127.0.0.1:80");
+    rig_stop_all(rigs, 2);
+}
+END_TEST
+
+struct refusal {
+    enum net_refusal reason;
+    enum err err;
+    const char *words;
+    void (*change)(struct hello *hello);
+};
+
+static void change_version(struct hello *hello)
+{
+    hello->version_min = hello->version_max = 99;
+}
+static void change_cluster(struct hello *hello)
+{
+    hello->cluster_id = bytes_of_string("another");
+}
+static void change_to_self(struct hello *hello)
+{
+    hello->node = 1;
+}
+static void change_to(struct hello *hello)
+{
+    hello->to = 3;
+}
+static void change_slots(struct hello *hello)
+{
+    hello->slot_count = 32;
+}
+static void change_member(struct hello *hello)
+{
+    hello->node = 4;
+}
+static void change_incarnation(struct hello *hello)
+{
+    hello->incarnation = 9;
+}
+static void change_boot(struct hello *hello)
+{
+    hello->boot = 6;
+}
+static void change_nonce(struct hello *hello)
+{
+    hello->nonce[0] = 77;
+}
+
+static const struct refusal refusals[] = {
+    {NET_REFUSAL_VERSION, ERR_WRONG_FORMAT, "upgrade one version", change_version},
+    {NET_REFUSAL_CLUSTER, ERR_WRONG_IDENTITY, "belongs to cluster 'another'", change_cluster},
+    {NET_REFUSAL_SELF, ERR_WRONG_IDENTITY, "two processes say", change_to_self},
+    {NET_REFUSAL_WRONG_NODE, ERR_WRONG_IDENTITY, "node 1 is at the address", change_to},
+    {NET_REFUSAL_SLOT_COUNT, ERR_WRONG_IDENTITY, "has 32 slots", change_slots},
+    {NET_REFUSAL_NO_MEMBER, ERR_WRONG_IDENTITY, "is no member", change_member},
+    {NET_REFUSAL_INCARNATION, ERR_WRONG_IDENTITY, "new data folder", change_incarnation},
+    {NET_REFUSAL_ROLLED_BACK, ERR_WRONG_IDENTITY, "rolled back", change_boot},
+    {NET_REFUSAL_COPIED, ERR_WRONG_IDENTITY, "was copied", change_nonce},
+};
+
+/* A first good HELLO makes node 2 known; then each kind of wrong one. */
+START_TEST(who_is_refused_and_why)
+{
+    static struct rig rig;
+    rig_init(&rig, 1);
+    rig_start(&rig);
+    rig_member(&rig, 2, "127.0.0.1:9");
+    struct raw good;
+    raw_connect(&good, net_port(rig.net));
+    struct hello hello;
+    raw_hello_fill(&hello, 2, 1);
+    raw_hello(&good, &hello);
+    struct hello_reply reply;
+    raw_reply(&good, &reply);
+    ck_assert_int_eq(reply.err, OK);
+    ck_assert_uint_eq(reply.version, 1);
+    ck_assert_uint_eq(reply.hello.node, 1);
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        struct raw bad;
+        raw_connect(&bad, net_port(rig.net));
+        raw_hello_fill(&hello, 2, 1);
+        refusals[i].change(&hello);
+        raw_hello(&bad, &hello);
+        raw_reply(&bad, &reply);
+        ck_assert_int_eq(reply.err, refusals[i].err);
+        ck_assert_uint_eq(reply.version, 0);
+        char text[256];
+        snprintf(text, sizeof(text), "%.*s", (int)reply.text.len, (const char *)reply.text.data);
+        ck_assert_msg(strstr(text, refusals[i].words) != NULL, "'%s'", text);
+        ck_assert(raw_is_closed_within(&bad, 3000));
+        struct net_status status = rig_status(&rig);
+        ck_assert_uint_eq(status.refused_here[refusals[i].reason], 1);
+        raw_close(&bad);
+    }
+    ck_assert(!raw_is_closed_within(&good, 100)); /* nobody else harmed it */
+    ck_assert_uint_eq(rig_status(&rig).peers[0].incarnation, 1002);
+    raw_close(&good);
+    ck_assert_str_eq(net_refusal_slug(NET_REFUSAL_ROLLED_BACK), "rolled_back");
+    rig_stop(&rig);
+}
+END_TEST
+
+/* What the configuration knows counts before anybody said anything. */
+START_TEST(members_carry_what_is_known)
+{
+    static struct rig rig;
+    rig_init(&rig, 1);
+    struct net_member member = {.id = 2, .address = "127.0.0.1:9", .incarnation = 1002, .boot = 9};
+    rig.options.members = &member;
+    rig.options.members_count = 1;
+    rig_start(&rig);
+    struct hello hello;
+    struct hello_reply reply;
+    struct raw raw;
+    raw_connect(&raw, net_port(rig.net));
+    raw_hello_fill(&hello, 2, 1);
+    raw_hello(&raw, &hello); /* start 7, where 9 was seen */
+    raw_reply(&raw, &reply);
+    ck_assert_int_eq(reply.err, ERR_WRONG_IDENTITY);
+    raw_close(&raw);
+    raw_connect(&raw, net_port(rig.net));
+    hello.boot = 10;
+    raw_hello(&raw, &hello);
+    raw_reply(&raw, &reply);
+    ck_assert_int_eq(reply.err, OK);
+    ck_assert_uint_eq(rig_status(&rig).peers[0].boot, 10);
+    raw_close(&raw);
+    rig_stop(&rig);
+}
+END_TEST
+
+/* Node 1 connects to an address where another node is: it must not take it for node 2. */
+START_TEST(the_connecting_side_checks_too)
+{
+    static struct rig rig;
+    rig_init(&rig, 1);
+    rig_start(&rig);
+    char address[64];
+    int listen_fd = raw_listen(address, 0);
+    rig_member(&rig, 2, address);
+    struct raw raw;
+    raw_accept(listen_fd, &raw);
+    raw_welcome(&raw, 3); /* says: I am node 3 */
+    struct hello_reply reply;
+    raw_reply(&raw, &reply); /* and is told why that link goes */
+    ck_assert_int_eq(reply.err, ERR_WRONG_IDENTITY);
+    ck_assert(raw_is_closed_within(&raw, 3000));
+    raw_close(&raw);
+    ck_assert_uint_eq(rig_status(&rig).refused_here[NET_REFUSAL_WRONG_NODE], 1);
+    ck_assert(!rig_status(&rig).peers[0].can_send);
+    close(listen_fd);
+    rig_stop(&rig);
+}
+END_TEST
+
+START_TEST(an_address_that_leads_home)
+{
+    static struct rig rig;
+    rig_init(&rig, 1);
+    rig_start(&rig);
+    rig_member(&rig, 2, rig.address);
+    uint64_t deadline_ms = clock_mono_ms() + 5000;
+    while (rig_status(&rig).refused_here[NET_REFUSAL_SELF] == 0 ||
+           rig_status(&rig).refused_there == 0) {
+        ck_assert_uint_lt(clock_mono_ms(), deadline_ms);
+        usleep(1000);
+    }
+    rig_stop(&rig);
+}
+END_TEST
+
+/* Node 2 stops and comes again with the next start counter, at another address. */
+START_TEST(a_restarted_node_is_let_in)
+{
+    static struct rig rigs[3];
+    rig_cluster(rigs, 3);
+    rig_stop(&rigs[1]);
+    rig_wait_up(&rigs[0], 2, false);
+    rig_wait_up(&rigs[2], 2, false);
+    ck_assert_uint_eq(rig_seen(&rigs[0], 2).gones, 1);
+    ck_assert(rig_seen(&rigs[0], 3).is_up);
+    rig_init(&rigs[1], 2);
+    rigs[1].options.boot = 8;
+    rig_start(&rigs[1]);
+    rig_join(rigs, 3);
+    for (unsigned i = 0; i < 3; i += 2) {
+        rig_wait_up(&rigs[i], 2, true);
+        ck_assert_uint_eq(rig_seen(&rigs[i], 2).info.boot, 8);
+        rig_wait_up(&rigs[1], i + 1, true);
+    }
+    ck_assert_uint_eq(rig_seen(&rigs[0], 3).downs, 0); /* the others' link was left alone */
+    rig_stop_all(rigs, 3);
+}
+END_TEST
+
+/* The same folder twice: the second process, with the same start counter, is refused. */
+START_TEST(a_copied_folder_is_refused)
+{
+    static struct rig rigs[2], copy;
+    rig_cluster(rigs, 2);
+    rig_init(&copy, 2);
+    rig_start(&copy);
+    rig_member(&copy, 1, rigs[0].address);
+    uint64_t deadline_ms = clock_mono_ms() + 5000;
+    while (rig_status(&copy).refused_there == 0) {
+        ck_assert_uint_lt(clock_mono_ms(), deadline_ms);
+        usleep(1000);
+    }
+    ck_assert_uint_ge(rig_status(&rigs[0]).refused_here[NET_REFUSAL_COPIED], 1);
+    ck_assert(rig_seen(&rigs[0], 2).is_up);
+    rig_stop(&copy);
+    rig_stop_all(rigs, 2);
+}
+END_TEST
+
+START_TEST(removed_members_are_cut_off)
+{
+    static struct rig rigs[2];
+    rig_cluster(rigs, 2);
+    rig_member(&rigs[0], 0, NULL);
+    rig_wait_up(&rigs[0], 2, false);
+    ck_assert_uint_eq(rig_seen(&rigs[0], 2).gones, 0);
+    ck_assert_uint_eq(rig_status(&rigs[0]).peers_count, 0);
+    rig_wait_up(&rigs[1], 1, false);
+    uint64_t deadline_ms = clock_mono_ms() + 8000;
+    while (rig_status(&rigs[0]).refused_here[NET_REFUSAL_NO_MEMBER] == 0) {
+        ck_assert_uint_lt(clock_mono_ms(), deadline_ms);
+        usleep(1000);
+    }
+    rig_join(rigs, 2); /* and added again */
+    rig_wait_up(&rigs[0], 2, true);
+    rig_wait_up(&rigs[1], 1, true);
+    rig_stop_all(rigs, 2);
+}
+END_TEST
+
+START_TEST(start_says_what_is_wrong)
+{
+    struct rig rig;
+    rig_init(&rig, 1);
+    struct why why = {0};
+    struct net *net = NULL;
+    ck_assert_int_eq(net_loop_new(NULL, NULL, &rig.options.loop, &why), OK);
+    rig.options.cluster_id = "";
+    ck_assert_int_eq(net_start(&rig.options, &net, &why), ERR_BAD_PARAMETER);
+    ck_assert_ptr_nonnull(strstr(why.text, "cluster.id"));
+    rig.options.cluster_id = "x";
+    rig.options.listen = "nonsense";
+    ck_assert_int_eq(net_start(&rig.options, &net, &why), ERR_BAD_PARAMETER);
+    rig.options.listen = "127.0.0.1:0";
+    ck_assert_int_eq(net_start(&rig.options, &net, &why), OK);
+    struct net *second = NULL;
+    char taken[64];
+    snprintf(taken, sizeof(taken), "127.0.0.1:%u", net_port(net));
+    rig.options.listen = taken;
+    ck_assert_int_eq(net_start(&rig.options, &second, &why), ERR_IO);
+    ck_assert_ptr_null(second);
+    net_stop(net);
+    net_stop(NULL);
+    net_loop_free(rig.options.loop);
+}
+END_TEST
+
+Suite *suite_handshake(void)
+{
+    return UNIT_SUITE("handshake", 60, two_nodes_know_each_other, who_is_refused_and_why,
+                      members_carry_what_is_known, the_connecting_side_checks_too,
+                      an_address_that_leads_home, a_restarted_node_is_let_in,
+                      a_copied_folder_is_refused, removed_members_are_cut_off,
+                      start_says_what_is_wrong);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unit.h"
+
+Suite *suite_tail(void);
+Suite *suite_single(void);
+Suite *suite_limits(void);
+Suite *suite_three(void);
+Suite *suite_real(void);
+
+UNIT_MAIN(suite_tail, suite_single, suite_limits, suite_three, suite_real)

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is refused, what is in doubt, what stops the node. */
+#include "helpers.h"
+
+Suite *suite_limits(void);
+
+START_TEST(full_queue_refuses)
+{
+    struct fakeworld_options options;
+    fakeworld_options_init(&options, 1, 5);
+    options.node.submit_max_commands = 4;
+    struct fakeworld *world = fakeworld_new(&options);
+    test_start(world, 1);
+    ck_assert_uint_eq(fakeworld_elect(world, 0), 1);
+    struct fakecall calls[5];
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(
+            fakecall_command(world, 1, &calls[i], 0, test_append("c", "x", NULL), 1000), OK);
+    }
+    ck_assert_int_eq(fakecall_command(world, 1, &calls[4], 0, test_append("c", "x", NULL), 1000),
+                     ERR_QUEUE_FULL);
+    ck_assert(fakeworld_settle(world));
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(calls[i].call.err, OK);
+        fakecall_done(&calls[i]);
+    }
+    ck_assert(!calls[4].is_done);
+    ck_assert_uint_eq(test_count(world, 1), 4);
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(deadline_in_doubt)
+{
+    struct fakeworld *world = test_world(1, NULL);
+    fakeworld_hold_disk(world, 1, true);
+    struct fakecall call;
+    ck_assert_int_eq(fakecall_command(world, 1, &call, 0, test_append("c", "x", NULL), 500), OK);
+    fakeworld_run(world, 490);
+    ck_assert(!call.is_done);
+    fakeworld_run(world, 100);
+    ck_assert(call.is_done);
+    ck_assert_int_eq(call.call.err, ERR_OUTCOME_UNKNOWN);
+    fakecall_done(&call);
+    fakeworld_hold_disk(world, 1, false);
+    ck_assert(fakeworld_settle(world));
+    ck_assert_uint_eq(test_count(world, 1), 1); /* it happened after all */
+    struct node_metrics metrics;
+    node_get_metrics(fakeworld_node(world, 1), &metrics);
+    ck_assert_uint_eq(metrics.outcome_unknown_total, 1);
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(late_call_is_refused)
+{
+    struct fakeworld *world = test_world(1, NULL);
+    struct fakecall call;
+    ck_assert_int_eq(fakecall_command(world, 1, &call, 0, test_append("c", "x", NULL), 0), OK);
+    ck_assert(fakeworld_settle(world));
+    ck_assert_int_eq(call.call.err, ERR_BUSY);
+    fakecall_done(&call);
+    ck_assert_uint_eq(test_count(world, 1), 0);
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(too_much_uncommitted_is_refused)
+{
+    struct fakeworld *world = test_world(1, NULL);
+    static char payload[1000001];
+    memset(payload, 'x', 1000000);
+    fakeworld_hold_disk(world, 1, true);
+    struct fakecall calls[12];
+    uint32_t refused = 0;
+    for (int i = 0; i < 12; i++) {
+        ck_assert_int_eq(
+            fakecall_command(world, 1, &calls[i], 0, test_append("c", payload, NULL), 60000), OK);
+        ck_assert(fakeworld_settle(world));
+        refused += calls[i].is_done && calls[i].call.err == ERR_BUSY;
+    }
+    ck_assert_uint_ge(refused, 3); /* 8 MiB a slot */
+    fakeworld_hold_disk(world, 1, false);
+    fakeworld_run(world, 100);
+    for (int i = 0; i < 12; i++) {
+        fakecall_done(&calls[i]);
+    }
+    ck_assert_uint_eq(test_count(world, 1), 0 + 8); /* a page holds 8 MiB */
+    struct raft_status status;
+    ck_assert(node_group_status(fakeworld_node(world, 1), 0, &status));
+    ck_assert_uint_eq(status.uncommitted_bytes, 0);
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(full_disk_refuses_appends_only)
+{
+    struct fakeworld *world = test_world(1, NULL);
+    (void)test_send(world, 1, "x");
+    memdisk_set_space(fakeworld_disk(world, 1), 1 << 20, 1ull << 40);
+    fakeworld_run(world, 2500);
+    struct fakecall call;
+    ck_assert_int_eq(fakecall_command(world, 1, &call, 0, test_append("c", "y", NULL), 1000),
+                     ERR_DISK_FULL);
+    ck_assert_int_eq(fakecall_command(world, 1, &call, 0, test_delete("c", 1, 1), 1000), OK);
+    ck_assert(fakeworld_settle(world));
+    ck_assert_int_eq(call.call.err, OK);
+    fakecall_done(&call);
+    memdisk_set_space(fakeworld_disk(world, 1), 1ull << 39, 1ull << 40);
+    fakeworld_run(world, 2500);
+    ck_assert_uint_eq(test_send(world, 1, "z"), 2);
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(failed_sync_stops_the_node)
+{
+    struct fakeworld *world = test_world(1, NULL);
+    (void)test_send(world, 1, "x");
+    memdisk_fail_sync(fakeworld_disk(world, 1), 1, MEMDISK_PRESENT);
+    struct fakecall call;
+    ck_assert_int_eq(fakecall_command(world, 1, &call, 0, test_append("c", "y", NULL), 1000), OK);
+    fakeworld_run(world, 5000);
+    ck_assert_int_eq(fakeworld_fatal(world, 1), ERR_DISK_FAILED);
+    ck_assert(!call.is_done || call.call.err == ERR_OUTCOME_UNKNOWN); /* R18, I38 */
+    fakeworld_crash(world, 1, MEMDISK_KEEP_ALL);
+    ck_assert(call.is_done);
+    ck_assert_int_eq(call.call.err, ERR_OUTCOME_UNKNOWN);
+    fakecall_done(&call);
+    test_start(world, 1);
+    ck_assert_uint_eq(fakeworld_elect(world, 0), 1);
+    ck_assert(fakeworld_settle(world));
+    ck_assert_uint_eq(test_count(world, 1), 2); /* it was there all the same */
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(failed_read_in_apply_stops_the_node)
+{
+    struct fakeworld *world = test_world(1, NULL);
+    (void)test_send(world, 1, "x");
+    (void)test_send(world, 1, "y");
+    memdisk_fail_read(fakeworld_disk(world, 1), 1);
+    struct fakecall call;
+    ck_assert_int_eq(fakecall_command(world, 1, &call, 0, test_delete("c", 1, 1), 1000), OK);
+    fakeworld_run(world, 2000);
+    ck_assert_int_ne(fakeworld_fatal(world, 1), OK);
+    fakeworld_crash(world, 1, MEMDISK_KEEP_ALL);
+    ck_assert_int_eq(call.call.err, ERR_OUTCOME_UNKNOWN);
+    fakecall_done(&call);
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(stuck_disk_stops_the_node)
+{
+    struct fakeworld *world = test_world(1, NULL);
+    fakeworld_hold_disk(world, 1, true);
+    struct fakecall call;
+    ck_assert_int_eq(fakecall_command(world, 1, &call, 0, test_append("c", "x", NULL), 60000), OK);
+    fakeworld_run(world, 29000);
+    ck_assert_int_eq(fakeworld_fatal(world, 1), OK);
+    fakeworld_run(world, 2000);
+    ck_assert_int_eq(fakeworld_fatal(world, 1), ERR_DISK_FAILED);
+    fakeworld_crash(world, 1, 0);
+    ck_assert_int_eq(call.call.err, ERR_OUTCOME_UNKNOWN);
+    fakecall_done(&call);
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(draining_refuses)
+{
+    struct fakeworld *world = test_world(1, NULL);
+    node_drain(fakeworld_node(world, 1));
+    struct fakecall call;
+    ck_assert_int_eq(fakecall_command(world, 1, &call, 0, test_append("c", "x", NULL), 1000),
+                     ERR_DRAINING);
+    ck_assert_int_eq(fakecall_read(world, 1, &call, 0, NODE_LOCAL, 0, 1000), ERR_DRAINING);
+    fakeworld_stop(world, 1);
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(damaged_entry_is_found)
+{
+    struct fakeworld *world = test_world(1, NULL);
+    fakeworld_run(world, 3000);
+    fakeworld_hold_disk(world, 1, true);
+    struct fakecall calls[5];
+    for (int i = 0; i < 5; i++) {
+        ck_assert_int_eq(
+            fakecall_command(world, 1, &calls[i], 0, test_append("c", "x", NULL), 60000), OK);
+    }
+    ck_assert(fakeworld_settle(world));
+    ck_assert(fakeworld_step_disk(world, 1)); /* written, not applied */
+    fakeworld_crash(world, 1, 0);
+    for (int i = 0; i < 5; i++) {
+        ck_assert_int_eq(calls[i].call.err, ERR_OUTCOME_UNKNOWN);
+        fakecall_done(&calls[i]);
+    }
+    /* The third of the five: the last entry is looked at by the store. */
+    uint64_t rows = memdisk_rows(fakeworld_disk(world, 1), STORE_RAFT);
+    ck_assert(memdisk_flip(fakeworld_disk(world, 1), STORE_RAFT, rows - 3, 100));
+    struct why why;
+    ck_assert_int_eq(fakeworld_start(world, 1, &why), ERR_CORRUPT);
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(senseless_options)
+{
+    struct node_member members[8] = {{.id = 1}, {.id = 2}, {.id = 2}};
+    struct node_options good, bad;
+    node_options_init(&good);
+    good.id = 1;
+    good.members = members;
+    good.members_count = 2;
+    struct node *node = NULL;
+    struct node_boot boot = {0};
+    struct node_world world = {0};
+    struct why why;
+#define EXPECT_BAD(field, value)                                                                   \
+    bad = good;                                                                                    \
+    bad.field = value;                                                                             \
+    ck_assert_int_eq(node_new(&bad, &world, NULL, NULL, &boot, &node, &why), ERR_BAD_CONFIG)
+    EXPECT_BAD(slot_count, 0);
+    EXPECT_BAD(slot_count, 4097);
+    EXPECT_BAD(tick_ms, 0);
+    EXPECT_BAD(submit_max_commands, 0);
+    EXPECT_BAD(id, 3);            /* not among the members */
+    EXPECT_BAD(members_count, 3); /* one is there twice */
+    EXPECT_BAD(members_count, 8);
+    members[1].id = 65536;
+    EXPECT_BAD(members_count, 2);
+    ck_assert_ptr_null(node);
+}
+END_TEST
+
+Suite *suite_limits(void)
+{
+    return UNIT_SUITE("limits", 60, full_queue_refuses, deadline_in_doubt, late_call_is_refused,
+                      too_much_uncommitted_is_refused, full_disk_refuses_appends_only,
+                      failed_sync_stops_the_node, failed_read_in_apply_stops_the_node,
+                      stuck_disk_stops_the_node, draining_refuses, damaged_entry_is_found,
+                      senseless_options);
+}

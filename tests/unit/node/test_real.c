@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon's world: RocksDB, a loop thread, a disk thread, callers on threads of their own. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "helpers.h"
+#include "sys/clock.h"
+#include "sys/thread.h"
+
+Suite *suite_real(void);
+
+enum { THREADS = 4, CALLS = 250 };
+
+struct caller {
+    struct thread thread;
+    struct node *node;
+    int number;
+    struct mutex lock;
+    struct cond done;
+    bool is_done; /* under lock */
+    uint32_t answered;
+};
+
+static void on_done(struct node_call *call, void *arg)
+{
+    (void)call;
+    struct caller *caller = arg;
+    mutex_lock(&caller->lock);
+    caller->is_done = true;
+    cond_signal(&caller->done);
+    mutex_unlock(&caller->lock);
+}
+
+/* Starts call and waits for its answer. */
+static enum err call_sync(struct caller *caller, struct node_call *call)
+{
+    call->deadline_ms = clock_mono_ms() + 10000;
+    call->on_done = on_done;
+    call->arg = caller;
+    caller->is_done = false;
+    enum err err = node_call_start(caller->node, call, NULL);
+    if (err != OK) {
+        return err;
+    }
+    mutex_lock(&caller->lock);
+    while (!caller->is_done) {
+        cond_wait(&caller->done, &caller->lock);
+    }
+    mutex_unlock(&caller->lock);
+    return call->err;
+}
+
+static void caller_init(struct caller *caller, struct node *node, int number)
+{
+    *caller = (struct caller){.node = node, .number = number};
+    mutex_init(&caller->lock);
+    cond_init(&caller->done);
+}
+
+static void caller_done(struct caller *caller)
+{
+    mutex_done(&caller->lock);
+    cond_done(&caller->done);
+}
+
+/* Channel names of the callers are theirs alone, so that each knows what must be there. */
+static uint32_t caller_slot(const struct caller *caller, char name[16])
+{
+    (void)snprintf(name, 16, "real-%d", caller->number);
+    return channel_slot(test_channel(name), node_slot_count(caller->node));
+}
+
+static void caller_run(void *arg)
+{
+    struct caller *caller = arg;
+    char name[16];
+    uint32_t slot = caller_slot(caller, name);
+    for (int i = 0; i < CALLS; i++) {
+        struct node_call call = {
+            .kind = NODE_CALL_COMMAND, .slot = slot, .command = test_append(name, "payload", NULL)};
+        if (call_sync(caller, &call) == OK) {
+            caller->answered++;
+        }
+        msg_result_free(call.result);
+        if (i % 10 == 0) {
+            struct node_call read = {.kind = NODE_CALL_READ, .slot = slot};
+            enum err err = call_sync(caller, &read);
+            assert(err == OK);
+            struct node_slot view;
+            struct node_metrics metrics;
+            bool has = node_get_slot(caller->node, slot, &view);
+            assert(has);
+            node_get_metrics(caller->node, &metrics);
+        }
+    }
+}
+
+static void nap(unsigned ms)
+{
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000l};
+    (void)nanosleep(&time, NULL);
+}
+
+static struct node *start_with(const struct node_options *options)
+{
+    struct node *node = NULL;
+    struct why why = {0};
+    enum err err = node_start(options, &node, &why);
+    ck_assert_msg(err == OK, "%s: %s", err_slug(err), why.text);
+    return node;
+}
+
+static void wait_serving(struct node *node)
+{
+    for (int i = 0; i < 1500; i++) {
+        struct node_cluster cluster;
+        node_get_cluster(node, &cluster);
+        if (cluster.serving) {
+            return;
+        }
+        nap(10);
+    }
+    ck_abort_msg("it does not serve");
+}
+
+static struct node_options options_of(const char *dir)
+{
+    struct node_options options;
+    node_options_init(&options);
+    options.id = 1;
+    options.data_dir = dir;
+    options.cluster_id = "unit";
+    options.slot_count = 16;
+    options.disk_soft_free_bytes = 0;
+    return options;
+}
+
+static struct node *start(const char *dir)
+{
+    struct node_options options = options_of(dir);
+    struct node *node = start_with(&options);
+    wait_serving(node);
+    return node;
+}
+
+static uint32_t count_of(struct node *node, const char *name)
+{
+    struct arena arena;
+    arena_init(&arena);
+    struct msg_page page;
+    struct msg_page_query query = {.channel = test_channel(name), .limit = 10000};
+    ck_assert_int_eq(node_get_page(node, &query, &arena, &page, NULL), OK);
+    uint32_t count = page.messages_count;
+    arena_done(&arena);
+    return count;
+}
+
+START_TEST(four_threads_and_restart)
+{
+    char *dir = unit_temp_dir();
+    struct node *node = start(dir);
+    struct caller callers[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        caller_init(&callers[i], node, i);
+        ck_assert_int_eq(thread_start(&callers[i].thread, "caller", caller_run, &callers[i]), OK);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        thread_join(&callers[i].thread);
+        ck_assert_uint_eq(callers[i].answered, CALLS);
+    }
+    struct node_metrics metrics;
+    node_get_metrics(node, &metrics);
+    ck_assert_uint_eq(metrics.appended_messages_total, THREADS * CALLS);
+    ck_assert_uint_ge(metrics.commit.count, THREADS * CALLS);
+    node_stop(node, 5000);
+
+    node = start(dir);
+    for (int i = 0; i < THREADS; i++) {
+        char name[16];
+        (void)caller_slot(&(struct caller){.node = node, .number = i}, name);
+        ck_assert_uint_eq(count_of(node, name), CALLS);
+    }
+    node_stop(node, 5000);
+    for (int i = 0; i < THREADS; i++) {
+        caller_done(&callers[i]);
+    }
+    free(dir);
+}
+END_TEST
+
+static void flood_run(void *arg)
+{
+    struct caller *caller = arg;
+    char name[16];
+    uint32_t slot = caller_slot(caller, name);
+    for (;;) {
+        struct node_call call = {
+            .kind = NODE_CALL_COMMAND, .slot = slot, .command = test_append(name, "x", NULL)};
+        enum err err = call_sync(caller, &call);
+        msg_result_free(call.result);
+        if (err == ERR_DRAINING) {
+            return;
+        }
+        assert(err == OK || err == ERR_OUTCOME_UNKNOWN);
+        caller->answered += err == OK;
+    }
+}
+
+/* The callers' threads end before the node is freed: a node outlives those who call it. */
+START_TEST(drains_under_load)
+{
+    char *dir = unit_temp_dir();
+    struct node *node = start(dir);
+    struct caller callers[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        caller_init(&callers[i], node, i);
+        ck_assert_int_eq(thread_start(&callers[i].thread, "flood", flood_run, &callers[i]), OK);
+    }
+    nap(200);
+    node_drain(node);
+    uint32_t answered = 0;
+    for (int i = 0; i < THREADS; i++) {
+        thread_join(&callers[i].thread);
+        answered += callers[i].answered;
+        caller_done(&callers[i]);
+    }
+    ck_assert_uint_gt(answered, 0);
+    node_stop(node, 5000);
+    free(dir);
+}
+END_TEST
+
+/* Three daemons' worth of nodes in one process, over loopback. */
+struct trio {
+    struct node_member members[3];
+    char *dirs[3];
+    struct node *nodes[3];
+};
+
+static void trio_start(struct trio *trio, int i)
+{
+    struct node_options options = options_of(trio->dirs[i]);
+    options.id = (node_id)i + 1;
+    options.members = trio->members;
+    options.members_count = 3;
+    (void)snprintf(options.listen, sizeof(options.listen), "%s", trio->members[i].address);
+    (void)snprintf(options.http_address, sizeof(options.http_address), "127.0.0.1:%d", 1000 + i);
+    trio->nodes[i] = start_with(&options);
+}
+
+static void trio_init(struct trio *trio, int base)
+{
+    *trio = (struct trio){0};
+    for (int i = 0; i < 3; i++) {
+        trio->members[i].id = (node_id)i + 1;
+        (void)snprintf(trio->members[i].address, NODE_ADDRESS_MAX_BYTES, "127.0.0.1:%d",
+                       base + (int)getpid() % 10000 + i * 10000);
+        trio->dirs[i] = unit_temp_dir();
+    }
+    for (int i = 0; i < 3; i++) {
+        trio_start(trio, i);
+    }
+    for (int i = 0; i < 3; i++) {
+        wait_serving(trio->nodes[i]);
+    }
+}
+
+static void trio_done(struct trio *trio)
+{
+    for (int i = 0; i < 3; i++) {
+        node_stop(trio->nodes[i], 5000);
+        free(trio->dirs[i]);
+    }
+}
+
+/* Appends through node i, again until it is certain; returns how often it was in doubt. */
+static uint32_t trio_append(struct trio *trio, int i, int number)
+{
+    struct caller caller;
+    caller_init(&caller, trio->nodes[i], number);
+    char name[16], no[32];
+    uint32_t slot = caller_slot(&caller, name), doubts = 0;
+    static unsigned count;
+    (void)snprintf(no, sizeof(no), "no-%u", count++);
+    for (int attempt = 0; attempt < 200; attempt++) {
+        struct node_call call = {
+            .kind = NODE_CALL_COMMAND, .slot = slot, .command = test_append(name, "x", no)};
+        enum err err = call_sync(&caller, &call);
+        msg_result_free(call.result);
+        if (err == OK) {
+            caller_done(&caller);
+            return doubts;
+        }
+        ck_assert_msg(err_kind(err) == ERR_KIND_REFUSED || err == ERR_OUTCOME_UNKNOWN, "%s",
+                      err_slug(err));
+        doubts += err == ERR_OUTCOME_UNKNOWN;
+        nap(50);
+    }
+    ck_abort_msg("never answered");
+    return doubts;
+}
+
+static void trio_expect(struct trio *trio, int number, uint32_t count)
+{
+    for (int i = 0; i < 3; i++) {
+        struct caller caller;
+        caller_init(&caller, trio->nodes[i], number);
+        char name[16];
+        struct node_call read = {.kind = NODE_CALL_READ, .slot = caller_slot(&caller, name)};
+        enum err err = ERR_NO_LEADER;
+        for (int attempt = 0; attempt < 200 && err != OK; attempt++) {
+            read.err = OK;
+            err = call_sync(&caller, &read);
+            nap(err == OK ? 0 : 50);
+        }
+        ck_assert_msg(err == OK, "node %d: %s", i + 1, err_slug(err));
+        ck_assert_uint_eq(count_of(trio->nodes[i], name), count);
+        caller_done(&caller);
+    }
+}
+
+START_TEST(three_over_loopback)
+{
+    struct trio trio;
+    trio_init(&trio, 20000);
+    for (int i = 0; i < 60; i++) { /* each node takes what it is given, leader or not */
+        (void)trio_append(&trio, i % 3, 5);
+    }
+    trio_expect(&trio, 5, 60);
+    struct node_cluster cluster;
+    node_get_cluster(trio.nodes[0], &cluster);
+    ck_assert_uint_eq(cluster.peers_count, 3);
+    ck_assert_str_eq(cluster.peers[1].http_address, "127.0.0.1:1001");
+    ck_assert(cluster.peers[1].up);
+    struct node_metrics metrics;
+    node_get_metrics(trio.nodes[0], &metrics);
+    ck_assert_uint_gt(metrics.peer_bytes_sent_total, 0);
+    ck_assert_uint_gt(metrics.peer_bytes_received_total, 0);
+
+    /* One leaves in good order: the others go on. */
+    node_stop(trio.nodes[1], 5000);
+    for (int i = 0; i < 40; i++) {
+        (void)trio_append(&trio, i % 2 * 2, 5);
+    }
+    trio_start(&trio, 1);
+    trio_expect(&trio, 5, 100); /* it comes back and catches up */
+    trio_done(&trio);
+}
+END_TEST
+
+Suite *suite_real(void)
+{
+    return UNIT_SUITE("real", 120, four_threads_and_restart, drains_under_load,
+                      three_over_loopback);
+}
