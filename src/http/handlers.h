@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The first function of every route; what follows a wait is the file's own. */
+#ifndef HTTP_HANDLERS_H
+#define HTTP_HANDLERS_H
+
+#include "http/request.h"
+
+/* send.c, batch.c */
+request_handler send_run, batch_channel_run, batch_run;
+/* messages.c */
+request_handler messages_run, message_run;
+/* deletes.c */
+request_handler delete_range_run, delete_run, delete_channel_run;
+/* deletelog.c */
+request_handler delete_status_run, channel_deletes_run, deletes_run;
+/* channels.c */
+request_handler channel_run, channels_run;
+/* cluster.c */
+request_handler cluster_run, nodes_run, node_run, slots_run, slot_run, slot_local_run;
+request_handler transfer_leader_run;
+/* health.c */
+request_handler livez_run, readyz_run, version_run, openapi_run, metrics_run;
+/* routes.c: named by the interface, not there yet */
+request_handler not_supported_run;
+
+#endif

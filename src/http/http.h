@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The HTTP face of a node (api.md): requests in, calls to the node, replies out. Owns the listening
+ * socket, the connections and the threads that serve them; knows no Raft, no store and no peers.
+ * Thread: main, for everything here. */
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include "node/node.h"
+
+struct http;
+
+struct http_options {
+    const char *listen; /* "host:port", "[::1]:port"; port 0: any free one */
+    uint32_t threads;   /* polling threads at least; more when max_connections asks for them */
+    uint32_t max_connections;    /* all others are told to wait in the listen queue */
+    uint64_t max_body_bytes;     /* of a request; at most 8 MiB, the largest log entry */
+    uint64_t max_message_bytes;  /* of one payload */
+    uint32_t request_timeout_ms; /* an answer is there by then: 503 or 504 if need be */
+    uint32_t header_timeout_ms;  /* absolute: from the first byte of a request to its last header */
+    uint32_t body_timeout_ms;    /* absolute: from there to the end of the body */
+    uint32_t reply_timeout_ms;   /* absolute: until the client has read the reply */
+    uint32_t idle_timeout_ms;    /* absolute: from a reply to the next request */
+    const char *metrics_prefix;  /* "lethe_" */
+    uint32_t replica_lag_threshold; /* entries; for the metric replica_lag_count */
+};
+
+void http_options_init(struct http_options *options);
+
+/* Listens and serves. Borrows options and its texts for the call, node until http_stop.
+ * Errors: ERR_BAD_CONFIG  a value out of range, or an address that cannot be understood
+ *         ERR_IO          the address cannot be listened on: why has the system's words */
+MUST_USE enum err http_start(const struct http_options *options, struct node *node,
+                             struct http **ret_http, struct why *why);
+/* Takes no new connections, answers new requests with 503, waits until every open call of the node
+ * is answered (the node answers each by its deadline) and, at most timeout_ms, until the replies
+ * are read; then closes everything and frees. Call it before node_stop. NULL is fine. */
+void http_stop(struct http *http, uint32_t timeout_ms);
+/* Where it listens: "127.0.0.1:5001", with the port that the system chose. Lives as long as http. */
+const char *http_address(const struct http *http);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/jwrite.h"
+
+static const char hex_digits[] = "0123456789abcdef";
+
+static bool is_plain(uint8_t c)
+{
+    return c >= 0x20 && c != '"' && c != '\\' && c != 0x7f;
+}
+
+static void put_escape(struct buf *buf, uint8_t c)
+{
+    static const char from[] = "\"\\\b\f\n\r\t", into[] = "\"\\bfnrt";
+    const char *found = c == 0 ? NULL : strchr(from, c);
+    if (found != NULL) {
+        uint8_t *to = buf_extend(buf, 2);
+        to[0] = '\\';
+        to[1] = (uint8_t)into[found - from];
+        return;
+    }
+    uint8_t *to = buf_extend(buf, 6);
+    memcpy(to, "\\u00", 4);
+    to[4] = (uint8_t)hex_digits[c >> 4];
+    to[5] = (uint8_t)hex_digits[c & 15];
+}
+
+void jwrite_string(struct buf *buf, struct bytes text)
+{
+    buf_reserve(buf, text.len + 2);
+    buf_put_u8(buf, '"');
+    size_t i = 0;
+    while (i < text.len) {
+        size_t first = i;
+        while (i < text.len && is_plain(text.data[i]))
+            i++;
+        if (i > first)
+            buf_append(buf, text.data + first, i - first);
+        if (i < text.len)
+            put_escape(buf, text.data[i++]);
+    }
+    buf_put_u8(buf, '"');
+}
+
+void jwrite_u64(struct buf *buf, uint64_t value)
+{
+    uint8_t digits[20];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (uint8_t)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    buf_append(buf, digits + at, sizeof(digits) - at);
+}
+
+void jwrite_comma(struct buf *buf)
+{
+    if (buf->len == 0)
+        return;
+    uint8_t last = buf->data[buf->len - 1];
+    if (last != '{' && last != '[' && last != ':' && last != '\n')
+        buf_put_u8(buf, ',');
+}
+
+void jwrite_key(struct buf *buf, const char *name)
+{
+    size_t len = strlen(name);
+    jwrite_comma(buf);
+    uint8_t *to = buf_extend(buf, len + 3);
+    to[0] = '"';
+    memcpy(to + 1, name, len);
+    to[len + 1] = '"';
+    to[len + 2] = ':';
+}
+
+void jwrite_member_string(struct buf *buf, const char *name, struct bytes text)
+{
+    jwrite_key(buf, name);
+    jwrite_string(buf, text);
+}
+
+void jwrite_member_text(struct buf *buf, const char *name, const char *text)
+{
+    jwrite_member_string(buf, name, bytes_of_string(text));
+}
+
+void jwrite_member_u64(struct buf *buf, const char *name, uint64_t value)
+{
+    jwrite_key(buf, name);
+    jwrite_u64(buf, value);
+}
+
+void jwrite_member_bool(struct buf *buf, const char *name, bool value)
+{
+    jwrite_key(buf, name);
+    buf_append_string(buf, value ? "true" : "false");
+}
+
+void jwrite_member_null(struct buf *buf, const char *name)
+{
+    jwrite_key(buf, name);
+    buf_append_string(buf, "null");
+}
+
+void jwrite_member_digits(struct buf *buf, const char *name, uint64_t value)
+{
+    jwrite_key(buf, name);
+    buf_put_u8(buf, '"');
+    jwrite_u64(buf, value);
+    buf_put_u8(buf, '"');
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The listening socket: ours, and not the library's, so that a fault has words and port 0 works. */
+#ifndef HTTP_LISTEN_H
+#define HTTP_LISTEN_H
+
+#include "base/why.h"
+
+enum { LISTEN_ADDRESS_SIZE = 300 };
+
+/* Listens on "host:port" or "[host]:port". The caller closes *ret_fd; ret_address is where it
+ * really listens. Errors: as http_start */
+MUST_USE enum err listen_open(const char *listen_text, int *ret_fd,
+                              char ret_address[LISTEN_ADDRESS_SIZE], struct why *why);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/reading.h"
+
+#include "http/jwrite.h"
+#include "http/times.h"
+
+static const char *const names[] = {
+    [NODE_LINEARIZABLE] = "linearizable", [NODE_LEADER] = "leader", [NODE_LOCAL] = "local"};
+
+enum { DAY_MS = 24 * 3600 * 1000 };
+
+enum err reading_parse(struct request *req, struct reading *ret, struct why *why)
+{
+    struct bytes text;
+    *ret = (struct reading){.consistency = NODE_LINEARIZABLE};
+    if (query_find(&req->query, "consistency", &text)) {
+        size_t i = 0;
+        while (i < ARRAY_LEN(names) && !bytes_is_equal(text, bytes_of_string(names[i])))
+            i++;
+        if (i == ARRAY_LEN(names))
+            return why_set(why, ERR_BAD_PARAMETER,
+                           "'consistency' is none of 'linearizable', 'leader', 'local'");
+        ret->consistency = (enum node_consistency)i;
+    }
+    if (query_find(&req->query, "max_staleness", &text)) {
+        if (ret->consistency != NODE_LOCAL)
+            return why_set(why, ERR_BAD_PARAMETER,
+                           "'max_staleness' goes with 'consistency=local' only");
+        if (!times_parse_duration(text, DAY_MS, &ret->max_staleness_ms) ||
+            ret->max_staleness_ms == 0)
+            return why_set(why, ERR_BAD_PARAMETER,
+                           "'max_staleness' is not a time like 2s, 500ms, at most a day");
+    }
+    return query_number(&req->query, "min_index", 0, HTTP_MAX_INTEGER, &ret->min_index, why);
+}
+
+void reading_start(struct request *req, const struct reading *reading, request_handler *next)
+{
+    request_prepare_read(req, &req->call, req->slot, reading->consistency);
+    req->call.min_index = reading->min_index;
+    req->call.max_staleness_ms = reading->max_staleness_ms;
+    request_wait_calls(req, &req->call, 1, next);
+}
+
+void reading_write(struct request *req, const struct reading *reading, uint64_t applied_index)
+{
+    struct buf *out = &req->out;
+    jwrite_key(out, "read");
+    buf_put_u8(out, '{');
+    jwrite_member_text(out, "consistency", names[reading->consistency]);
+    jwrite_member_u64(out, "slot", req->slot);
+    jwrite_member_u64(out, "applied_index", applied_index);
+    jwrite_member_u64(out, "leader", req->call.leader);
+    jwrite_member_u64(out, "served_by", node_self(http_node(req->http)));
+    jwrite_member_u64(out, "staleness_ms", req->call.staleness_ms);
+    buf_put_u8(out, '}');
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request, from its first line to its reply. It lives inside its connection and is used again
+ * for the next one, so that a request costs no allocation of its own: an arena for what it parses
+ * and reads, a buffer for its body, a buffer for its reply.
+ *
+ * A handler runs on a polling thread. It either sets a reply (reply.h), or asks to wait with one of
+ * the request_wait functions and names what runs then. Thread: the connection's, one at a time. */
+#ifndef HTTP_REQUEST_H
+#define HTTP_REQUEST_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "http/path.h"
+#include "http/query.h"
+#include "node/node.h"
+
+struct MHD_Connection;
+struct http;
+struct request;
+struct route;
+
+typedef void request_handler(struct request *req);
+
+enum { REQUEST_MAGIC = 0x52455121, REQUEST_EXTRA_HEADERS_MAX = 8 };
+
+enum request_stage { REQUEST_NEW, REQUEST_BODY, REQUEST_DISCARD, REQUEST_WAITING, REQUEST_REPLIED };
+
+/* What a reply may look like; a route offers some of them, Accept chooses. */
+enum media {
+    MEDIA_NONE,
+    MEDIA_JSON,
+    MEDIA_NDJSON,
+    MEDIA_TEXT,
+    MEDIA_CSV,
+    MEDIA_RAW,
+    MEDIA_EVENTS,
+    MEDIA_HTML,
+    MEDIA_METRICS,
+    MEDIA_PROBLEM
+};
+
+/* The form of the body that came in. */
+enum body_form { BODY_IS_EMPTY, BODY_IS_JSON, BODY_IS_NDJSON, BODY_IS_RAW };
+
+struct request_headers {
+    const char *content_type, *accept, *request_id, *if_match, *if_none_match; /* borrowed; NULL */
+    uint64_t content_length;
+    bool has_content_length, has_bad_length, is_chunked, expects_continue;
+};
+
+struct request {
+    unsigned magic;
+    enum request_stage stage;
+    struct http *http;                 /* borrowed */
+    struct MHD_Connection *connection; /* borrowed */
+    uint64_t started_us;
+
+    /* what was asked */
+    const char *target_at;     /* where the library has the target: only to compare places */
+    struct bytes target;       /* raw, in arena */
+    const struct route *route; /* NULL: none found */
+    const char *allow;         /* methods of the path, once it is known */
+    struct path path;
+    struct query query;
+    struct request_headers headers;
+    char id[HTTP_MAX_REQUEST_ID_BYTES + 1];
+    bool is_head, is_pretty, wants_redirect;
+    enum media accepts; /* chosen among what the route offers */
+    enum body_form body_form;
+    bool body_is_text; /* RAW: text of some kind */
+    struct bytes body; /* whole, borrowed from body_buf */
+
+    /* what the path names, as far as the route has it */
+    struct channel channel;
+    uint32_t slot;
+    uint64_t number; /* {seq} {n} {id} of a node */
+    struct bytes name;
+
+    /* waiting */
+    struct node_call call;   /* the usual single one */
+    struct node_call *calls; /* borrowed: &call or an array in arena */
+    uint32_t calls_count;
+    atomic_uint open_calls;
+    uint64_t wake_ms; /* or waiting for a time */
+    bool waits;       /* the handler asked to; cleared before the next one runs */
+    struct list wake_link;
+    request_handler *next;
+    void *state; /* the handler's own, in arena */
+
+    /* the reply */
+    int status; /* 0: none yet */
+    enum media media;
+    const char *location, *retry_after; /* borrowed or in arena; NULL */
+    bool has_applied_index;
+    uint64_t applied_index;
+    char etag[40]; /* with its quotes; "" when none */
+    struct {
+        const char *name, *value;
+    } extra[REQUEST_EXTRA_HEADERS_MAX];
+    uint32_t extra_count;
+    bool must_close;
+
+    uint64_t received_bytes;
+    enum err early; /* found before the body came */
+    struct why early_why;
+    struct arena arena;
+    struct buf body_buf, out, pretty;
+};
+
+void request_init(struct request *req, struct http *http);
+void request_done(struct request *req);
+/* Ready for a new one on this connection. */
+void request_begin(struct request *req, struct MHD_Connection *connection, const char *target);
+/* Gives back what is more than a connection should keep while it is idle. */
+void request_end(struct request *req);
+/* Looks at target, method and headers: finds the route, reads the path's names and the query, and
+ * checks all that can be checked before the body is here. Sets route, allow and id on failure too. */
+MUST_USE enum err request_read_head(struct request *req, const char *method, struct why *why);
+/* Checks the body's form against what the route takes. */
+MUST_USE enum err request_read_body(struct request *req, struct why *why);
+
+/* ---- waiting: one of these, then the handler returns ------------------------------------------ */
+/* Makes a call ready: kind READ or COMMAND, slot, deadline and whether it may be forwarded. */
+void request_prepare_read(struct request *req, struct node_call *call, uint32_t slot,
+                          enum node_consistency consistency);
+/* Takes command over. */
+void request_prepare_command(struct request *req, struct node_call *call, uint32_t slot,
+                             struct blob *command);
+/* next runs when all calls are answered. calls live in arena or are &req->call. */
+void request_wait_calls(struct request *req, struct node_call *calls, uint32_t count,
+                        request_handler *next);
+/* next runs at that time of the monotonic clock, or somewhat later. */
+void request_wait_until(struct request *req, uint64_t wake_ms, request_handler *next);
+
+/* ---- what the room's parts ask of the server --------------------------------------------------- */
+struct node *http_node(const struct http *http);
+const struct http_options *http_options_of(const struct http *http);
+struct http_stats *http_stats_of(struct http *http);
+bool http_is_stopping(const struct http *http);
+uint32_t http_connections(const struct http *http);
+
+#endif

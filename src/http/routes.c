@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/routes.h"
+
+#include "http/handlers.h"
+#include "http/reply.h"
+
+/* clang-format off */
+#define DELETE_TEXTS "reason operator dry_run clamp erase redirect"
+#define READ_PARAMETERS                                                                            \
+    "from_seq to_seq after_seq before_seq limit order cursor seqs client_msg_no from_uid since "   \
+    "until consistency max_staleness min_index wait redirect"
+#define LISTED {MEDIA_JSON, MEDIA_NDJSON, MEDIA_CSV}
+#define TABLED {MEDIA_JSON, MEDIA_TEXT}
+#define JSON {MEDIA_JSON}
+/* A route that the interface names and this version does not have: nothing of it is looked at. */
+#define NOT_YET(method, path)                                                                      \
+    {method, path, "not_supported", not_supported_run, NULL, TAKES_ANY,                            \
+     {MEDIA_JSON, MEDIA_NDJSON, MEDIA_EVENTS}, true}
+
+/* Paths with a literal end stand before those with a name in the same place. */
+const struct route routes[] = {
+    {"GET", "/livez", "livez", livez_run, "", 0, {MEDIA_TEXT, MEDIA_JSON}, false},
+    {"GET", "/readyz", "readyz", readyz_run, "verbose exclude maintenance", 0,
+     {MEDIA_TEXT, MEDIA_JSON}, false},
+    {"GET", "/metrics", "metrics", metrics_run, "", 0, {MEDIA_METRICS}, false},
+    {"GET", "/version", "version", version_run, "", 0, JSON, false},
+    {"GET", "/openapi.json", "openapi", openapi_run, "", 0, JSON, false},
+    NOT_YET("GET", "/ui/"),
+
+    {"POST", "/v1/channels/{t}/{c}/messages", "send", send_run,
+     "from_uid client_msg_no expected_last_seq redirect", TAKES_JSON | TAKES_RAW, JSON, true},
+    {"GET", "/v1/channels/{t}/{c}/messages", "read", messages_run, READ_PARAMETERS, 0,
+     {MEDIA_JSON, MEDIA_NDJSON}, false},
+    {"DELETE", "/v1/channels/{t}/{c}/messages", "delete_range", delete_range_run,
+     "start_seq end_seq " DELETE_TEXTS, 0, JSON, true},
+    {"POST", "/v1/channels/{t}/{c}/messages:batch", "send_batch", batch_channel_run,
+     "atomic redirect", TAKES_JSON | TAKES_NDJSON, {MEDIA_JSON, MEDIA_NDJSON}, false},
+    NOT_YET("GET", "/v1/channels/{t}/{c}/messages:tail"),
+    NOT_YET("GET", "/v1/channels/{t}/{c}/messages:export"),
+    {"GET", "/v1/channels/{t}/{c}/messages/{seq}", "read_one", message_run,
+     "consistency max_staleness min_index redirect", 0, {MEDIA_JSON, MEDIA_RAW}, false},
+    {"POST", "/v1/channels/{t}/{c}/deletes", "delete", delete_run, "clamp dry_run redirect",
+     TAKES_JSON, JSON, true},
+    {"GET", "/v1/channels/{t}/{c}/deletes", "channel_deletes", channel_deletes_run,
+     "since_index since until operator reason limit cursor consistency redirect", 0, LISTED, false},
+    NOT_YET("PUT", "/v1/channels/{t}/{c}/retention"),
+    NOT_YET("GET", "/v1/channels/{t}/{c}/retention"),
+    NOT_YET("DELETE", "/v1/channels/{t}/{c}/retention"),
+    {"GET", "/v1/channels/{t}/{c}", "channel", channel_run,
+     "consistency max_staleness min_index redirect", 0, JSON, false},
+    {"DELETE", "/v1/channels/{t}/{c}", "delete_channel", delete_channel_run, DELETE_TEXTS, 0, JSON,
+     true},
+    {"GET", "/v1/channels", "channels", channels_run, "prefix type slot limit cursor consistency",
+     0, {MEDIA_JSON, MEDIA_NDJSON}, false},
+    {"POST", "/v1/messages:batch", "batch", batch_run, "", TAKES_JSON | TAKES_NDJSON,
+     {MEDIA_JSON, MEDIA_NDJSON}, false},
+    {"GET", "/v1/deletes/{id}", "delete_status", delete_status_run, "wait timeout redirect", 0,
+     JSON, false},
+    {"GET", "/v1/deletes", "deletes", deletes_run,
+     "slot since_index channel_type channel_id operator reason since until limit cursor "
+     "consistency", 0, LISTED, false},
+
+    {"GET", "/v1/cluster", "cluster", cluster_run, "", 0, JSON, false},
+    {"GET", "/v1/nodes", "nodes", nodes_run, "columns", 0, TABLED, false},
+    {"GET", "/v1/nodes/{n}", "node", node_run, "", 0, JSON, false},
+    {"GET", "/v1/slots", "slots", slots_run, "columns", 0, TABLED, false},
+    {"GET", "/v1/slots/{slot}", "slot", slot_run, "", 0, JSON, false},
+    {"GET", "/v1/slots/{slot}/local", "slot_local", slot_local_run, "", 0, JSON, false},
+    {"POST", "/v1/admin/slots/{slot}/transfer-leader", "transfer_leader", transfer_leader_run, "",
+     TAKES_JSON | TAKES_OPTIONAL, JSON, false},
+
+    NOT_YET("POST", "/v1/admin/leaders/balance"),
+    NOT_YET("POST", "/v1/admin/slots/{slot}/compact-log"),
+    NOT_YET("POST", "/v1/admin/compact-log"),
+    NOT_YET("POST", "/v1/admin/slots/{slot}/full-sync"),
+    NOT_YET("POST", "/v1/admin/delete-log/collect"),
+    NOT_YET("POST", "/v1/admin/checks"),
+    NOT_YET("POST", "/v1/admin/compactions"),
+    NOT_YET("POST", "/v1/admin/backups"),
+    NOT_YET("GET", "/v1/admin/backups"),
+    NOT_YET("POST", "/v1/jobs/{id}:cancel"),
+    NOT_YET("GET", "/v1/jobs"),
+    NOT_YET("GET", "/v1/jobs/{id}"),
+    NOT_YET("POST", "/v1/admin/nodes"),
+    NOT_YET("POST", "/v1/admin/nodes/{id}:promote"),
+    NOT_YET("POST", "/v1/admin/nodes/{id}:drain"),
+    NOT_YET("POST", "/v1/admin/nodes/{id}:undrain"),
+    NOT_YET("DELETE", "/v1/admin/nodes/{id}"),
+    NOT_YET("GET", "/v1/admin/config"),
+    NOT_YET("GET", "/v1/alarms"),
+    NOT_YET("POST", "/v1/alarms/{id}:disarm"),
+
+    NOT_YET("POST", "/message/send"),
+    NOT_YET("POST", "/channel/messagesync"),
+    NOT_YET("POST", "/messages"),
+    NOT_YET("GET", "/channel/max_message_seq"),
+    NOT_YET("GET", "/channel/last_message"),
+    NOT_YET("GET", "/health"),
+    NOT_YET("POST", "/messages/deleteRange"),
+    NOT_YET("GET", "/cluster/nodes"),
+    NOT_YET("GET", "/cluster/slots"),
+    NOT_YET("GET", "/cluster/slots/{id}/replicas"),
+    NOT_YET("POST", "/cluster/slots/{id}/migrate"),
+};
+/* clang-format on */
+
+const uint32_t routes_count = ARRAY_LEN(routes);
+
+void not_supported_run(struct request *req)
+{
+    struct why why;
+    why_set(&why, ERR_NOT_SUPPORTED, "this version does not have '%s' yet", req->route->path);
+    reply_problem(req, ERR_NOT_SUPPORTED, &why);
+}
+
+/* Does a segment fit one part of a pattern, which ends at len? "{x}suffix" takes anything that
+ * ends so and has something in front. ret: what stands for the name, when there is one. */
+static bool segment_fits(const char *part, size_t len, struct bytes segment, struct bytes *ret)
+{
+    if (len == 0 || part[0] != '{')
+        return segment.len == len && memcmp(segment.data, part, len) == 0;
+    size_t name_len = (size_t)((const char *)memchr(part, '}', len) - part) + 1;
+    size_t suffix_len = len - name_len;
+    if (segment.len <= suffix_len && suffix_len > 0)
+        return false;
+    *ret = bytes_of(segment.data, segment.len - suffix_len);
+    return suffix_len == 0 || memcmp(segment.data + ret->len, part + name_len, suffix_len) == 0;
+}
+
+/* Walks pattern and path together; on_name sees each name that the pattern has. */
+static bool path_fits(const char *pattern, const struct path *path,
+                      enum err (*on_name)(struct request *req, char name, struct bytes value,
+                                          struct why *why),
+                      struct request *req, enum err *ret_err, struct why *why)
+{
+    const char *at = pattern + 1;
+    for (uint32_t i = 0; i < path->count; i++) {
+        size_t len = strcspn(at, "/");
+        struct bytes value = BYTES_NONE;
+        if (!segment_fits(at, len, path->segments[i], &value))
+            return false;
+        if (at[0] == '{' && on_name != NULL) {
+            /* {slot} and {seq} begin alike: the second letter tells all names apart. */
+            char name = at[2] == '}' ? at[1] : at[2];
+            *ret_err = on_name(req, name, value, why);
+            if (*ret_err != OK)
+                return true;
+        }
+        at += len;
+        bool is_last = i + 1 == path->count;
+        if (is_last || *at == '\0')
+            return is_last && *at == '\0';
+        at++;
+    }
+    return false;
+}
+
+const struct route *routes_find_path(const struct path *path)
+{
+    for (uint32_t i = 0; i < routes_count; i++) {
+        if (path_fits(routes[i].path, path, NULL, NULL, NULL, NULL))
+            return &routes[i];
+    }
+    return NULL;
+}
+
+const struct route *routes_find_method(const struct route *path_route, const char *method)
+{
+    for (uint32_t i = 0; i < routes_count; i++) {
+        if (strcmp(routes[i].path, path_route->path) == 0 && strcmp(routes[i].method, method) == 0)
+            return &routes[i];
+    }
+    return NULL;
+}
+
+const char *routes_allow(const struct route *path_route, struct arena *arena)
+{
+    char text[64] = "";
+    size_t len = 0;
+    for (uint32_t i = 0; i < routes_count; i++) {
+        if (strcmp(routes[i].path, path_route->path) != 0)
+            continue;
+        bool is_get = strcmp(routes[i].method, "GET") == 0;
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s, %s", routes[i].method,
+                                is_get ? "HEAD, " : "");
+    }
+    snprintf(text + len, sizeof(text) - len, "OPTIONS");
+    return arena_string(arena, bytes_of_string(text));
+}
+
+static enum err bad_number(const char *name, uint64_t min, uint64_t max, struct why *why)
+{
+    return why_set(why, ERR_BAD_PARAMETER,
+                   "'%s' in the path is not a whole number from %llu to %llu", name,
+                   (unsigned long long)min, (unsigned long long)max);
+}
+
+static enum err read_name(struct request *req, char name, struct bytes value, struct why *why)
+{
+    uint64_t number = 0;
+    switch (name) {
+    case 't':
+        if (!path_number(value, UINT8_MAX, &number))
+            return why_set(why, ERR_BAD_CHANNEL,
+                           "'channel_type' is not a whole number from 0 to 255");
+        req->channel.type = (uint8_t)number;
+        return OK;
+    case 'c':
+        req->channel.id = value;
+        req->slot = 0;
+        enum err err = channel_check(req->channel, why);
+        if (err == OK)
+            req->slot = channel_slot(req->channel, node_slot_count(http_node(req->http)));
+        return err;
+    case 'e': /* {seq} */
+        if (!path_number(value, HTTP_MAX_INTEGER, &req->number) || req->number == 0)
+            return bad_number("seq", 1, HTTP_MAX_INTEGER, why);
+        return OK;
+    case 'l': /* {slot} */
+        if (!path_number(value, HTTP_MAX_INTEGER, &number))
+            return bad_number("slot", 0, SLOTS_MAX - 1, why);
+        if (number >= node_slot_count(http_node(req->http)))
+            return why_set(why, ERR_NOT_FOUND, "there is no slot %llu: the last one is %u",
+                           (unsigned long long)number, node_slot_count(http_node(req->http)) - 1);
+        req->slot = (uint32_t)number;
+        return OK;
+    case 'n': /* a node */
+        if (!path_number(value, HTTP_MAX_INTEGER, &req->number))
+            return bad_number("id", 1, UINT16_MAX, why);
+        return OK;
+    default: /* {id} */
+        req->name = value;
+        return OK;
+    }
+}
+
+enum err routes_read_names(struct request *req, const struct route *route, struct why *why)
+{
+    enum err err = OK;
+    if (route->run == not_supported_run)
+        return OK;
+    bool fits = path_fits(route->path, &req->path, read_name, req, &err, why);
+    assert(fits);
+    return err;
+}

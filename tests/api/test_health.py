@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Health, version, figures, and what the node knows of its cluster."""
+import re
+
+from lib import Client, check, equal
+
+
+def test_livez(daemon):
+    client = Client(daemon)
+    equal(client.get("/livez", expect=200).body, b"ok\n")
+    equal(client.get("/livez", {"Accept": "application/json"}, expect=200).json, {"status": "ok"})
+
+
+def test_readyz(daemon):
+    client = Client(daemon)
+    client.get("/readyz", expect=200)
+    check(b"[+]leaders ok" in client.get("/readyz?verbose", expect=200).body)
+    checks = client.get("/readyz?exclude=leaders,store", {"Accept": "application/json"},
+                        expect=200).json["checks"]
+    equal([c["name"] for c in checks if c["excluded"]], ["store", "leaders"])
+    client.get("/readyz?exclude=nothing", expect=400)
+    # A cluster of one loses its quorum with this node.
+    equal(client.get("/readyz?maintenance=1", expect=412).json["code"], "needs_quorum")
+
+
+def test_version(daemon):
+    version = Client(daemon).get("/version", expect=200).json
+    equal(version["name"], "lethe")
+    check(re.match(r"\d+\.\d+\.\d+", version["version"]), version)
+
+
+def test_metrics(daemon):
+    """Every name of the contract is there, with HELP and TYPE, and histograms add up."""
+    reply = Client(daemon).get("/metrics", expect=200)
+    text = reply.body.decode()
+    for name in ["message_delete_total", "message_delete_range_total",
+                 "message_delete_records_count", "raft_log_count", "raft_log_size_bytes",
+                 "raft_log_first_index", "raft_log_last_index", "raft_log_applied_index",
+                 "replica_lag_count", "replica_full_sync_total", "replica_recovery_total",
+                 "http_requests_total", "http_request_seconds", "fsync_seconds", "apply_seconds",
+                 "commit_seconds", "submit_queue_depth", "rocksdb_memtable_bytes",
+                 "disk_free_bytes"]:
+        check(f"# HELP lethe_{name} " in text, name)
+        check(f"# TYPE lethe_{name} " in text, name)
+        check(re.search(rf"^lethe_{name}(_bucket)?(\{{.*\}})? [0-9.e+]+$", text, re.M), name)
+    check("channel" not in re.sub(r'route="\w+"|# .*', "", text), "a channel in a label")
+    series = [line.rsplit(" ", 1)[0] for line in text.splitlines() if line and line[0] != "#"]
+    equal(len(series), len(set(series)), "the same series twice")
+    heads = re.findall(r"# TYPE (\S+)", text)
+    equal(len(heads), len(set(heads)), "the same TYPE twice")
+    last = {}
+    for name, labels, value in re.findall(r'^(\S+)_bucket\{(.*?)le="[^"]+"\} (\d+)$', text, re.M):
+        check(int(value) >= last.get((name, labels), 0), f"{name} {labels} falls")
+        last[name, labels] = int(value)
+    for (name, labels), value in last.items():
+        labels = labels.rstrip(",")
+        wanted = f"{name}_count{{{labels}}} {value}" if labels else f"{name}_count {value}"
+        check(wanted in text, wanted)
+
+
+def test_metrics_count(daemon):
+    """What is done shows."""
+    client = Client(daemon)
+
+    def value(name):
+        text = client.get("/metrics", expect=200).body.decode()
+        return float(re.search(rf"^{re.escape(name)} (\S+)$", text, re.M)[1])
+    sends = 'lethe_http_requests_total{route="send",code="2xx"}'
+    before = value(sends), value("lethe_messages_appended_total"), value("lethe_message_delete_total")
+    client.send((1, "metrics"))
+    client.delete("/v1/channels/1/metrics/messages?start_seq=1&end_seq=1", expect=200)
+    after = value(sends), value("lethe_messages_appended_total"), value("lethe_message_delete_total")
+    equal([b - a for a, b in zip(before, after)], [1, 1, 1])
+
+
+def test_cluster(daemon):
+    client = Client(daemon)
+    cluster = client.get("/v1/cluster", expect=200).json
+    equal(len(cluster["nodes"]), 1)
+    equal(cluster["slots"]["total"], cluster["slots"]["with_leader"])
+    nodes = client.get("/v1/nodes", expect=200).json["nodes"]
+    equal([(n["id"], n["state"]) for n in nodes], [(1, "up")])
+    equal(client.get("/v1/nodes/1", expect=200).json["id"], 1)
+    client.get("/v1/nodes/2", expect=404)
+
+
+def test_slots(daemon):
+    client = Client(daemon)
+    slots = client.get("/v1/slots", expect=200).json["slots"]
+    equal([s["slot"] for s in slots], list(range(64)))
+    sent = client.send((2, "which-slot"))
+    slot = client.get(f"/v1/slots/{sent['slot']}", expect=200).json
+    equal(slot["leader"], 1)
+    equal([r["role"] for r in slot["replicas"]], ["leader"])
+    local = client.get(f"/v1/slots/{sent['slot']}/local", expect=200).json
+    check(re.match("^[0-9a-f]{32}$", local["digest"]), local)
+    client.get("/v1/slots/64", expect=404)
+
+
+def test_tables(daemon):
+    """Aligned text for people."""
+    client = Client(daemon)
+    lines = client.get("/v1/nodes", {"Accept": "text/plain"}, expect=200).body.decode().splitlines()
+    check(lines[0].startswith("id  state"), lines)
+    equal(len(lines), 2)
+    lines = client.get("/v1/slots?columns=slot,leader", {"Accept": "text/plain"},
+                       expect=200).body.decode().splitlines()
+    equal(lines[0].split(), ["slot", "leader"])
+    equal(lines[1].split(), ["0", "1"])
+    equal(len(lines), 65)
+    client.get("/v1/slots?columns=nothing", {"Accept": "text/plain"}, expect=400)
+    client.get("/v1/slots?columns=slot", expect=400)
+
+
+def test_transfer(daemon):
+    """A cluster of one has nobody to hand over to."""
+    client = Client(daemon)
+    check(client.post("/v1/admin/slots/3/transfer-leader", {"to": 2}).status in (404, 409, 503))
+    client.post("/v1/admin/slots/3/transfer-leader", {"to": 0}, expect=400)
+    client.post("/v1/admin/slots/64/transfer-leader", {"to": 1}, expect=404)

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lists of channels."""
+from lib import Client, check, equal, path_of
+
+
+def test_channels(daemon):
+    client = Client(daemon)
+    names = {f"list-{n:03}" for n in range(150)}
+    items = [{"channel_type": 4, "channel_id": name, "payload": "aGk="} for name in names]
+    client.post("/v1/messages:batch", {"messages": items}, expect=200)
+    for limit in (1000, 150, 149, 7):
+        got, query = [], f"prefix=list-&type=4&limit={limit}"
+        page = client.get(f"/v1/channels?{query}", expect=200).json
+        while True:
+            check(len(page["channels"]) <= limit)
+            got += [c["channel_id"] for c in page["channels"]]
+            if not page["more"]:
+                break
+            page = client.get(f"/v1/channels?{query}&cursor={page['next_cursor']}", expect=200).json
+        equal((len(got), set(got)), (150, names), limit)
+    equal(client.get("/v1/channels?prefix=list-&type=5", expect=200).json["channels"], [])
+    equal(len(client.get("/v1/channels?prefix=list-00&type=4", expect=200).json["channels"]), 10)
+    lines = client.get("/v1/channels?prefix=list-&type=4&limit=1000",
+                       {"Accept": "application/x-ndjson"}, expect=200).lines
+    equal({c["channel_id"] for c in lines}, names)
+
+
+def test_by_slot(daemon):
+    client = Client(daemon)
+    slot = client.send((4, "by-slot"))["slot"]
+    listed = client.get(f"/v1/channels?slot={slot}&limit=10000", expect=200).json["channels"]
+    check("by-slot" in [c["channel_id"] for c in listed])
+    equal({c["slot"] for c in listed}, {slot})
+
+
+def test_channel_figures(daemon):
+    client, channel = Client(daemon), (4, "figures")
+    client.fill(channel, 10)
+    client.delete(f"{path_of(channel)}/messages?start_seq=1&end_seq=3", expect=200)
+    state = client.get(path_of(channel), expect=200).json
+    equal({k: state[k] for k in ("first_seq", "last_seq", "message_count", "deleted_count",
+                                 "delete_version", "leader", "bytes")},
+          {"first_seq": 4, "last_seq": 10, "message_count": 7, "deleted_count": 3,
+           "delete_version": 1, "leader": 1, "bytes": 8})
+    check(state["last_timestamp"] > 1700000000000)
+
+
+def test_bad_lists(daemon):
+    client = Client(daemon)
+    cursor = client.get("/v1/channels?limit=1", expect=200).json["next_cursor"]
+    for query in ["limit=0", "limit=10001", "type=256", "type=x", "slot=64", "slot=-1", "nothing=1",
+                  "limit=1&limit=2", "prefix=%ff", "cursor=AAAA", f"cursor={cursor}&type=4",
+                  f"cursor={cursor}&prefix=x", "consistency=none"]:
+        client.get(f"/v1/channels?{query}", expect=400)

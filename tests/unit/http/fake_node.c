@@ -1,0 +1,743 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fake_node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/map.h"
+#include "sys/clock.h"
+#include "sys/thread.h"
+#include "wire/command.h"
+
+struct stored {
+    struct msg_message message; /* slices owned, in the channel's arena */
+    uint64_t log_index;
+};
+
+struct fake_channel {
+    struct channel name;
+    struct arena arena;
+    struct stored *messages;
+    uint64_t count, capacity, deletes;
+    struct ranges deleted;
+};
+
+struct fake_record {
+    struct msg_delete_record record;
+    struct fake_record *next;
+};
+
+struct node {
+    struct mutex lock;
+    struct cond wake;
+    struct thread loop;
+    bool ends, serving;
+    struct list calls;
+    struct map *channels;
+    struct arena arena;
+    struct fake_record *records; /* newest first */
+    uint64_t log_index, commands;
+    enum err fails[NODE_CALL_KINDS], refuses;
+    node_id fail_leader;
+    uint32_t delay_ms;
+    raft_index follower_applied;
+};
+
+static struct bytes key_of(struct channel channel, uint8_t text[CHANNEL_ID_MAX_BYTES + 1])
+{
+    text[0] = channel.type;
+    memcpy(text + 1, channel.id.data, channel.id.len);
+    return bytes_of(text, channel.id.len + 1);
+}
+
+static struct fake_channel *find(struct node *node, struct channel channel)
+{
+    uint8_t text[CHANNEL_ID_MAX_BYTES + 1];
+    return map_find(node->channels, key_of(channel, text));
+}
+
+static struct fake_channel *get_or_make(struct node *node, struct channel channel)
+{
+    uint8_t text[CHANNEL_ID_MAX_BYTES + 1];
+    struct fake_channel *found = find(node, channel);
+    if (found != NULL)
+        return found;
+    found = alloc_zero(sizeof(*found));
+    arena_init(&found->arena);
+    ranges_init(&found->deleted);
+    found->name = (struct channel){channel.type, arena_copy(&found->arena, channel.id)};
+    map_put(node->channels, key_of(channel, text), found);
+    return found;
+}
+
+static uint64_t first_seq(const struct fake_channel *channel)
+{
+    for (uint64_t seq = 1; seq <= channel->count; seq++) {
+        if (!ranges_has(&channel->deleted, seq))
+            return seq;
+    }
+    return 0;
+}
+
+/* ---- commands --------------------------------------------------------------------------------- */
+static struct stored *find_client_msg_no(struct fake_channel *channel,
+                                         const struct command_message *message)
+{
+    for (uint64_t i = 0; i < channel->count; i++) {
+        const struct msg_message *stored = &channel->messages[i].message;
+        if (bytes_is_equal(stored->client_msg_no, message->client_msg_no) &&
+            bytes_is_equal(stored->from_uid, message->from_uid))
+            return &channel->messages[i];
+    }
+    return NULL;
+}
+
+static void append_one(struct node *node, struct fake_channel *channel,
+                       const struct command_message *from, uint32_t slot, uint32_t position,
+                       struct msg_append_result *ret)
+{
+    struct stored *same = from->client_msg_no.len == 0 ? NULL : find_client_msg_no(channel, from);
+    if (same == NULL) {
+        if (channel->count == channel->capacity) {
+            channel->capacity = channel->capacity * 2 + 16;
+            channel->messages =
+                alloc_resize(channel->messages, channel->capacity, sizeof(*channel->messages));
+        }
+        same = &channel->messages[channel->count++];
+        *same = (struct stored){
+            .message = {.seq = channel->count,
+                        .message_id = message_id_of(slot, node->log_index, position),
+                        .timestamp_ms = clock_wall_ms(),
+                        .from_uid = arena_copy(&channel->arena, from->from_uid),
+                        .client_msg_no = arena_copy(&channel->arena, from->client_msg_no),
+                        .payload = arena_copy(&channel->arena, from->payload),
+                        .payload_encoding = from->payload_encoding},
+            .log_index = node->log_index};
+    } else if (!bytes_is_equal(same->message.payload, from->payload)) {
+        ret->err = ERR_CLIENT_MSG_NO_REUSED;
+        return;
+    } else {
+        ret->duplicate = true;
+        ret->deleted = ranges_has(&channel->deleted, same->message.seq);
+    }
+    ret->seq = same->message.seq;
+    ret->message_id = same->message.message_id;
+    ret->timestamp_ms = same->message.timestamp_ms;
+    ret->log_index = same->log_index;
+    ret->last_seq = channel->count;
+}
+
+static void append_part(struct node *node, const struct command_part *part, uint32_t slot,
+                        struct msg_result *result)
+{
+    struct fake_channel *channel = get_or_make(node, part->channel);
+    bool holds = !part->has_expected_last_seq || part->expected_last_seq == channel->count;
+    for (uint32_t i = 0; i < part->messages_count; i++) {
+        struct msg_append_result *ret = &result->appends[result->appends_count];
+        memset(ret, 0, sizeof(*ret));
+        ret->last_seq = channel->count;
+        if (holds)
+            append_one(node, channel, &part->messages[i], slot, result->appends_count, ret);
+        else
+            ret->err = ERR_SEQ_MISMATCH;
+        result->appends_count++;
+    }
+}
+
+static void fill_deleted(struct fake_channel *channel, const struct range *ranges, uint32_t count,
+                         struct arena *arena, struct msg_delete_result *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->logged = count > 0;
+    ret->ranges = (const struct range *)(const void *)arena_copy(
+                      arena, bytes_of(ranges, count * sizeof(*ranges)))
+                      .data;
+    ret->ranges_count = count;
+    ret->last_seq = channel == NULL ? 0 : channel->count;
+    ret->deleted_at_ms = clock_wall_ms();
+    if (count == 0) {
+        ret->first_seq = channel == NULL ? 0 : first_seq(channel);
+        return;
+    }
+    ret->start_seq = ranges[0].start;
+    ret->end_seq = ranges[count - 1].end;
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint64_t seq = ranges[i].start; seq <= ranges[i].end; seq++) {
+            if (ranges_has(&channel->deleted, seq))
+                ret->already_deleted++;
+            else
+                ret->deleted_count++;
+        }
+    }
+    ret->first_seq = first_seq(channel);
+}
+
+static void delete_(struct node *node, const struct command_delete *command, uint32_t slot,
+                    struct msg_result *result)
+{
+    struct fake_channel *channel = get_or_make(node, command->channel);
+    for (uint32_t i = 0; i < command->ranges_count; i++) {
+        if (command->ranges[i].end > channel->count) {
+            result->deleted.err = ERR_END_BEYOND_LAST;
+            return;
+        }
+    }
+    fill_deleted(channel, command->ranges, command->ranges_count, &result->arena, &result->deleted);
+    for (uint32_t i = 0; i < command->ranges_count; i++)
+        ranges_add(&channel->deleted, command->ranges[i].start, command->ranges[i].end);
+    channel->deletes++;
+    result->deleted.first_seq = first_seq(channel);
+    struct fake_record *record = arena_zero(&node->arena, sizeof(*record));
+    struct msg_delete_record *to = &record->record;
+    to->slot = slot;
+    to->log_index = node->log_index;
+    to->deleted_at_ms = result->deleted.deleted_at_ms;
+    to->channel = channel->name;
+    to->ranges =
+        (const struct range *)(const void *)arena_copy(
+            &node->arena, bytes_of(command->ranges, command->ranges_count * sizeof(struct range)))
+            .data;
+    to->ranges_count = command->ranges_count;
+    to->deleted_count = result->deleted.deleted_count;
+    to->already_deleted = result->deleted.already_deleted;
+    to->operator_name = arena_copy(&node->arena, command->operator_name);
+    to->reason = arena_copy(&node->arena, command->reason);
+    to->request_id = arena_copy(&node->arena, command->request_id);
+    record->next = node->records;
+    node->records = record;
+}
+
+static void apply(struct node *node, struct node_call *call)
+{
+    struct arena arena;
+    struct command command;
+    arena_init(&arena);
+    enum err err = command_decode(blob_bytes(call->command), &arena, &command, &call->why);
+    assert(err == OK);
+    node->log_index++;
+    node->commands++;
+    struct msg_result *result = msg_result_new(command.kind);
+    result->slot = call->slot;
+    result->log_index = node->log_index;
+    if (command.kind == COMMAND_APPEND) {
+        uint32_t count = 0;
+        for (uint32_t i = 0; i < command.append.parts_count; i++)
+            count += command.append.parts[i].messages_count;
+        result->appends = arena_alloc(&result->arena, count * sizeof(*result->appends));
+        for (uint32_t i = 0; i < command.append.parts_count; i++)
+            append_part(node, &command.append.parts[i], call->slot, result);
+        assert(result->appends_count == count);
+    } else {
+        delete_(node, &command.delete_, call->slot, result);
+    }
+    call->result = result;
+    arena_done(&arena);
+}
+
+/* ---- calls ------------------------------------------------------------------------------------ */
+static void answer(struct node *node, struct node_call *call)
+{
+    mutex_lock(&node->lock);
+    uint32_t delay_ms = node->delay_ms;
+    mutex_unlock(&node->lock);
+    if (delay_ms > 0)
+        usleep(delay_ms * 1000);
+    mutex_lock(&node->lock);
+    call->err = node->fails[call->kind];
+    call->leader = 1;
+    if (call->err != OK) {
+        call->leader = node->fail_leader;
+        why_set(&call->why, call->err, "told to fail");
+    } else if (call->kind == NODE_CALL_COMMAND) {
+        apply(node, call);
+    } else if (call->min_index > node->log_index) {
+        call->err =
+            why_set(&call->why, ERR_TOO_STALE, "'min_index' %llu is ahead of %llu",
+                    (unsigned long long)call->min_index, (unsigned long long)node->log_index);
+    }
+    call->applied_index = node->log_index;
+    blob_unref(call->command);
+    call->command = NULL;
+    mutex_unlock(&node->lock);
+    call->on_done(call, call->arg);
+}
+
+static void run_loop(void *arg)
+{
+    struct node *node = arg;
+    mutex_lock(&node->lock);
+    while (!node->ends) {
+        struct list *item = list_first(&node->calls);
+        if (item == NULL) {
+            cond_wait(&node->wake, &node->lock);
+            continue;
+        }
+        list_remove(item);
+        mutex_unlock(&node->lock);
+        answer(node, CONTAINER_OF(item, struct node_call, link));
+        mutex_lock(&node->lock);
+    }
+    mutex_unlock(&node->lock);
+}
+
+enum err node_call_start(struct node *node, struct node_call *call, struct why *why)
+{
+    mutex_lock(&node->lock);
+    enum err err = node->refuses;
+    if (err == OK) {
+        list_init(&call->link);
+        list_append(&node->calls, &call->link);
+        cond_signal(&node->wake);
+    }
+    mutex_unlock(&node->lock);
+    if (err != OK) {
+        blob_unref(call->command);
+        call->command = NULL;
+        return why_set(why, err, "told to refuse");
+    }
+    return OK;
+}
+
+/* ---- reads ------------------------------------------------------------------------------------- */
+static struct msg_message copy_message(const struct msg_message *from, struct arena *arena)
+{
+    struct msg_message ret = *from;
+    ret.from_uid = arena_copy(arena, from->from_uid);
+    ret.client_msg_no = arena_copy(arena, from->client_msg_no);
+    ret.payload = arena_copy(arena, from->payload);
+    return ret;
+}
+
+static bool in_time(const struct msg_page_query *query, const struct msg_message *message)
+{
+    return (query->since_ms == 0 || message->timestamp_ms >= query->since_ms) &&
+           (query->until_ms == 0 || message->timestamp_ms < query->until_ms);
+}
+
+static void fill_page(struct fake_channel *channel, const struct msg_page_query *query,
+                      struct arena *arena, struct msg_page *ret)
+{
+    uint64_t from = query->from_seq == 0 ? 1 : query->from_seq;
+    uint64_t to =
+        query->to_seq == 0 || query->to_seq > channel->count ? channel->count : query->to_seq;
+    struct msg_message *messages = arena_alloc(arena, (query->limit + 1) * sizeof(*messages));
+    struct ranges holes;
+    ranges_init(&holes);
+    if (query->newest) {
+        uint64_t seen = 0;
+        from = to + 1;
+        while (from > 1 && seen < query->limit)
+            seen += !ranges_has(&channel->deleted, --from);
+    }
+    uint64_t seq = query->descending ? to : from;
+    while (seq >= from && seq <= to && seq > 0) {
+        if (ranges_has(&channel->deleted, seq)) {
+            ranges_add(&holes, seq, seq);
+        } else if (in_time(query, &channel->messages[seq - 1].message)) {
+            if (ret->messages_count == query->limit) {
+                ret->more = true;
+                ret->next_seq = seq;
+                break;
+            }
+            messages[ret->messages_count++] =
+                copy_message(&channel->messages[seq - 1].message, arena);
+        }
+        seq = query->descending ? seq - 1 : seq + 1;
+    }
+    ret->messages = messages;
+    ret->deleted = (const struct range *)(const void *)arena_copy(
+                       arena, bytes_of(holes.items, holes.count * sizeof(*holes.items)))
+                       .data;
+    ret->deleted_count = (uint32_t)holes.count;
+    ranges_done(&holes);
+}
+
+enum err node_get_page(struct node *node, const struct msg_page_query *query, struct arena *arena,
+                       struct msg_page *ret, struct why *why)
+{
+    (void)why;
+    memset(ret, 0, sizeof(*ret));
+    mutex_lock(&node->lock);
+    struct fake_channel *channel = find(node, query->channel);
+    ret->applied_index = node->log_index;
+    if (channel != NULL) {
+        ret->last_seq = channel->count;
+        ret->first_seq = first_seq(channel);
+        fill_page(channel, query, arena, ret);
+    }
+    mutex_unlock(&node->lock);
+    return OK;
+}
+
+enum err node_get_message(struct node *node, struct channel name, uint64_t seq, struct arena *arena,
+                          struct msg_message *ret, uint64_t *ret_delete_index,
+                          uint64_t *ret_applied_index, struct why *why)
+{
+    enum err err = OK;
+    mutex_lock(&node->lock);
+    struct fake_channel *channel = find(node, name);
+    *ret_applied_index = node->log_index;
+    if (channel == NULL || seq > channel->count) {
+        err = why_set(why, ERR_SEQ_NOT_FOUND, "there is no message %llu", (unsigned long long)seq);
+    } else if (ranges_has(&channel->deleted, seq)) {
+        err = why_set(why, ERR_SEQ_DELETED, "message %llu was deleted", (unsigned long long)seq);
+        for (struct fake_record *record = node->records; record != NULL; record = record->next) {
+            if (!channel_is_equal(record->record.channel, name))
+                continue;
+            for (uint32_t i = 0; i < record->record.ranges_count; i++) {
+                if (record->record.ranges[i].start <= seq && record->record.ranges[i].end >= seq)
+                    *ret_delete_index = record->record.log_index;
+            }
+        }
+    } else {
+        *ret = copy_message(&channel->messages[seq - 1].message, arena);
+    }
+    mutex_unlock(&node->lock);
+    return err;
+}
+
+enum err node_get_seqs(struct node *node, struct channel name, const uint64_t *seqs,
+                       uint32_t seqs_count, struct arena *arena, struct msg_page *ret,
+                       struct why *why)
+{
+    struct msg_message *messages = arena_alloc(arena, seqs_count * sizeof(*messages));
+    struct msg_page_query query = {.channel = name, .limit = 1, .from_seq = 1, .to_seq = 1};
+    enum err err = node_get_page(node, &query, arena, ret, why);
+    if (err != OK)
+        return err;
+    ret->messages_count = ret->deleted_count = 0;
+    for (uint32_t i = 0; i < seqs_count; i++) {
+        uint64_t delete_index, applied_index;
+        if (node_get_message(node, name, seqs[i], arena, &messages[ret->messages_count],
+                             &delete_index, &applied_index, NULL) == OK)
+            ret->messages_count++;
+    }
+    ret->messages = messages;
+    ret->more = false;
+    ret->next_seq = 0;
+    return OK;
+}
+
+enum err node_find_client_msg_no(struct node *node, struct channel name, struct bytes client_msg_no,
+                                 struct bytes from_uid, struct arena *arena, struct msg_page *ret,
+                                 struct why *why)
+{
+    struct command_message key = {.client_msg_no = client_msg_no, .from_uid = from_uid};
+    uint64_t seq = 0;
+    mutex_lock(&node->lock);
+    struct fake_channel *channel = find(node, name);
+    struct stored *found = channel == NULL ? NULL : find_client_msg_no(channel, &key);
+    if (found != NULL)
+        seq = found->message.seq;
+    mutex_unlock(&node->lock);
+    return node_get_seqs(node, name, &seq, seq == 0 ? 0 : 1, arena, ret, why);
+}
+
+static void fill_channel(struct node *node, struct fake_channel *channel, struct arena *arena,
+                         struct msg_channel *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->applied_index = node->log_index;
+    if (channel == NULL)
+        return;
+    ret->channel = (struct channel){channel->name.type, arena_copy(arena, channel->name.id)};
+    ret->slot = channel_slot(channel->name, FAKE_SLOTS);
+    ret->first_seq = first_seq(channel);
+    ret->last_seq = channel->count;
+    ret->deleted_count = ranges_size(&channel->deleted);
+    ret->message_count = channel->count - ret->deleted_count;
+    ret->delete_version = channel->deletes;
+}
+
+enum err node_get_channel(struct node *node, struct channel name, struct arena *arena,
+                          struct msg_channel *ret, struct why *why)
+{
+    (void)why;
+    mutex_lock(&node->lock);
+    fill_channel(node, find(node, name), arena, ret);
+    mutex_unlock(&node->lock);
+    return OK;
+}
+
+static int compare_channels(const void *a, const void *b)
+{
+    const struct msg_channel *x = a, *y = b;
+    if (x->channel.type != y->channel.type)
+        return x->channel.type < y->channel.type ? -1 : 1;
+    return bytes_compare(x->channel.id, y->channel.id);
+}
+
+static bool is_wanted(const struct msg_channels_query *query, const struct fake_channel *channel)
+{
+    struct msg_channel a = {.channel = channel->name}, b = {.channel = query->after};
+    return channel_slot(channel->name, FAKE_SLOTS) == query->slot &&
+           (query->type < 0 || channel->name.type == query->type) &&
+           bytes_has_prefix(channel->name.id, query->prefix) &&
+           (query->after.id.len == 0 || compare_channels(&a, &b) > 0);
+}
+
+enum err node_list_channels(struct node *node, const struct msg_channels_query *query,
+                            struct arena *arena, struct msg_channels *ret, struct why *why)
+{
+    (void)why;
+    memset(ret, 0, sizeof(*ret));
+    mutex_lock(&node->lock);
+    struct msg_channel *found =
+        arena_alloc(arena, (map_count(node->channels) + 1) * sizeof(*found));
+    size_t at = 0;
+    struct bytes key;
+    void *value;
+    while (map_next(node->channels, &at, &key, &value)) {
+        if (is_wanted(query, value))
+            fill_channel(node, value, arena, &found[ret->count++]);
+    }
+    mutex_unlock(&node->lock);
+    qsort(found, ret->count, sizeof(*found), compare_channels);
+    ret->more = ret->count > query->limit;
+    if (ret->more)
+        ret->count = query->limit;
+    ret->channels = found;
+    return OK;
+}
+
+enum err node_list_deletes(struct node *node, const struct msg_deletes_query *query,
+                           struct arena *arena, struct msg_deletes *ret, struct why *why)
+{
+    (void)why;
+    uint32_t count = 0, skip;
+    memset(ret, 0, sizeof(*ret));
+    mutex_lock(&node->lock);
+    for (struct fake_record *record = node->records; record != NULL; record = record->next)
+        count++;
+    struct msg_delete_record *found = arena_alloc(arena, (count + 1) * sizeof(*found));
+    skip = count;
+    for (struct fake_record *record = node->records; record != NULL; record = record->next) {
+        const struct msg_delete_record *from = &record->record;
+        if (from->slot == query->slot && from->log_index > query->since_index &&
+            (query->channel == NULL || channel_is_equal(*query->channel, from->channel)) &&
+            (query->reason.len == 0 || bytes_is_equal(query->reason, from->reason)))
+            found[--skip] = *from;
+    }
+    ret->applied_index = node->log_index;
+    mutex_unlock(&node->lock);
+    ret->records = found + skip;
+    ret->count = count - skip;
+    ret->more = ret->count > query->limit;
+    if (ret->more)
+        ret->count = query->limit;
+    return OK;
+}
+
+enum err node_get_delete(struct node *node, uint32_t slot, uint64_t log_index, struct arena *arena,
+                         struct msg_delete_record *ret, struct why *why)
+{
+    (void)arena;
+    enum err err = why_set(why, ERR_NOT_FOUND, "there is no delete with this id");
+    mutex_lock(&node->lock);
+    for (struct fake_record *record = node->records; record != NULL; record = record->next) {
+        if (record->record.slot == slot && record->record.log_index == log_index) {
+            *ret = record->record;
+            err = OK;
+        }
+    }
+    mutex_unlock(&node->lock);
+    return err;
+}
+
+static enum err resolve(struct fake_channel *channel, const struct msg_delete_request *request,
+                        struct ranges *ranges, struct why *why)
+{
+    uint64_t last = channel == NULL ? 0 : channel->count, end = 0;
+    if (request->form == MSG_DELETE_RANGES) {
+        for (uint32_t i = 0; i < request->ranges_count; i++) {
+            struct range range = request->ranges[i];
+            if (range.end > last && !request->clamp)
+                return why_set(why, ERR_END_BEYOND_LAST, "the last message is %llu",
+                               (unsigned long long)last);
+            range.end = range.end > last ? last : range.end;
+            if (range.start <= range.end)
+                ranges_add(ranges, range.start, range.end);
+        }
+        return OK;
+    }
+    if (request->form == MSG_DELETE_THROUGH) {
+        if (request->through_seq > last && !request->clamp)
+            return why_set(why, ERR_END_BEYOND_LAST, "the last message is %llu",
+                           (unsigned long long)last);
+        end = request->through_seq > last ? last : request->through_seq;
+    } else if (request->form == MSG_DELETE_ALL) {
+        end = last;
+    } else if (request->form == MSG_DELETE_KEEP) {
+        end = last > request->keep ? last - request->keep : 0;
+    } else {
+        while (end < last && channel->messages[end].message.timestamp_ms < request->before_ms)
+            end++;
+    }
+    if (end > 0)
+        ranges_add(ranges, 1, end);
+    return OK;
+}
+
+enum err node_preview_delete(struct node *node, const struct msg_delete_request *request,
+                             struct arena *arena, struct msg_delete_result *ret,
+                             uint64_t *ret_applied_index, struct why *why)
+{
+    struct ranges ranges;
+    ranges_init(&ranges);
+    mutex_lock(&node->lock);
+    struct fake_channel *channel = find(node, request->channel);
+    enum err err = resolve(channel, request, &ranges, why);
+    if (err == OK)
+        fill_deleted(channel, ranges.items, (uint32_t)ranges.count, arena, ret);
+    *ret_applied_index = node->log_index;
+    mutex_unlock(&node->lock);
+    ranges_done(&ranges);
+    return err;
+}
+
+/* ---- figures -------------------------------------------------------------------------------------- */
+void node_get_cluster(struct node *node, struct node_cluster *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    mutex_lock(&node->lock);
+    snprintf(ret->cluster_id, sizeof(ret->cluster_id), "fake");
+    ret->self = 1;
+    ret->slots_total = FAKE_SLOTS;
+    ret->slots_with_leader = node->serving ? FAKE_SLOTS : 0;
+    ret->serving = node->serving;
+    ret->peers_count = node->follower_applied == 0 ? 1 : 2;
+    for (uint32_t i = 0; i < ret->peers_count; i++) {
+        struct node_peer *peer = &ret->peers[i];
+        peer->id = i + 1;
+        peer->self = i == 0;
+        peer->up = true;
+        snprintf(peer->http_address, sizeof(peer->http_address), "127.0.0.1:%u", 7000 + i + 1);
+        peer->slots = FAKE_SLOTS;
+    }
+    mutex_unlock(&node->lock);
+}
+
+uint32_t node_slot_count(const struct node *node)
+{
+    (void)node;
+    return FAKE_SLOTS;
+}
+
+node_id node_self(const struct node *node)
+{
+    (void)node;
+    return 1;
+}
+
+bool node_get_slot(struct node *node, uint32_t slot, struct node_slot *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    mutex_lock(&node->lock);
+    ret->slot = slot;
+    ret->leader = 1;
+    ret->applied_index = ret->commit_index = ret->last_index = node->log_index;
+    ret->digest_index = node->log_index;
+    ret->replicas_count = node->follower_applied == 0 ? 1 : 2;
+    ret->replicas[0] = (struct node_replica){
+        .node = 1, .leader = true, .state = NODE_REPLICATE, .applied_index = node->log_index};
+    ret->replicas[1] = (struct node_replica){
+        .node = 2, .state = NODE_REPLICATE, .applied_index = node->follower_applied};
+    mutex_unlock(&node->lock);
+    return slot < FAKE_SLOTS;
+}
+
+bool node_is_safe_to_stop(struct node *node)
+{
+    (void)node;
+    return false;
+}
+
+void node_get_metrics(struct node *node, struct node_metrics *ret)
+{
+    (void)node;
+    memset(ret, 0, sizeof(*ret));
+}
+
+/* ---- life ----------------------------------------------------------------------------------------- */
+struct node *fake_node_new(void)
+{
+    struct node *node = alloc_zero(sizeof(*node));
+    mutex_init(&node->lock);
+    cond_init(&node->wake);
+    list_init(&node->calls);
+    node->channels = map_new();
+    node->serving = true;
+    arena_init(&node->arena);
+    enum err err = thread_start(&node->loop, "fake-loop", run_loop, node);
+    assert(err == OK);
+    return node;
+}
+
+static void free_channel(void *value)
+{
+    struct fake_channel *channel = value;
+    arena_done(&channel->arena);
+    ranges_done(&channel->deleted);
+    free(channel->messages);
+    free(channel);
+}
+
+void fake_node_free(struct node *node)
+{
+    mutex_lock(&node->lock);
+    node->ends = true;
+    cond_signal(&node->wake);
+    mutex_unlock(&node->lock);
+    thread_join(&node->loop);
+    map_free(node->channels, free_channel);
+    arena_done(&node->arena);
+    mutex_done(&node->lock);
+    cond_done(&node->wake);
+    free(node);
+}
+
+void fake_node_fail(struct node *node, enum node_call_kind kind, enum err err, node_id leader)
+{
+    mutex_lock(&node->lock);
+    node->fails[kind] = err;
+    node->fail_leader = leader;
+    mutex_unlock(&node->lock);
+}
+
+void fake_node_refuse(struct node *node, enum err err)
+{
+    mutex_lock(&node->lock);
+    node->refuses = err;
+    mutex_unlock(&node->lock);
+}
+
+void fake_node_delay(struct node *node, uint32_t delay_ms)
+{
+    mutex_lock(&node->lock);
+    node->delay_ms = delay_ms;
+    mutex_unlock(&node->lock);
+}
+
+void fake_node_set_follower(struct node *node, raft_index applied_index)
+{
+    mutex_lock(&node->lock);
+    node->follower_applied = applied_index;
+    mutex_unlock(&node->lock);
+}
+
+void fake_node_set_serving(struct node *node, bool serving)
+{
+    mutex_lock(&node->lock);
+    node->serving = serving;
+    mutex_unlock(&node->lock);
+}
+
+uint64_t fake_node_commands(struct node *node)
+{
+    mutex_lock(&node->lock);
+    uint64_t commands = node->commands;
+    mutex_unlock(&node->lock);
+    return commands;
+}

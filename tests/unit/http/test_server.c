@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server over a socket, with a node that does as it is told: what the contract says about
+ * faults of the cluster, about waiting and stopping, and about requests that try to fool a parser.
+ * (tests/api asks a real daemon.) */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "fake_node.h"
+#include "http/http.h"
+#include "suites.h"
+#include "sys/clock.h"
+#include "sys/thread.h"
+
+#define JSON "Content-Type: application/json\r\n"
+#define MESSAGES "/v1/channels/2/room/messages"
+
+static struct node *node;
+static struct http *http;
+static struct client client;
+
+static void start(void)
+{
+    struct http_options options;
+    struct why why;
+    node = fake_node_new();
+    http_options_init(&options);
+    options.listen = "127.0.0.1:0";
+    options.max_connections = 100;
+    ck_assert_int_eq(http_start(&options, node, &http, &why), OK);
+    client_open(&client, http_address(http));
+}
+
+static void stop(void)
+{
+    client_close(&client);
+    http_stop(http, 1000);
+    fake_node_free(node);
+}
+
+static int ask(const char *method, const char *target, const char *headers, const char *body)
+{
+    return client_ask(&client, method, target, headers, body);
+}
+
+static int post(const char *target, const char *body)
+{
+    return ask("POST", target, JSON, body);
+}
+
+START_TEST(sends_reads_deletes)
+{
+    start();
+    ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"aGk=\",\"client_msg_no\":\"1\"}"), 201);
+    ck_assert(client_has(&client, "\"message_seq\":1,"));
+    ck_assert(client_has(&client, "Location: " MESSAGES "/1\r\n"));
+    ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"aGk=\",\"client_msg_no\":\"1\"}"), 200);
+    ck_assert(client_has(&client, "\"duplicate\":true"));
+    ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"aGkh\",\"client_msg_no\":\"1\"}"), 422);
+    ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"aGk=\",\"expected_last_seq\":7}"), 412);
+    ck_assert(client_has(&client, "\"last_seq\":1"));
+    ck_assert_int_eq(ask("GET", MESSAGES "/1", NULL, NULL), 200);
+    ck_assert_int_eq(ask("HEAD", MESSAGES "/1", NULL, NULL), 200);
+    ck_assert_int_eq(ask("GET", MESSAGES "/1", "Accept: application/octet-stream\r\n", NULL), 200);
+    ck_assert_str_eq(client.body, "hi");
+    ck_assert_int_eq(ask("DELETE", MESSAGES "?start_seq=1&end_seq=1", NULL, NULL), 200);
+    ck_assert_int_eq(ask("GET", MESSAGES "/1", NULL, NULL), 410);
+    ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"aGk=\",\"client_msg_no\":\"1\"}"), 200);
+    ck_assert(client_has(&client, "\"deleted\":true"));
+    stop();
+}
+END_TEST
+
+START_TEST(tells_faults_apart)
+{
+    static const struct {
+        enum err err;
+        int status;
+        bool retry;
+    } rows[] = {{ERR_NO_LEADER, 503, true},  {ERR_PROVEN_LOST, 503, true},
+                {ERR_DRAINING, 503, true},   {ERR_OUTCOME_UNKNOWN, 504, false},
+                {ERR_DISK_FULL, 507, false}, {ERR_CORRUPT, 500, false},
+                {ERR_UNREADY, 503, true},    {ERR_QUEUE_FULL, 503, true}};
+    start();
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        fake_node_fail(node, NODE_CALL_COMMAND, rows[i].err, 0);
+        ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"\"}"), rows[i].status);
+        ck_assert_int_eq(client_has(&client, "Retry-After: "), rows[i].retry);
+        ck_assert_int_eq(client_has(&client, "told to fail"), rows[i].status != 500);
+        ck_assert_int_eq(post("/v1/messages:batch",
+                              "{\"messages\":[{\"channel_type\":1,\"channel_id\":\"a\","
+                              "\"payload\":\"\"},{\"channel_type\":1,\"channel_id\":\"b\","
+                              "\"payload\":\"\"}]}"),
+                         rows[i].status);
+    }
+    fake_node_fail(node, NODE_CALL_COMMAND, OK, 0);
+    fake_node_refuse(node, ERR_QUEUE_FULL);
+    ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"\"}"), 503);
+    ck_assert(client_has(&client, "\"code\":\"queue_full\""));
+    ck_assert_int_eq(ask("GET", MESSAGES, NULL, NULL), 503);
+    ck_assert_uint_eq(fake_node_commands(node), 0);
+    stop();
+}
+END_TEST
+
+START_TEST(redirects_when_asked)
+{
+    start();
+    fake_node_set_follower(node, 1);
+    fake_node_fail(node, NODE_CALL_COMMAND, ERR_NOT_LEADER, 2);
+    ck_assert_int_eq(post(MESSAGES "?redirect=1", "{\"payload\":\"\"}"), 307);
+    ck_assert(client_has(&client, "Location: http://127.0.0.1:7002" MESSAGES "?redirect=1\r\n"));
+    ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"\"}"), 503);
+    fake_node_fail(node, NODE_CALL_COMMAND, ERR_NOT_LEADER, 9);
+    ck_assert_int_eq(post(MESSAGES "?redirect=1", "{\"payload\":\"\"}"), 503);
+    stop();
+}
+END_TEST
+
+START_TEST(conditions_hold)
+{
+    start();
+    ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"\"}"), 201);
+    ck_assert_int_eq(ask("GET", "/v1/channels/2/room", NULL, NULL), 200);
+    ck_assert(client_has(&client, "ETag: \"1-0\"\r\n"));
+    ck_assert_int_eq(ask("GET", "/v1/channels/2/room", "If-None-Match: \"1-0\"\r\n", NULL), 304);
+    ck_assert_int_eq(ask("POST", MESSAGES, JSON "If-Match: \"0-0\"\r\n", "{\"payload\":\"\"}"),
+                     412);
+    ck_assert_int_eq(ask("POST", MESSAGES, JSON "If-Match: \"1-0\"\r\n", "{\"payload\":\"\"}"),
+                     201);
+    ck_assert_int_eq(ask("DELETE", "/v1/channels/2/room", "If-Match: \"1-0\"\r\n", NULL), 412);
+    ck_assert_int_eq(ask("DELETE", "/v1/channels/2/room", "If-Match: \"2-0\"\r\n", NULL), 200);
+    ck_assert_int_eq(
+        ask("POST", MESSAGES ":batch", JSON "If-Match: \"2-1\"\r\n", "{\"messages\":[]}"), 501);
+    ck_assert_int_eq(ask("GET", MESSAGES "?min_index=99", NULL, NULL), 503);
+    stop();
+}
+END_TEST
+
+/* A delete is followed until the other replica has it too. */
+START_TEST(waits_for_replicas)
+{
+    start();
+    fake_node_set_follower(node, 1);
+    ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"\"}"), 201);
+    ck_assert_int_eq(ask("DELETE", "/v1/channels/2/room", NULL, NULL), 200);
+    ck_assert(client_has(&client, "\"replicas\":{\"applied\":[1],\"pending\":[2]}"));
+    char id[64] = "", target[128];
+    ck_assert_int_eq(sscanf(client.body, "{\"delete_id\":\"%63[^\"]", id), 1);
+    snprintf(target, sizeof(target), "/v1/deletes/%s?wait=applied&timeout=200ms", id);
+    uint64_t before_ms = clock_mono_ms();
+    ck_assert_int_eq(ask("GET", target, NULL, NULL), 200);
+    ck_assert_uint_ge(clock_mono_ms() - before_ms, 190);
+    ck_assert(client_has(&client, "\"applied_everywhere\":false"));
+    ck_assert(client_has(&client, "\"blocked_by\":[\"not_applied\"]"));
+    fake_node_set_follower(node, 2);
+    snprintf(target, sizeof(target), "/v1/deletes/%s?wait=applied", id);
+    ck_assert_int_eq(ask("GET", target, NULL, NULL), 200);
+    ck_assert(client_has(&client, "\"applied_everywhere\":true"));
+    snprintf(target, sizeof(target), "/v1/deletes/%s?wait=purged", id);
+    ck_assert_int_eq(ask("GET", target, NULL, NULL), 501);
+    stop();
+}
+END_TEST
+
+/* ---- what tries to fool a parser ----------------------------------------------------------------- */
+START_TEST(raw_nul_in_the_target)
+{
+    static const char request[] =
+        "DELETE /v1/channels/2/room\0x/messages HTTP/1.1\r\nHost: x\r\n\r\n";
+    start();
+    ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"\"}"), 201);
+    client_send(&client, request, sizeof(request) - 1);
+    client_read(&client, 5000);
+    ck_assert_msg(client.status == 400 || client.status == 0, "%d", client.status);
+    client_close(&client);
+    client_open(&client, http_address(http));
+    ck_assert_int_eq(ask("GET", MESSAGES "/1", NULL, NULL), 200);
+    ck_assert_int_eq(ask("DELETE", "/v1/channels/2/room%00x", NULL, NULL), 400);
+    ck_assert_int_eq(ask("GET", MESSAGES "/1", NULL, NULL), 200);
+    ck_assert_uint_eq(fake_node_commands(node), 1);
+    stop();
+}
+END_TEST
+
+START_TEST(two_lengths)
+{
+    static const char *const heads[] = {
+        "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "Content-Length: 14\r\nContent-Length: 0\r\n\r\n{\"payload\":\"\"}",
+        "Content-Length: +14\r\n\r\n{\"payload\":\"\"}",
+        "Content-Length: 14, 14\r\n\r\n{\"payload\":\"\"}"};
+    start();
+    for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+        char request[512];
+        int len = snprintf(request, sizeof(request),
+                           "POST " MESSAGES " HTTP/1.1\r\nHost: x\r\n" JSON "%s", heads[i]);
+        client_send(&client, request, (size_t)len);
+        client_read(&client, 5000);
+        ck_assert_msg(client.status == 400 || client.status == 0, "%d: %s", client.status,
+                      heads[i]);
+        client_close(&client);
+        client_open(&client, http_address(http));
+    }
+    ck_assert_uint_eq(fake_node_commands(node), 0);
+    stop();
+}
+END_TEST
+
+START_TEST(bodies_in_pieces)
+{
+    static const char head[] =
+        "POST " MESSAGES " HTTP/1.1\r\nHost: x\r\n" JSON "Transfer-Encoding: chunked\r\n\r\n";
+    static const char *const pieces[] = {"5\r\n{\"pay\r\n", "9\r\nload\":\"\"}\r\n", "0\r\n\r\n"};
+    start();
+    client_send(&client, head, sizeof(head) - 1);
+    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+        usleep(20000);
+        client_send(&client, pieces[i], strlen(pieces[i]));
+    }
+    ck_assert(client_read(&client, 5000));
+    ck_assert_int_eq(client.status, 201);
+    /* The connection is still good. */
+    ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"\"}"), 201);
+    stop();
+}
+END_TEST
+
+START_TEST(large_bodies)
+{
+    size_t len = 9 * 1024 * 1024;
+    char *body = malloc(len + 1), head[256];
+    memset(body, 'a', len);
+    body[len] = '\0';
+    start();
+    /* Told by its length; the client gets to read the answer although it sends all of it. */
+    ck_assert_int_eq(ask("POST", MESSAGES, "Content-Type: text/plain\r\n", body), 413);
+    ck_assert(client_has(&client, "'http.max_body_bytes' 8388608"));
+    ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"\"}"), 201);
+    /* In chunks: the length is not known before. */
+    snprintf(head, sizeof(head),
+             "POST " MESSAGES " HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+             "Transfer-Encoding: chunked\r\n\r\n%zx\r\n",
+             len);
+    client_send(&client, head, strlen(head));
+    client_send(&client, body, len);
+    client_send(&client, "\r\n0\r\n\r\n", 7);
+    ck_assert(client_read(&client, 10000));
+    ck_assert_int_eq(client.status, 413);
+    body[1024 * 1024 + 1] = '\0';
+    ck_assert_int_eq(ask("POST", MESSAGES, "Content-Type: text/plain\r\n", body), 413);
+    ck_assert(client_has(&client, "'max_message_bytes' 1048576"));
+    body[1024 * 1024] = '\0';
+    ck_assert_int_eq(ask("POST", MESSAGES, "Content-Type: text/plain\r\n", body), 201);
+    free(body);
+    stop();
+}
+END_TEST
+
+START_TEST(request_ids)
+{
+    start();
+    ck_assert_int_eq(ask("GET", "/livez", "X-Request-Id: my-id_1.2\r\n", NULL), 200);
+    ck_assert(client_has(&client, "X-Request-Id: my-id_1.2\r\n"));
+    ck_assert_int_eq(ask("GET", "/nowhere", "X-Request-Id: bad id\r\n", NULL), 404);
+    ck_assert(!client_has(&client, "bad id"));
+    ck_assert(client_has(&client, "X-Request-Id: "));
+    ck_assert_int_eq(ask("GET", "/livez",
+                         "X-Request-Id: 0123456789012345678901234567890123456789012345678901234567"
+                         "89012345\r\n",
+                         NULL),
+                     200);
+    ck_assert(!client_has(&client, "0123456789"));
+    stop();
+}
+END_TEST
+
+/* ---- stopping ------------------------------------------------------------------------------------ */
+static void stop_http(void *arg)
+{
+    (void)arg;
+    http_stop(http, 2000);
+}
+
+/* An open call is answered before the server ends; what comes meanwhile is refused. */
+START_TEST(stops_after_the_last_answer)
+{
+    struct thread stopper = {.is_started = false};
+    struct client other;
+    start();
+    client_open(&other, http_address(http));
+    ck_assert_int_eq(client_ask(&other, "GET", "/livez", NULL, NULL), 200);
+    fake_node_delay(node, 400);
+    client_send(&client,
+                "POST " MESSAGES " HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\n\r\n"
+                "{\"payload\":\"\"}",
+                strlen("POST " MESSAGES " HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\n\r\n"
+                       "{\"payload\":\"\"}"));
+    usleep(100000);
+    ck_assert_int_eq(thread_start(&stopper, "stopper", stop_http, NULL), OK);
+    usleep(50000);
+    ck_assert_int_eq(client_ask(&other, "GET", MESSAGES, NULL, NULL), 503);
+    ck_assert(client_has(&other, "\"code\":\"draining\""));
+    ck_assert(client_read(&client, 5000));
+    ck_assert_int_eq(client.status, 201);
+    thread_join(&stopper);
+    client_close(&other);
+    client_close(&client);
+    fake_node_free(node);
+}
+END_TEST
+
+START_TEST(refuses_bad_options)
+{
+    struct http_options options;
+    struct http *never = NULL;
+    struct why why;
+    static const char *const listens[] = {"",
+                                          "127.0.0.1",
+                                          "127.0.0.1:",
+                                          "127.0.0.1:x",
+                                          ":5001",
+                                          "127.0.0.1:70000",
+                                          "no.such.host.invalid:1"};
+    node = fake_node_new();
+    http_options_init(&options);
+    for (size_t i = 0; i < ARRAY_LEN(listens); i++) {
+        options.listen = listens[i];
+        ck_assert_int_eq(http_start(&options, node, &never, &why), ERR_BAD_CONFIG);
+    }
+    options.listen = "127.0.0.1:0";
+    options.max_connections = 0;
+    ck_assert_int_eq(http_start(&options, node, &never, &why), ERR_BAD_CONFIG);
+    ck_assert_ptr_null(never);
+    http_options_init(&options);
+    options.listen = "127.0.0.1:0";
+    ck_assert_int_eq(http_start(&options, node, &http, &why), OK);
+    options.listen = http_address(http);
+    ck_assert_int_eq(http_start(&options, node, &never, &why), ERR_IO);
+    http_stop(http, 100);
+    http_stop(NULL, 0);
+    fake_node_free(node);
+}
+END_TEST
+
+Suite *suite_server(void)
+{
+    return UNIT_SUITE("server", 60, sends_reads_deletes, tells_faults_apart, redirects_when_asked,
+                      conditions_hold, waits_for_replicas, raw_nul_in_the_target, two_lengths,
+                      bodies_in_pieces, large_bodies, request_ids, stops_after_the_last_answer,
+                      refuses_bad_options);
+}
