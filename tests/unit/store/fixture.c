@@ -135,3 +135,13 @@ const char *seqs_of(struct store_iter *iter)
         snprintf(text + len, sizeof(text) - len, " %s", err_slug(err));
     return text;
 }
+
+#ifdef __SANITIZE_THREAD__
+/* RocksDB is not built with the sanitizer: it sees the library's memory and not its atomics, and
+ * takes what they order for races. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+    return "called_from_lib:librocksdb.so\nrace:librocksdb.so\n";
+}
+#endif

@@ -186,14 +186,15 @@ START_TEST(channels_by_type_prefix_and_after)
     ck_assert_str_eq(
         channels_of(store_iter_channels(s, NULL, 1, -1, BYTES_NONE, channel_of(2, "b"))),
         "2:b\xc3\xa9 255:a 255:ab 255:abc 255:b 255:b\xc3\xa9");
-    ck_assert_str_eq(channels_of(store_iter_channels(s, NULL, 1, 2, BYTES_NONE, channel_of(2, "aa"))),
-                     "2:ab 2:abc 2:b 2:b\xc3\xa9");
+    ck_assert_str_eq(
+        channels_of(store_iter_channels(s, NULL, 1, 2, BYTES_NONE, channel_of(2, "aa"))),
+        "2:ab 2:abc 2:b 2:b\xc3\xa9");
     ck_assert_str_eq(channels_of(store_iter_channels(s, NULL, 1, 2, TEXT("a"), channel_of(9, "a"))),
                      "");
     uint8_t endless[CHANNEL_ID_MAX_BYTES + 1] = {'a'};
-    ck_assert_str_eq(channels_of(store_iter_channels(s, NULL, 1, 2,
-                                                     bytes_of(endless, sizeof(endless)), none)),
-                     "");
+    ck_assert_str_eq(
+        channels_of(store_iter_channels(s, NULL, 1, 2, bytes_of(endless, sizeof(endless)), none)),
+        "");
     fixture_done(&f);
 }
 END_TEST

@@ -146,7 +146,7 @@ START_TEST(failed_read_is_never_an_absence)
         put_messages(&f, 1, channel_of(2, "c"), 1, 4);
         memdisk_fail_read(f.disk, n);
         char expected[64] = "";
-        const char *shown[] = {" disk_failed",  "1 disk_failed",       "1,2 disk_failed",
+        const char *shown[] = {" disk_failed",      "1 disk_failed",       "1,2 disk_failed",
                                "1,2,3 disk_failed", "1,2,3,4 disk_failed", "1,2,3,4"};
         snprintf(expected, sizeof(expected), "%s", shown[n - 1]);
         ck_assert_str_eq(messages(&f), expected);
@@ -300,11 +300,10 @@ END_TEST
 
 Suite *suite_memdisk(void)
 {
-    return UNIT_SUITE("memdisk", 60, crash_loses_only_an_unsynced_suffix,
-                      empty_synced_batch_makes_all_durable, torn_batch_keeps_its_first_rows,
-                      failed_write_has_an_unknown_outcome, doubtful_batch_needs_those_before_it,
-                      failed_read_is_never_an_absence, full_disk_says_so,
-                      damage_is_found_wherever_it_is, refused_log_is_too_short,
-                      clone_is_an_older_state, versions_are_collected,
-                      same_steps_give_the_same_disk);
+    return UNIT_SUITE(
+        "memdisk", 60, crash_loses_only_an_unsynced_suffix, empty_synced_batch_makes_all_durable,
+        torn_batch_keeps_its_first_rows, failed_write_has_an_unknown_outcome,
+        doubtful_batch_needs_those_before_it, failed_read_is_never_an_absence, full_disk_says_so,
+        damage_is_found_wherever_it_is, refused_log_is_too_short, clone_is_an_older_state,
+        versions_are_collected, same_steps_give_the_same_disk);
 }

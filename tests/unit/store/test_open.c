@@ -198,11 +198,11 @@ START_TEST(log_behind_its_promise_is_refused)
         uint64_t term, vote, index, last_term;
         bool refused;
     } cases[] = {
-        {6, 2, 20, 5, false}, {6, 0, 20, 5, false}, {5, 9, 20, 5, false}, {6, 2, 19, 5, false},
-        {6, 2, 99, 4, false}, /* a longer log of an older term is behind ours */
-        {7, 0, 20, 5, true},  /* the term was forgotten */
-        {6, 3, 20, 5, true},  /* the vote was */
-        {6, 2, 21, 5, true},  /* entries were */
+        {6, 2, 20, 5, false}, {6, 0, 20, 5, false}, {5, 9, 20, 5, false},
+        {6, 2, 19, 5, false}, {6, 2, 99, 4, false}, /* a longer log of an older term is behind ours */
+        {7, 0, 20, 5, true},                        /* the term was forgotten */
+        {6, 3, 20, 5, true},                        /* the vote was */
+        {6, 2, 21, 5, true},                        /* entries were */
         {6, 2, 1, 6, true},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -218,6 +218,9 @@ START_TEST(log_behind_its_promise_is_refused)
             f.options.accept_short_log = true;
         }
         assert_ok(fixture_try(&f));
+        assert_err(store_check_promise(f.store, 63, &f.why),
+                   cases[i].refused ? ERR_LOG_TOO_SHORT : OK);
+        assert_ok(store_check_promise(f.store, 62, &f.why));
         promise_get(store_promise(f.store), 63, &row);
         ck_assert_uint_eq(row.last_index, cases[i].index);
         ck_assert_uint_eq(row.term, cases[i].term);
@@ -348,6 +351,5 @@ Suite *suite_open(void)
                       strangers_are_refused, second_opener_is_locked_out,
                       log_behind_its_promise_is_refused, base_counts_as_the_end_of_an_empty_log,
                       parts_without_the_other_are_refused, interrupted_making_is_made_again,
-                      promise_file_of_another_folder_is_refused,
-                      damage_that_open_meets_is_refused);
+                      promise_file_of_another_folder_is_refused, damage_that_open_meets_is_refused);
 }

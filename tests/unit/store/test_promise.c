@@ -172,8 +172,8 @@ END_TEST
 
 Suite *suite_promise(void)
 {
-    Suite *suite = BOTH_SUITE("promise", rows_survive_a_restart,
-                              what_was_set_but_not_written_is_gone);
+    Suite *suite =
+        BOTH_SUITE("promise", rows_survive_a_restart, what_was_set_but_not_written_is_gone);
     TCase *memory = tcase_create("promise in memory");
     tcase_set_timeout(memory, 60);
     tcase_add_test(memory, power_cut_leaves_the_synced_record);

@@ -30,11 +30,10 @@ static void change(struct pair *p)
         struct row_message message = message_of(a, text);
         struct row_deleted deleted = deleted_of(a, b);
         struct seq_range range = {a, b};
-        struct row_delete_record record = {
-            .log_index = a, /* a log index is one channel's */
-            .channel = channel_no(a % CHANNELS),
-            .ranges = &range,
-            .ranges_count = 1};
+        struct row_delete_record record = {.log_index = a, /* a log index is one channel's */
+                                           .channel = channel_no(a % CHANNELS),
+                                           .ranges = &range,
+                                           .ranges_count = 1};
         struct row_entry entry = entry_of(a, b, "entry");
         if (what < 5)
             for (uint64_t seq = a; seq <= b; seq++)
@@ -109,8 +108,8 @@ static void look(struct pair *p)
         else if (what == 2)
             iters[i] = store_iter_deleted(s, snapshot, slot, channel, from, to, descending);
         else if (what == 3)
-            iters[i] = store_iter_delete_log(s, snapshot, slot, descending ? &channel : NULL, from,
-                                             to);
+            iters[i] =
+                store_iter_delete_log(s, snapshot, slot, descending ? &channel : NULL, from, to);
         else if (what == 4)
             iters[i] = store_iter_dedup(s, snapshot, slot);
         else if (what == 5)
@@ -118,8 +117,8 @@ static void look(struct pair *p)
         else if (what == 6)
             iters[i] = store_iter_slot_messages(s, snapshot, slot);
         assert_ok(store_get_applied(s, snapshot, slot, &applied[i]));
-        errs[i] = store_find_message_before(s, snapshot, slot, channel, from, &value, &seqs[i],
-                                            &message);
+        errs[i] =
+            store_find_message_before(s, snapshot, slot, channel, from, &value, &seqs[i], &message);
         store_value_done(&value);
     }
     ck_assert_int_eq(errs[0], errs[1]);

@@ -77,7 +77,7 @@ START_TEST(values_are_as_documented)
     assert_bytes(bytes_of(value.data, value.len - 4), TEXT("\x01\xac\x02\x09xy"));
     record_config_encode(&value, key, 1, TEXT("cfg"));
     assert_bytes(bytes_of(value.data, value.len - 4), TEXT("\x01\x01"
-                                                            "cfg"));
+                                                           "cfg"));
     struct row_message message = {.message_id = message_id_of(258, 1, 3),
                                   .timestamp_ms = 2,
                                   .from_uid = TEXT("u"),
@@ -158,9 +158,9 @@ START_TEST(sealed_nonsense_is_no_row)
     key_entry(&entry_key, 3, 5);
     uint32_t refused = 0;
     for (int i = 0; i < 20000; i++) {
-        const enum store_family families[] = {STORE_MESSAGES, STORE_CHANNELS, STORE_DELETED,
-                                              STORE_DELETE_LOG, STORE_DEDUP, STORE_RAFT,
-                                              STORE_SLOTS, STORE_DEFAULT};
+        const enum store_family families[] = {STORE_MESSAGES,   STORE_CHANNELS, STORE_DELETED,
+                                              STORE_DELETE_LOG, STORE_DEDUP,    STORE_RAFT,
+                                              STORE_SLOTS,      STORE_DEFAULT};
         enum store_family family = families[i % 8];
         struct bytes k = key_bytes(family == STORE_DELETE_LOG ? &record_key
                                    : family == STORE_RAFT     ? &entry_key
@@ -258,10 +258,10 @@ START_TEST(hashes_are_of_every_field)
     ck_assert(!hash128_is_equal(hash, row_deleted_hash(3, channel, &deleted)));
     struct row_dedup dedup = {.seq = 1};
     hash = row_dedup_hash(3, 1, channel, TEXT("a"), TEXT("bc"), &dedup);
-    ck_assert(!hash128_is_equal(hash,
-                                row_dedup_hash(3, 1, channel, TEXT("ab"), TEXT("c"), &dedup)));
-    ck_assert(!hash128_is_equal(hash,
-                                row_dedup_hash(3, 2, channel, TEXT("a"), TEXT("bc"), &dedup)));
+    ck_assert(
+        !hash128_is_equal(hash, row_dedup_hash(3, 1, channel, TEXT("ab"), TEXT("c"), &dedup)));
+    ck_assert(
+        !hash128_is_equal(hash, row_dedup_hash(3, 2, channel, TEXT("a"), TEXT("bc"), &dedup)));
 }
 END_TEST
 

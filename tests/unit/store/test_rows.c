@@ -175,7 +175,8 @@ START_TEST(delete_log_is_read_by_index_and_by_channel)
     fixture_open(&f, _i);
     const struct seq_range range = {5, 6};
     for (uint64_t i = 1; i <= 6; i++) {
-        struct row_delete_record row = record_of(i * 10, channel_of(2, i % 2 ? "x" : "xy"), &range, 1);
+        struct row_delete_record row =
+            record_of(i * 10, channel_of(2, i % 2 ? "x" : "xy"), &range, 1);
         store_put_delete_record(f.batch, 9, &row);
     }
     struct row_delete_record other = record_of(15, channel_of(2, "x"), &range, 1);
@@ -368,8 +369,7 @@ START_TEST(slot_state_goes_and_its_log_stays)
                          kept ? "5" : "");
         ck_assert_str_eq(seqs_of(store_iter_delete_log(f.store, NULL, slot, &channel, 0, 99)),
                          kept ? "5" : "");
-        struct store_iter *iter =
-            store_iter_channels(f.store, NULL, slot, -1, BYTES_NONE, nothing);
+        struct store_iter *iter = store_iter_channels(f.store, NULL, slot, -1, BYTES_NONE, nothing);
         ck_assert(store_iter_next(iter) == kept);
         assert_ok(store_iter_done(iter));
         ck_assert_str_eq(seqs_of(store_iter_entries(f.store, slot, 0, 9)), "1");

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a tool sends its requests and as whom: flags, then LETHE_SERVER and LETHE_TOKEN, then
+ * loopback. Thread: main. */
+#ifndef CLIENT_CONTEXT_H
+#define CLIENT_CONTEXT_H
+
+#include "client/client.h"
+#include "client/flags.h"
+
+struct client_context {
+    struct client_list servers; /* owned; normalised: "http://host:port" */
+    const char *token;          /* borrowed from flag or environment; NULL: none */
+    uint64_t timeout_ms;
+};
+
+/* servers: what --server gave, empty: the environment decides. */
+MUST_USE enum err client_context_init(struct client_context *context,
+                                      const struct client_list *servers, const char *token,
+                                      uint64_t timeout_ms, struct why *why);
+void client_context_done(struct client_context *context);
+struct client *client_context_connect(const struct client_context *context);
+
+#endif

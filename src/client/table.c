@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/table.h"
+
+#include "base/alloc.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { COLUMNS_MAX = 32 };
+
+struct client_table {
+    size_t columns;
+    bool to_right[COLUMNS_MAX];
+    char **cells; /* owned; row by row, heads first */
+    size_t cells_count;
+};
+
+/* Columns that text takes on a terminal: one for each code point. */
+static size_t width_of(const char *text)
+{
+    size_t ret = 0;
+    for (; *text != '\0'; text++)
+        ret += ((uint8_t)*text & 0xc0) != 0x80;
+    return ret;
+}
+
+void client_table_add(struct client_table *table, struct bytes text)
+{
+    char *cell = alloc_string_len((const char *)text.data, text.len);
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = (uint8_t)cell[i];
+        bool is_c1 = c == 0xc2 && (uint8_t)cell[i + 1] >= 0x80 && (uint8_t)cell[i + 1] < 0xa0;
+        if (c < 0x20 || c == 0x7f || is_c1)
+            cell[i] = '?';
+        if (is_c1)
+            cell[i + 1] = '?';
+    }
+    table->cells = alloc_resize(table->cells, table->cells_count + 1, sizeof(*table->cells));
+    table->cells[table->cells_count++] = cell;
+}
+
+void client_table_addf(struct client_table *table, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    client_table_add(table, bytes_of_string(text));
+}
+
+struct client_table *client_table_new(const char *const *heads, size_t count)
+{
+    assert(count > 0 && count <= COLUMNS_MAX);
+    struct client_table *table = alloc_zero(sizeof(*table));
+    table->columns = count;
+    for (size_t i = 0; i < count; i++) {
+        table->to_right[i] = heads[i][0] == '>';
+        client_table_add(table, bytes_of_string(heads[i] + table->to_right[i]));
+    }
+    return table;
+}
+
+void client_table_free(struct client_table *table)
+{
+    if (table == NULL)
+        return;
+    for (size_t i = 0; i < table->cells_count; i++)
+        free(table->cells[i]);
+    free(table->cells);
+    free(table);
+}
+
+void client_table_print(const struct client_table *table, struct buf *out)
+{
+    size_t widths[COLUMNS_MAX] = {0};
+    assert(table->cells_count % table->columns == 0);
+    for (size_t i = 0; i < table->cells_count; i++) {
+        size_t width = width_of(table->cells[i]);
+        if (width > widths[i % table->columns])
+            widths[i % table->columns] = width;
+    }
+    for (size_t i = 0; i < table->cells_count; i++) {
+        size_t column = i % table->columns;
+        bool is_last = column + 1 == table->columns;
+        int padding = (int)(widths[column] - width_of(table->cells[i]));
+        if (table->to_right[column])
+            buf_printf(out, "%*s%s", padding, "", table->cells[i]);
+        else
+            buf_printf(out, "%s%*s", table->cells[i], is_last ? 0 : padding, "");
+        buf_append_string(out, is_last ? "\n" : "  ");
+    }
+}
+
+const char *client_count_text(uint64_t count, char ret_text[CLIENT_COUNT_SIZE])
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)count);
+    char *to = ret_text;
+    for (int i = 0; i < len; i++) {
+        if (i > 0 && (len - i) % 3 == 0)
+            *to++ = ',';
+        *to++ = digits[i];
+    }
+    *to = '\0';
+    return ret_text;
+}
+
+const char *client_size_text(uint64_t bytes, char ret_text[CLIENT_COUNT_SIZE])
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    while (value >= 1024 && unit + 1 < ARRAY_LEN(units)) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(ret_text, CLIENT_COUNT_SIZE, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+    return ret_text;
+}

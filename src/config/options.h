@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every option there is, once. From this table come the struct, the file's keys, the environment
+ * variables, the flags, the range errors, --print-config and conf/lethe.yaml.
+ *
+ *   type     TEXT    any text
+ *            CHOICE  one of the words in `unit`
+ *            NUMBER  a whole number from min to max
+ *            SIZE    bytes; 8MiB, 64KiB, 1GiB or a plain number
+ *            TIME    kept in milliseconds; 250ms, 10s, 5m, 2h, 7d
+ *            BOOL    true or false
+ *            LIST    texts; in the environment and in flags separated by commas
+ *   default  as one would write it in the file
+ *   reload   RELOAD: SIGHUP takes a new value over; FIXED: only a restart does
+ *
+ * The order is that of the printed file: options of one section stand together. */
+#ifndef CONFIG_OPTIONS_H
+#define CONFIG_OPTIONS_H
+
+/* clang-format off */
+#define CONFIG_KIB 1024ull
+#define CONFIG_MIB (1024ull * 1024)
+#define CONFIG_GIB (1024ull * 1024 * 1024)
+#define CONFIG_HOUR_MS (3600ull * 1000)
+
+#define CONFIG_TABLE(X) \
+    /* field, key, type, default, min, max, unit, reload, help */ \
+    X(node_id, "node.id", NUMBER, "1", 1, 65535, "", FIXED, \
+      "number of this node in the cluster; never reused for another data directory") \
+    X(node_data_dir, "node.data_dir", TEXT, "lethe-data", 1, 4096, "", FIXED, \
+      "where this node keeps its data; made when it is missing; one process at a time") \
+    X(node_queue_max_commands, "node.queue_max_commands", NUMBER, "4096", 1, 1048576, "commands", FIXED, \
+      "writes that may wait for the loop; beyond that requests get 503 queue_full") \
+    X(node_queue_max_bytes, "node.queue_max_bytes", SIZE, "64MiB", CONFIG_MIB, 64 * CONFIG_GIB, "", FIXED, \
+      "bytes of writes that may wait for the loop") \
+    X(node_stop_timeout_ms, "node.stop_timeout", TIME, "10s", 0, CONFIG_HOUR_MS, "", FIXED, \
+      "how long a stopping node waits for requests that are open") \
+    X(http_listen, "http.listen", TEXT, "127.0.0.1:5001", 1, 255, "", FIXED, \
+      "address and port for clients; [::1]:5001 for IPv6, 0.0.0.0:5001 for every interface") \
+    X(http_advertise, "http.advertise", TEXT, "", 0, 255, "", FIXED, \
+      "host and port that clients reach this node by, for redirects; empty: as http.listen") \
+    X(http_threads, "http.threads", NUMBER, "0", 0, 128, "threads", FIXED, \
+      "threads that serve requests at least; 0: four; more connections bring more threads") \
+    X(http_max_connections, "http.max_connections", NUMBER, "2000", 1, 12800, "connections", FIXED, \
+      "open client connections; more wait until one closes") \
+    X(http_max_body_bytes, "http.max_body_bytes", SIZE, "8MiB", CONFIG_KIB, 8 * CONFIG_MIB, "", FIXED, \
+      "largest request body; larger ones get 413") \
+    X(http_max_message_bytes, "http.max_message_bytes", SIZE, "1MiB", 1, 8 * CONFIG_MIB, "", FIXED, \
+      "largest payload of one message; larger ones get 413") \
+    X(http_request_timeout_ms, "http.request_timeout", TIME, "10s", 10, CONFIG_HOUR_MS, "", FIXED, \
+      "a request is answered by then, whatever happens") \
+    X(cluster_id, "cluster.id", TEXT, "", 0, 64, "", FIXED, \
+      "name of the cluster, the same on all members; required for several members") \
+    X(cluster_listen, "cluster.listen", TEXT, "127.0.0.1:11110", 1, 255, "", FIXED, \
+      "address and port for the other members; not opened by a cluster of one") \
+    X(cluster_advertise, "cluster.advertise", TEXT, "", 0, 255, "", FIXED, \
+      "host and port that members reach this node by; empty: as in cluster.members") \
+    X(cluster_members, "cluster.members", LIST, "", 0, 64, "", FIXED, \
+      "the first members, id@host:port each, this one included; empty: a cluster of one") \
+    X(cluster_slot_count, "cluster.slot_count", NUMBER, "64", 1, 4096, "slots", FIXED, \
+      "Raft groups that channels are spread over; fixed for a cluster's life") \
+    X(cluster_tick_ms, "cluster.tick", TIME, "100ms", 10, 10000, "", FIXED, \
+      "Raft's unit of time: a heartbeat each, an election after about ten without one") \
+    X(cluster_replica_lag_threshold, "cluster.replica_lag_threshold", NUMBER, "1000", 1, 1000000000, "entries", FIXED, \
+      "a replica further behind than this counts as lagging in the metrics") \
+    X(log_keep_applied, "cluster.raft_log_retention.keep_applied_logs", NUMBER, "100000", 0, 1000000000, "entries", FIXED, \
+      "applied entries kept for members that come back; the largest lower bound wins") \
+    X(log_keep_hours, "cluster.raft_log_retention.keep_hours", NUMBER, "48", 0, 87600, "hours", FIXED, \
+      "entries younger than this are kept") \
+    X(log_min_keep, "cluster.raft_log_retention.min_keep_logs", NUMBER, "10000", 0, 1000000000, "entries", FIXED, \
+      "entries kept at the least") \
+    X(log_max_bytes, "cluster.raft_log_retention.max_bytes", SIZE, "1GiB", CONFIG_MIB, 1024 * CONFIG_GIB, "", FIXED, \
+      "cap of one slot's log; wins over the three lower bounds") \
+    X(dedup_window_hours, "dedup.window_hours", NUMBER, "24", 1, 8760, "hours", FIXED, \
+      "how long a repeated client_msg_no gives the first result instead of a second message") \
+    X(storage_block_cache_bytes, "storage.block_cache_bytes", SIZE, "32MiB", CONFIG_MIB, 1024 * CONFIG_GIB, "", FIXED, \
+      "memory for blocks read from disk") \
+    X(storage_memtable_bytes, "storage.memtable_bytes", SIZE, "64MiB", 4 * CONFIG_MIB, 64 * CONFIG_GIB, "", FIXED, \
+      "memory for rows not yet written to table files") \
+    X(storage_soft_free_bytes, "storage.soft_free_bytes", SIZE, "512MiB", 0, 1024 * CONFIG_GIB, "", FIXED, \
+      "with less free disk than this, appends get 507; reads and deletes go on") \
+    X(auth_allow_insecure, "auth.allow_insecure", BOOL, "false", 0, 1, "", FIXED, \
+      "listen on other than loopback addresses although nobody has to prove who they are") \
+    X(log_level, "log.level", CHOICE, "info", 0, 0, "error|warn|info|debug", RELOAD, \
+      "the least important lines that are still written to stderr") \
+    X(log_format, "log.format", CHOICE, "text", 0, 0, "text|json", RELOAD, \
+      "how a line of the log looks") \
+    X(metrics_prefix, "metrics.prefix", TEXT, "lethe_", 1, 64, "", FIXED, \
+      "what the names at /metrics begin with")
+
+/* Sections that the printed file explains in a line. */
+#define CONFIG_SECTIONS(X) \
+    X("node", "This process and its data.") \
+    X("http", "The address that clients talk to.") \
+    X("cluster", "The other nodes, and how data is spread over them.") \
+    X("cluster.raft_log_retention", "How much of each slot's Raft log stays after it is applied.") \
+    X("dedup", "Safe retries.") \
+    X("storage", "Memory and disk.") \
+    X("auth", "Who may do what.") \
+    X("log", "The program's own log, on stderr.") \
+    X("metrics", "Prometheus.")
+
+/* Keys that are promised and not there yet: refused with a sentence of their own, never taken
+ * silently. A key stands for everything below it. */
+#define CONFIG_RESERVED(X) \
+    X("http.cors_origins") X("http.tls") X("cluster.tls") X("delete_log") X("erasure") X("auth.tokens_file")
+/* clang-format on */
+
+#endif

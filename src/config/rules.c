@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/table.h"
+
+#include "base/alloc.h"
+
+#include <stdio.h>
+
+enum err config_split_address(const char *address, char *ret_host, size_t host_size,
+                              uint16_t *ret_port, struct why *why)
+{
+    const char *colon = strrchr(address, ':');
+    const char *start = address;
+    size_t len = colon != NULL ? (size_t)(colon - address) : 0;
+    if (colon != NULL && address[0] == '[' && len >= 2 && address[len - 1] == ']') {
+        start++;
+        len -= 2;
+    } else if (colon != NULL && memchr(address, ':', len) != NULL) {
+        return why_set(why, ERR_BAD_CONFIG, "an IPv6 address needs brackets: '%s'", address);
+    }
+    if (colon == NULL || len == 0)
+        return why_set(why, ERR_BAD_CONFIG, "'%s' is not host:port", address);
+    uint32_t port = 0;
+    const char *digit = colon + 1;
+    for (; *digit >= '0' && *digit <= '9' && port <= 65535; digit++)
+        port = port * 10 + (uint32_t)(*digit - '0');
+    if (*digit != '\0' || digit == colon + 1 || port > 65535)
+        return why_set(why, ERR_BAD_CONFIG, "the port of '%s' is not a number up to 65535",
+                       address);
+    if (len >= host_size)
+        return why_set(why, ERR_BAD_CONFIG, "the host of '%s' has more than %zu bytes", address,
+                       host_size - 1);
+    memcpy(ret_host, start, len);
+    ret_host[len] = '\0';
+    *ret_port = (uint16_t)port;
+    return OK;
+}
+
+bool config_is_loopback(const char *address)
+{
+    char host[256];
+    uint16_t port = 0;
+    if (config_split_address(address, host, sizeof(host), &port, NULL) != OK)
+        return false;
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+           strcmp(host, "localhost") == 0;
+}
+
+static enum err check_address(enum config_option option, const char *address, bool may_be_empty,
+                              struct why *why)
+{
+    char host[256];
+    uint16_t port = 0;
+    if (may_be_empty && address[0] == '\0')
+        return OK;
+    enum err err = config_split_address(address, host, sizeof(host), &port, why);
+    if (err != OK)
+        why_wrap(why, "option '%s'", config_key(option));
+    return err;
+}
+
+static enum err check_addresses(const struct config *config, struct why *why)
+{
+    enum err err = check_address(CONFIG_OPTION_http_listen, config->http_listen, false, why);
+    if (err == OK)
+        err = check_address(CONFIG_OPTION_http_advertise, config->http_advertise, true, why);
+    if (err == OK)
+        err = check_address(CONFIG_OPTION_cluster_listen, config->cluster_listen, false, why);
+    if (err == OK)
+        err = check_address(CONFIG_OPTION_cluster_advertise, config->cluster_advertise, true, why);
+    return err;
+}
+
+/* "3@host:11110" */
+static enum err parse_member(const char *text, struct config_member *ret_member, struct why *why)
+{
+    const char *at = strchr(text, '@');
+    uint64_t id = 0;
+    const char *digit = text;
+    for (; *digit >= '0' && *digit <= '9' && id <= 65535; digit++)
+        id = id * 10 + (uint64_t)(*digit - '0');
+    if (at == NULL || digit != at || digit == text)
+        return why_set(why, ERR_BAD_CONFIG, "member '%s' is not id@host:port", text);
+    if (id < 1 || id > 65535)
+        return why_set(why, ERR_BAD_CONFIG, "member '%s': the id must be from 1 to 65535", text);
+    char host[256];
+    uint16_t port = 0;
+    enum err err = config_split_address(at + 1, host, sizeof(host), &port, why);
+    if (err != OK) {
+        why_wrap(why, "member '%s'", text);
+        return err;
+    }
+    *ret_member = (struct config_member){.id = id, .address = alloc_string(at + 1)};
+    return OK;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    uint64_t left = ((const struct config_member *)a)->id;
+    uint64_t right = ((const struct config_member *)b)->id;
+    return left < right ? -1 : left > right;
+}
+
+static enum err parse_members(struct config *config, struct why *why)
+{
+    size_t count = config->cluster_members.count;
+    if (count == 0)
+        return OK;
+    config->members = alloc_array(count, sizeof(*config->members));
+    bool has_self = false;
+    for (size_t i = 0; i < count; i++) {
+        struct config_member *member = &config->members[i];
+        enum err err = parse_member(config->cluster_members.items[i], member, why);
+        if (err != OK)
+            return err;
+        config->members_count++;
+        has_self = has_self || member->id == config->node_id;
+        for (size_t j = 0; j < i; j++) {
+            if (config->members[j].id == member->id)
+                return why_set(why, ERR_BAD_CONFIG, "two members have the id %llu",
+                               (unsigned long long)member->id);
+            if (strcmp(config->members[j].address, member->address) == 0)
+                return why_set(why, ERR_BAD_CONFIG, "two members have the address '%s'",
+                               member->address);
+        }
+    }
+    if (!has_self)
+        return why_set(why, ERR_BAD_CONFIG,
+                       "'node.id' is %llu, but 'cluster.members' has no such member",
+                       (unsigned long long)config->node_id);
+    qsort(config->members, count, sizeof(*config->members), by_id);
+    return OK;
+}
+
+static enum err check_exposure(const struct config *config, enum config_option option,
+                               const char *address, struct why *why)
+{
+    if (config->auth_allow_insecure || config_is_loopback(address))
+        return OK;
+    return why_set(why, ERR_BAD_CONFIG,
+                   "'%s' is %s, which others can reach, and nobody has to prove who they are: "
+                   "use a loopback address, or set 'auth.allow_insecure: true' where the network "
+                   "keeps strangers out",
+                   config_key(option), address);
+}
+
+enum err config_rules_check(struct config *config, struct why *why)
+{
+    enum err err = check_addresses(config, why);
+    if (err == OK)
+        err = parse_members(config, why);
+    if (err == OK && config->members_count > 1 && config->cluster_id[0] == '\0')
+        err = why_set(why, ERR_BAD_CONFIG,
+                      "'cluster.id' is required when 'cluster.members' has several members");
+    if (err == OK)
+        err = check_exposure(config, CONFIG_OPTION_http_listen, config->http_listen, why);
+    if (err == OK && config->members_count > 1)
+        err = check_exposure(config, CONFIG_OPTION_cluster_listen, config->cluster_listen, why);
+    if (err == OK && config->http_max_message_bytes > config->http_max_body_bytes)
+        err = why_set(why, ERR_BAD_CONFIG,
+                      "'http.max_message_bytes' %llu is larger than 'http.max_body_bytes' %llu",
+                      (unsigned long long)config->http_max_message_bytes,
+                      (unsigned long long)config->http_max_body_bytes);
+    return err;
+}

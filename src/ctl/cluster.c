@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* status, nodes, slots, leader: what the cluster says of itself. */
+#include "client/table.h"
+#include "ctl/command.h"
+
+static int write_table(struct client_table *table)
+{
+    struct buf out = BUF_INIT;
+    client_table_print(table, &out);
+    int code = ctl_write(buf_bytes(&out));
+    buf_done(&out);
+    client_table_free(table);
+    return code;
+}
+
+static void add_u64(struct client_table *table, const struct client_json *node, const char *key)
+{
+    char text[CLIENT_COUNT_SIZE];
+    if (client_json_find(node, key) == NULL)
+        client_table_addf(table, "-");
+    else
+        client_table_addf(table, "%s", client_count_text(client_json_u64(node, key, 0), text));
+}
+
+static void add_text(struct client_table *table, const struct client_json *node, const char *key)
+{
+    client_table_addf(table, "%s", client_json_text(node, key, "-"));
+}
+
+static int show_nodes(const struct client_json *nodes)
+{
+    static const char *const heads[] = {"NODE",   "STATE",    "HTTP",    "PEERS",
+                                        ">SLOTS", ">LEADERS", "VERSION", ">LAST CONTACT MS"};
+    struct client_table *table = client_table_new(heads, ARRAY_LEN(heads));
+    for (size_t i = 0; i < client_json_count(nodes); i++) {
+        const struct client_json *node = client_json_item(nodes, i);
+        client_table_addf(table, "%llu", (unsigned long long)client_json_u64(node, "id", 0));
+        add_text(table, node, "state");
+        add_text(table, node, "http_address");
+        add_text(table, node, "address");
+        add_u64(table, node, "slots");
+        add_u64(table, node, "leaders");
+        add_text(table, node, "version");
+        add_u64(table, node, "last_contact_ms");
+    }
+    return write_table(table);
+}
+
+int ctl_run_nodes(struct ctl *ctl)
+{
+    struct client_json *root = NULL;
+    int code = ctl_get(ctl, "/v1/nodes", &root);
+    if (code == CTL_OK)
+        code = ctl->is_json ? ctl_write_json(root) : show_nodes(client_json_find(root, "nodes"));
+    client_json_free(root);
+    return code;
+}
+
+static int show_slots(const struct client_json *slots)
+{
+    static const char *const heads[] = {">SLOT",    ">LEADER", ">TERM",    ">COMMIT",
+                                        ">APPLIED", ">LOG",    ">DELETES", "DIGEST"};
+    struct client_table *table = client_table_new(heads, ARRAY_LEN(heads));
+    for (size_t i = 0; i < client_json_count(slots); i++) {
+        const struct client_json *slot = client_json_item(slots, i);
+        add_u64(table, slot, "slot");
+        add_u64(table, slot, "leader");
+        add_u64(table, slot, "term");
+        add_u64(table, slot, "commit_index");
+        add_u64(table, slot, "applied_index");
+        add_u64(table, slot, "log_count");
+        add_u64(table, slot, "delete_log_count");
+        add_text(table, slot, "digest");
+    }
+    return write_table(table);
+}
+
+static int show_replicas(const struct client_json *slot)
+{
+    static const char *const heads[] = {">NODE", "ROLE", "STATE", ">MATCH", ">APPLIED", ">LAG"};
+    const struct client_json *replicas = client_json_find(slot, "replicas");
+    struct client_table *table = client_table_new(heads, ARRAY_LEN(heads));
+    for (size_t i = 0; i < client_json_count(replicas); i++) {
+        const struct client_json *replica = client_json_item(replicas, i);
+        add_u64(table, replica, "node");
+        add_text(table, replica, "role");
+        add_text(table, replica, "state");
+        add_u64(table, replica, "match_index");
+        add_u64(table, replica, "applied_index");
+        add_u64(table, replica, "lag");
+    }
+    return write_table(table);
+}
+
+int ctl_run_slots(struct ctl *ctl)
+{
+    struct client_json *root = NULL;
+    struct buf path = BUF_INIT;
+    uint64_t slot = 0;
+    bool is_one = ctl->words_count == 1;
+    if (is_one && !client_flag_number(ctl->words[0], &slot))
+        return ctl_fail(CTL_USAGE, "slot '%s' is not a number", ctl->words[0]);
+    buf_append_string(&path, "/v1/slots");
+    if (is_one)
+        buf_printf(&path, "/%llu", (unsigned long long)slot);
+    int code = ctl_get(ctl, buf_string(&path), &root);
+    if (code == CTL_OK && ctl->is_json)
+        code = ctl_write_json(root);
+    else if (code == CTL_OK)
+        code = is_one ? show_replicas(root) : show_slots(client_json_find(root, "slots"));
+    client_json_free(root);
+    buf_done(&path);
+    return code;
+}
+
+/* Whether each server that the command line names is ready, by its own word. */
+static void print_readiness(struct ctl *ctl, struct buf *out)
+{
+    struct client_reply reply;
+    client_reply_init(&reply);
+    for (size_t i = 0; i < client_servers_count(ctl->client); i++) {
+        struct why why = {0};
+        const struct client_request request = {.method = CLIENT_GET,
+                                               .path = "/readyz",
+                                               .accept = "text/plain",
+                                               .may_repeat = true,
+                                               .only_one_server = true,
+                                               .server = i};
+        enum err err = client_call(ctl->client, &request, &reply, &why);
+        buf_printf(out, "server   %s: %s\n", client_server(ctl->client, i),
+                   err != OK             ? why.text
+                   : reply.status == 200 ? "ready"
+                                         : "not ready");
+    }
+    client_reply_done(&reply);
+}
+
+int ctl_run_status(struct ctl *ctl)
+{
+    struct client_json *root = NULL;
+    int code = ctl_get(ctl, "/v1/cluster", &root);
+    if (code != CTL_OK || ctl->is_json) {
+        code = code == CTL_OK ? ctl_write_json(root) : code;
+        client_json_free(root);
+        return code;
+    }
+    struct buf out = BUF_INIT;
+    const struct client_json *slots = client_json_find(root, "slots");
+    uint64_t total = client_json_u64(slots, "total", 0);
+    uint64_t led = client_json_u64(slots, "with_leader", 0);
+    uint64_t degraded = client_json_u64(slots, "degraded", 0);
+    buf_printf(&out, "cluster  %s, version %s\n", client_json_text(root, "cluster_id", "-"),
+               client_json_text(root, "version", "-"));
+    buf_printf(&out, "slots    %llu, %llu with a leader, %llu degraded%s\n",
+               (unsigned long long)total, (unsigned long long)led, (unsigned long long)degraded,
+               led == total && degraded == 0 ? "" : "  <-- look at: lethectl slots");
+    print_readiness(ctl, &out);
+    buf_append_string(&out, "\n");
+    code = ctl_write(buf_bytes(&out));
+    if (code == CTL_OK)
+        code = show_nodes(client_json_find(root, "nodes"));
+    buf_done(&out);
+    client_json_free(root);
+    return code;
+}
+
+int ctl_run_leader(struct ctl *ctl)
+{
+    uint64_t slot = 0;
+    if (strcmp(ctl->words[0], "transfer") != 0 || !client_flag_number(ctl->words[1], &slot))
+        return ctl_fail(CTL_USAGE, "usage: lethectl leader transfer SLOT [--to NODE]");
+    struct buf path = BUF_INIT, body = BUF_INIT;
+    struct client_reply reply;
+    client_reply_init(&reply);
+    buf_printf(&path, "/v1/admin/slots/%llu/transfer-leader", (unsigned long long)slot);
+    if (ctl->flags.has_to)
+        buf_printf(&body, "{\"to\":%llu}", (unsigned long long)ctl->flags.to);
+    else
+        buf_append_string(&body, "{}");
+    const struct client_request request = {.method = CLIENT_POST,
+                                           .path = buf_string(&path),
+                                           .content_type = "application/json",
+                                           .body = buf_bytes(&body)};
+    int code = ctl_call(ctl, &request, &reply);
+    if (code == CTL_OK) {
+        buf_append_string(&reply.body, "\n");
+        code = ctl_write(buf_bytes(&reply.body));
+    }
+    client_reply_done(&reply);
+    buf_done(&path);
+    buf_done(&body);
+    return code;
+}

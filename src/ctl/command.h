@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private to the room: the table of commands, what they are handed, and what they share. */
+#ifndef CTL_COMMAND_H
+#define CTL_COMMAND_H
+
+#include "base/buf.h"
+#include "base/channel.h"
+#include "client/client.h"
+#include "client/context.h"
+#include "client/flags.h"
+#include "client/json.h"
+#include "ctl/ctl.h"
+
+enum { CTL_WORDS_MAX = 8 };
+
+/* All flags of all commands; each command names those it takes. */
+struct ctl_flags {
+    struct client_list servers;
+    const char *token, *output;
+    uint64_t timeout_ms;
+    bool is_quiet, is_yes, is_dry_run, is_all, is_raw, is_wide, is_clamped;
+    uint64_t limit, from_seq, to_seq, after_seq, before_seq, through_seq, keep, slot, type, to;
+    uint64_t expected_last_seq, connections, batch, since_index;
+    bool has_from_seq, has_to_seq, has_after_seq, has_before_seq, has_through_seq, has_keep;
+    bool has_slot, has_type, has_to, has_expected_last_seq, has_since_index, has_limit;
+    const char *prefix, *order, *consistency, *from_uid, *client_msg_no, *encoding;
+    const char *reason, *operator_name, *before, *seqs, *channel, *file, *number_name;
+};
+
+struct ctl {
+    struct ctl_flags flags;
+    struct client_context context;
+    struct client *client; /* owned */
+    const char *words[CTL_WORDS_MAX];
+    size_t words_count;
+    bool is_json; /* -o json */
+};
+
+struct ctl_command {
+    const char *name;
+    const char *arguments; /* as the usage line shows them */
+    size_t words_min, words_max;
+    const char *flags; /* names, each with a blank before and behind */
+    const char *help;
+    int (*run)(struct ctl *ctl);
+};
+
+extern const struct ctl_command ctl_commands[];
+extern const size_t ctl_commands_count;
+const struct ctl_command *ctl_find_command(const char *name); /* NULL: none */
+
+int ctl_run_status(struct ctl *ctl);
+int ctl_run_nodes(struct ctl *ctl);
+int ctl_run_slots(struct ctl *ctl);
+int ctl_run_leader(struct ctl *ctl);
+int ctl_run_send(struct ctl *ctl);
+int ctl_run_ls(struct ctl *ctl);
+int ctl_run_get(struct ctl *ctl);
+int ctl_run_delete(struct ctl *ctl);
+int ctl_run_deletes(struct ctl *ctl);
+int ctl_run_import(struct ctl *ctl);
+int ctl_run_export(struct ctl *ctl);
+
+/* ---- what commands share: call.c ------------------------------------------------------------- */
+
+/* "lethectl: ..." on stderr; returns code, so that a function can end with it. */
+int ctl_fail(int code, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Sends; a reply below 300 is CTL_OK, everything else is told on stderr. */
+int ctl_call(struct ctl *ctl, const struct client_request *request, struct client_reply *reply);
+/* The exit code that an error of client_call means, and the one of a reply's status. */
+int ctl_code_of_error(enum err err);
+int ctl_code_of_status(int status);
+/* What a problem+json body says: "422 end_beyond_last: the range ends ..." */
+void ctl_print_problem(int status, struct bytes body, struct buf *out);
+/* GET path as JSON; the caller frees *ret_node. */
+int ctl_get(struct ctl *ctl, const char *path, struct client_json **ret_node);
+/* Writes to stdout; CTL_LOCAL when that fails. */
+int ctl_write(struct bytes bytes);
+int ctl_write_json(const struct client_json *node);
+
+/* ---- what the command line holds: parse.c ------------------------------------------------------ */
+
+struct ctl_channel {
+    uint8_t type;
+    const char *id; /* borrowed from the text */
+};
+/* "2/room-1": the type, a slash, the id with whatever it has in it. */
+MUST_USE enum err ctl_parse_channel(const char *text, struct ctl_channel *ret_channel,
+                                    struct why *why);
+/* "7" or "100-200", both ends included. */
+MUST_USE enum err ctl_parse_range(const char *text, uint64_t *ret_start, uint64_t *ret_end,
+                                  struct why *why);
+/* "/v1/channels/2/room%2F1" and suffix. */
+void ctl_channel_path(const struct ctl_channel *channel, const char *suffix, struct buf *path);
+/* True for y, yes, Y ...; everything else is no. */
+bool ctl_is_yes(const char *line);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What needs several options: members, addresses, exposure. */
+#include "load.h"
+
+START_TEST(test_members)
+{
+    struct load load = load_with("node: {id: 2}\ncluster:\n  id: c\n  members:\n"
+                                 "    - 3@c:11110\n    - 1@a:11110\n    - 2@[::1]:11110\n",
+                                 NULL, NULL);
+    ck_assert_msg(load.err == OK, "%s", load.why.text);
+    ck_assert_uint_eq(load.config.members_count, 3);
+    ck_assert_uint_eq(load.config.members[0].id, 1);
+    ck_assert_uint_eq(load.config.members[2].id, 3);
+    ck_assert_str_eq(load.config.members[1].address, "[::1]:11110");
+    config_done(&load.config);
+}
+END_TEST
+
+START_TEST(test_bad_members)
+{
+    static const char *const rows[][2] = {
+        {"1@a", "not host:port"},
+        {"a:1", "not id@host:port"},
+        {"x@a:1", "not id@host:port"},
+        {"@a:1", "not id@host:port"},
+        {"0@a:1", "from 1 to 65535"},
+        {"65536@a:1", "from 1 to 65535"},
+        {"1@a:1,1@b:1", "two members have the id 1"},
+        {"1@a:1,2@a:1", "two members have the address 'a:1'"},
+        {"2@a:1", "no such member"},
+        {"1@a:70000", "number up to 65535"},
+        {"1@::1:7", "needs brackets"},
+        {"1@a:1,2@b:1", "'cluster.id' is required"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        expect_refusal(load_with(NULL, NULL, WORDS("--cluster-members", (char *)rows[i][0])),
+                       rows[i][1]);
+}
+END_TEST
+
+START_TEST(test_exposure_needs_consent)
+{
+    static const char *const open[] = {"0.0.0.0:5001", "10.0.0.1:5001", "[::]:5001", "host:5001"};
+    static const char *const closed[] = {"127.0.0.1:1", "127.8.8.8:1", "localhost:1", "[::1]:1"};
+    for (size_t i = 0; i < ARRAY_LEN(open); i++) {
+        expect_refusal(load_with(NULL, NULL, WORDS("--http-listen", (char *)open[i])),
+                       "auth.allow_insecure");
+        struct load load =
+            load_with(NULL, NULL, WORDS("--http-listen", (char *)open[i], "--auth-allow-insecure"));
+        ck_assert_int_eq(load.err, OK);
+        config_done(&load.config);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(closed); i++) {
+        struct load load = load_with(NULL, NULL, WORDS("--http-listen", (char *)closed[i]));
+        ck_assert_msg(load.err == OK, "%s", load.why.text);
+        config_done(&load.config);
+    }
+    expect_refusal(load_with(NULL, NULL,
+                             WORDS("--cluster-listen", "0.0.0.0:1", "--cluster-members",
+                                   "1@a:1,2@b:1", "--cluster-id", "c")),
+                   "'cluster.listen' is 0.0.0.0:1");
+}
+END_TEST
+
+START_TEST(test_addresses)
+{
+    expect_refusal(load_with(NULL, NULL, WORDS("--http-listen", "5001")), "not host:port");
+    expect_refusal(load_with(NULL, NULL, WORDS("--http-listen", ":5001")), "not host:port");
+    expect_refusal(load_with(NULL, NULL, WORDS("--http-listen", "a:")), "number up to 65535");
+    expect_refusal(load_with(NULL, NULL, WORDS("--http-advertise", "a")), "'http.advertise'");
+    expect_refusal(load_with(NULL, NULL, WORDS("--http-max-body-bytes=1KiB")),
+                   "larger than 'http.max_body_bytes'");
+    char host[8];
+    uint16_t port = 0;
+    ck_assert_int_eq(config_split_address("[::1]:5001", host, sizeof(host), &port, NULL), OK);
+    ck_assert_str_eq(host, "::1");
+    ck_assert_uint_eq(port, 5001);
+    ck_assert_int_eq(config_split_address("longhost:5001", host, sizeof(host), &port, NULL),
+                     ERR_BAD_CONFIG);
+}
+END_TEST
+
+Suite *suite_rules(void)
+{
+    return UNIT_SUITE("rules", 10, test_members, test_bad_members, test_exposure_needs_consent,
+                      test_addresses);
+}

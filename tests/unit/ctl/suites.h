@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_UNIT_CTL_SUITES_H
+#define TESTS_UNIT_CTL_SUITES_H
+
+#include "unit.h"
+
+Suite *suite_parse(void);
+Suite *suite_commands(void);
+
+#endif
