@@ -6,6 +6,7 @@
     demo_data.py delete INPUT PLAN URL    range-deletes in many channels; writes what was deleted
     demo_data.py compare INPUT PLAN FILE  an export against the input minus the deletes ("-": none)
     demo_data.py holes PLAN URL           every deleted seq asked for answers 410, pages name them
+    demo_data.py digests DUMP...          replicas at equal applied indexes have equal digests
     demo_data.py wait URL SECONDS         until the server is ready
     demo_data.py port                     a free port on loopback
 
@@ -220,6 +221,24 @@ def holes(plan_path, url):
     print("  %d single reads of deleted messages answer 410; every page names its holes" % asked)
 
 
+def digests(*dumps):
+    slots, equal = {}, 0
+    for path in dumps:
+        with open(path, encoding="utf-8") as file:
+            for item in map(json.loads, file):
+                if "slot" in item:
+                    slots.setdefault(item["slot"], []).append(
+                        (item["applied_index"], item["digest"]))
+    for slot, states in slots.items():
+        for index, digest in states:
+            others = {d for i, d in states if i == index}
+            if len(others) > 1:
+                fail("slot %d has %d different digests at index %d" % (slot, len(others), index))
+        equal += len(states) == len(dumps) and len(set(states)) == 1
+    print("  %d of %d slots stopped at one index on all %d nodes, with one digest"
+          % (equal, len(slots), len(dumps)))
+
+
 def wait(url, seconds):
     until = time.monotonic() + float(seconds)
     started = time.monotonic()
@@ -247,9 +266,10 @@ def port():
 
 def main():
     commands = {"make": (make, 1), "delete": (delete, 3), "compare": (compare, 3),
-                "holes": (holes, 2), "wait": (wait, 2), "port": (port, 0)}
+                "holes": (holes, 2), "wait": (wait, 2), "port": (port, 0),
+                "digests": (digests, None)}
     name, args = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
-    if name not in commands or len(args) != commands[name][1]:
+    if name not in commands or commands[name][1] not in (None, len(args)):
         sys.exit(__doc__)
     commands[name][0](*args)
 

@@ -9,6 +9,7 @@
 #include "net/link.h"
 #include "net/loop.h"
 #include "net/net.h"
+#include "sys/log.h"
 #include "sys/thread.h"
 #include "wire/hello.h"
 
@@ -59,6 +60,7 @@ struct net_peer {
     bool has_nonce;
     uint8_t nonce[HELLO_NONCE_BYTES];
     bool is_up;
+    struct log_gate lost_gate;
     atomic_bool status_up, status_can_send, status_can_receive;
     net_count heard_ms, round_trip_us, incarnation, boot, sent_bytes, received_bytes, sent_packets,
         received_packets, dropped, waiting_bytes, connects, garbage;

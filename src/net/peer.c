@@ -22,6 +22,9 @@
 #include "sys/clock.h"
 #include "sys/log.h"
 
+/* Failures of the first moments say nothing: the other node may be starting too. */
+enum { COMPLAIN_FROM_MS = 400 };
+
 static void outlet_start(struct net_outlet *outlet);
 static void outlet_try(struct net_outlet *outlet);
 
@@ -50,6 +53,7 @@ static void outlet_rest(struct net_outlet *outlet, const char *detail)
     uint64_t now_ms = clock_mono_ms();
     net_sendq_clear(&outlet->sendq);
     outlet->state = NET_OUTLET_RESTING;
+    bool is_lasting = outlet->backoff_ms >= COMPLAIN_FROM_MS;
     struct rng rng = rng_of(net->random);
     uint64_t after_ms = rng_between(&rng, outlet->backoff_ms / 2, outlet->backoff_ms);
     net->random = rng.state;
@@ -58,7 +62,7 @@ static void outlet_rest(struct net_outlet *outlet, const char *detail)
         outlet->backoff_ms = NET_BACKOFF_MAX_MS;
     }
     net_timer_set(&outlet->timer, after_ms);
-    if (detail != NULL && now_ms >= outlet->complain_ms) {
+    if (detail != NULL && is_lasting && now_ms >= outlet->complain_ms) {
         outlet->complain_ms = now_ms + NET_COMPLAIN_MS;
         log_warn("net", "cannot reach a peer, retrying", "peer=%llu address=%s lane=%s detail=%s",
                  id_of(outlet), LOG_QUOTED(outlet->peer->address), lane_name(outlet->lane),
@@ -175,8 +179,8 @@ static void outlet_open(struct net_outlet *outlet, const struct hello_reply *rep
     outlet->opened_ms = outlet->used_ms = clock_mono_ms();
     outlet->complain_ms = 0;
     COUNT(peer->connects, 1);
-    log_every(1000, LOG_LEVEL_INFO, "net", "connected to a peer", "peer=%llu address=%s lane=%s",
-              id_of(outlet), outlet->link->remote, lane_name(outlet->lane));
+    log_info("net", "connected to a peer", "peer=%llu address=%s lane=%s", id_of(outlet),
+             outlet->link->remote, lane_name(outlet->lane));
     net_sendq_seal(&outlet->sendq);
     net_link_pump(outlet->link, &outlet->sendq);
     net_peer_refresh(peer, false);
@@ -197,6 +201,10 @@ static enum err on_outlet_frame(struct net_link *link, const struct frame *frame
     if (reply.err != OK) {
         outlet_refused(outlet, &reply);
         return OK;
+    }
+    if (reply.version != hello_common_version(&reply.hello)) {
+        return why_set(why, ERR_BAD_FORMAT, "protocol %u was chosen, which is not the common one",
+                       reply.version);
     }
     struct net_peer *peer = NULL;
     struct why own = {0};
@@ -221,9 +229,8 @@ static void on_outlet_closed(struct net_link *link, enum net_close cause, const 
     outlet->link = NULL;
     COUNT(peer->garbage, cause == NET_CLOSE_GARBAGE ? 1 : 0);
     if (outlet->state == NET_OUTLET_OPEN) {
-        log_every(1000, LOG_LEVEL_WARN, "net", "lost the link to a peer",
-                  "peer=%llu address=%s lane=%s detail=%s", id_of(outlet), link->remote,
-                  lane_name(outlet->lane), LOG_QUOTED(why->text));
+        log_warn("net", "lost the link to a peer", "peer=%llu address=%s lane=%s detail=%s",
+                 id_of(outlet), link->remote, lane_name(outlet->lane), LOG_QUOTED(why->text));
         if (clock_mono_ms() >= outlet->opened_ms + NET_STEADY_MS) {
             outlet->backoff_ms = NET_BACKOFF_MIN_MS;
         }
@@ -444,10 +451,14 @@ void net_peer_lose_in(struct net_peer *peer, struct net_link *link, enum net_clo
     assert(peer->in[link->lane - 1] == link);
     peer->in[link->lane - 1] = NULL;
     COUNT(peer->garbage, cause == NET_CLOSE_GARBAGE ? 1 : 0);
-    log_every(1000, LOG_LEVEL_WARN, "net", "lost the link from a peer",
-              "peer=%llu address=%s lane=%s detail=%s", (unsigned long long)peer->id, link->remote,
-              lane_name(link->lane), LOG_QUOTED(why->text));
-    /* It most likely ended, or ends: its address may be answered by a new one soon. */
+    uint64_t suppressed = 0;
+    bool is_idle_end = link->lane == HELLO_LANE_INSTALL && cause == NET_CLOSE_GONE;
+    if (!is_idle_end && log_gate_pass(&peer->lost_gate, 1000, &suppressed)) {
+        log_warn("net", "lost the link from a peer",
+                 "peer=%llu address=%s lane=%s detail=%s suppressed=%llu",
+                 (unsigned long long)peer->id, link->remote, lane_name(link->lane),
+                 LOG_QUOTED(why->text), (unsigned long long)suppressed);
+    }
     net_peer_refresh(peer, cause == NET_CLOSE_GONE);
 }
 

@@ -22,7 +22,7 @@ struct store {
     bool read_only;
     char *dir; /* owned; NULL for a store in memory */
 
-    struct mutex pages_lock; /* held over the write of a batch with slot pages: their order */
+    struct mutex pages_lock;     /* held over the write of a batch with slot pages: their order */
     struct row_applied *applied; /* owned; the slots' pages, guarded by pages_lock */
 
     atomic_uint_fast64_t writes, synced_writes, written_bytes;
@@ -78,5 +78,5 @@ MUST_USE enum err promise_open(const char *path, struct memdisk *disk,
                                const struct store_identity *identity, struct promise **ret_promise,
                                struct why *why);
 bool promise_is_empty(const struct promise *promise); /* nothing was ever promised */
-void promise_close(struct promise *promise); /* NULL is fine */
+void promise_close(struct promise *promise);          /* NULL is fine */
 #endif

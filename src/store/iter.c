@@ -26,10 +26,10 @@ struct store_iter {
     bool seeks; /* the next step goes to at */
     enum err err;
     struct engine_iter *rows; /* owned */
-    uint64_t at, from;        /* KIND_DELETED, KIND_MESSAGES: where to go; the lower end asked for */
+    uint64_t at, from; /* KIND_DELETED, KIND_MESSAGES: where to go; the lower end asked for */
     const struct store_snapshot *snapshot; /* KIND_DELETE_INDEX: of its record reads */
     struct store_snapshot *own_snapshot;   /* owned; may be NULL */
-    bool all_types; /* KIND_CHANNELS with a prefix: seeks it in each type */
+    bool all_types;                        /* KIND_CHANNELS with a prefix: seeks it in each type */
 
     /* The row it stands on. */
     uint32_t slot;

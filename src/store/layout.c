@@ -160,8 +160,7 @@ bool key_channel_parse(struct bytes key, uint32_t *ret_slot, struct channel *ret
 bool key_channel_seq_parse(struct bytes key, uint32_t *ret_slot, struct channel *ret_channel,
                            uint64_t *ret_seq)
 {
-    if (key.len < 8 ||
-        !key_channel_parse(bytes_of(key.data, key.len - 8), ret_slot, ret_channel))
+    if (key.len < 8 || !key_channel_parse(bytes_of(key.data, key.len - 8), ret_slot, ret_channel))
         return false;
     return parse_last_be64(key, key.len, ret_seq);
 }

@@ -103,8 +103,7 @@ static void note_change(struct memdisk *disk, struct memtable *table, struct mem
     }
     if (end == disk->changes_capacity) {
         disk->changes_capacity = disk->changes_capacity == 0 ? 256 : disk->changes_capacity * 2;
-        disk->changes =
-            alloc_resize(disk->changes, disk->changes_capacity, sizeof(*disk->changes));
+        disk->changes = alloc_resize(disk->changes, disk->changes_capacity, sizeof(*disk->changes));
     }
     disk->changes[end] = (struct change){table, node, disk->seq};
     disk->changes_count++;

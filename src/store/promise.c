@@ -38,9 +38,9 @@ struct page {
 };
 
 struct promise {
-    struct mutex lock;       /* guards all below, but fd while it is synced */
-    int fd;                  /* owned; -1: in memory */
-    struct memdisk *disk;    /* borrowed; NULL: a file */
+    struct mutex lock;    /* guards all below, but fd while it is synced */
+    int fd;               /* owned; -1: in memory */
+    struct memdisk *disk; /* borrowed; NULL: a file */
     uint64_t incarnation;
     uint32_t slot_count, pages_count;
     struct promise_row *rows; /* owned; by slot, rounded up to whole pages */
@@ -247,9 +247,8 @@ static enum err load(struct promise *promise, const char *path,
     return err;
 }
 
-enum err promise_open(const char *path, struct memdisk *disk,
-                      const struct store_identity *identity, struct promise **ret_promise,
-                      struct why *why)
+enum err promise_open(const char *path, struct memdisk *disk, const struct store_identity *identity,
+                      struct promise **ret_promise, struct why *why)
 {
     struct promise *promise = alloc_zero(sizeof(*promise));
     mutex_init(&promise->lock);
@@ -369,8 +368,8 @@ enum err promise_sync(struct promise *promise, struct why *why)
     if (!has_work)
         return OK;
 
-    enum err err = promise->disk != NULL ? memfile_sync(promise->disk, why)
-                                         : file_sync_data(promise->fd, why);
+    enum err err =
+        promise->disk != NULL ? memfile_sync(promise->disk, why) : file_sync_data(promise->fd, why);
     mutex_lock(&promise->lock);
     for (uint32_t i = 0; err == OK && i < promise->pages_count; i++) {
         uint8_t place = before[i].newest;

@@ -93,8 +93,7 @@ enum err store_get_hard_state(struct store *store, uint32_t slot, struct row_har
     struct store_key key;
     struct buf raw = BUF_INIT;
     key_hard_state(&key, slot);
-    enum err err =
-        store->engine->ops->get(store->engine, NULL, STORE_RAFT, key_bytes(&key), &raw);
+    enum err err = store->engine->ops->get(store->engine, NULL, STORE_RAFT, key_bytes(&key), &raw);
     if (err == OK)
         err = record_hard_state_decode(key_bytes(&key), buf_bytes(&raw), ret);
     buf_done(&raw);
@@ -147,8 +146,8 @@ static enum err find_last_entry(struct store *store, uint32_t slot, uint64_t *re
     struct row_entry row;
     key_entry(&lower, slot, 0);
     key_entry(&upper, slot, UINT64_MAX);
-    struct engine_iter *iter = ops->iter_new(store->engine, NULL, STORE_RAFT, key_bytes(&lower),
-                                             key_bytes(&upper));
+    struct engine_iter *iter =
+        ops->iter_new(store->engine, NULL, STORE_RAFT, key_bytes(&lower), key_bytes(&upper));
     ops->iter_last(iter);
     enum err err = ERR_NOT_FOUND;
     if (iter->valid)

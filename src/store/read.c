@@ -24,8 +24,7 @@ void store_snapshot_free(struct store *store, struct store_snapshot *snapshot)
 {
     if (snapshot == NULL)
         return;
-    store->engine->ops->snapshot_free(store->engine,
-                                      (struct engine_snapshot *)(void *)snapshot);
+    store->engine->ops->snapshot_free(store->engine, (struct engine_snapshot *)(void *)snapshot);
     atomic_fetch_sub(&store->open_snapshots, 1);
 }
 
@@ -102,8 +101,7 @@ enum err store_get_delete_record(struct store *store, const struct store_snapsho
     enum err err = get(store, snapshot, STORE_DELETE_LOG, &key, &value->raw);
     if (err != OK)
         return err;
-    return record_delete_record_decode(key_bytes(&key), buf_bytes(&value->raw), &value->extra,
-                                       ret);
+    return record_delete_record_decode(key_bytes(&key), buf_bytes(&value->raw), &value->extra, ret);
 }
 
 enum err store_get_dedup(struct store *store, const struct store_snapshot *snapshot, uint32_t slot,
@@ -131,8 +129,8 @@ static enum err find_before(struct store *store, const struct store_snapshot *sn
     key_channel_seq(&lower, slot, channel, 0);
     key_channel_seq(&upper, slot, channel, seq);
     key_step(&upper);
-    struct engine_iter *iter = ops->iter_new(store->engine, store_engine_snapshot(snapshot),
-                                             family, key_bytes(&lower), key_bytes(&upper));
+    struct engine_iter *iter = ops->iter_new(store->engine, store_engine_snapshot(snapshot), family,
+                                             key_bytes(&lower), key_bytes(&upper));
     ops->iter_last(iter);
     enum err err = ERR_NOT_FOUND;
     if (iter->valid) {

@@ -113,8 +113,7 @@ static void rocks_batch_delete(struct engine *engine, struct engine_batch *batch
 }
 
 static void rocks_batch_delete_range(struct engine *engine, struct engine_batch *batch,
-                                     enum store_family family, struct bytes start,
-                                     struct bytes end)
+                                     enum store_family family, struct bytes start, struct bytes end)
 {
     rocksdb_writebatch_delete_range_cf(rows_of(batch), rocks_of(engine)->families[family],
                                        text(start), start.len, text(end), end.len);
@@ -162,8 +161,8 @@ static enum err rocks_get(struct engine *engine, const struct engine_snapshot *s
     rocksdb_readoptions_t *own = snapshot == NULL ? NULL : read_options_new(snapshot);
     char *error = NULL;
     rocksdb_pinnableslice_t *found =
-        rocksdb_get_pinned_cf(rocks->db, own != NULL ? own : rocks->newest,
-                              rocks->families[family], text(key), key.len, &error);
+        rocksdb_get_pinned_cf(rocks->db, own != NULL ? own : rocks->newest, rocks->families[family],
+                              text(key), key.len, &error);
     if (own != NULL)
         rocksdb_readoptions_destroy(own);
     if (error != NULL)
@@ -263,8 +262,7 @@ static enum err rocks_iter_close(struct engine_iter *iter)
 }
 
 /* ---- the whole ---------------------------------------------------------------------------------- */
-static enum err flush_one(struct rocks *rocks, enum store_family family, bool wait,
-                          struct why *why)
+static enum err flush_one(struct rocks *rocks, enum store_family family, bool wait, struct why *why)
 {
     char *error = NULL;
     rocksdb_flushoptions_t *options = rocksdb_flushoptions_create();
@@ -404,12 +402,12 @@ static void open_db(struct rocks *rocks, bool read_only, char **error)
         families[i] = rocks->options.families[i];
         names[i] = engine_family_names[i];
     }
-    rocks->db = read_only ? rocksdb_open_for_read_only_column_families(
-                                rocks->options.db, rocks->path, STORE_FAMILIES, names, families,
-                                rocks->families, 0, error)
-                          : rocksdb_open_column_families(rocks->options.db, rocks->path,
-                                                         STORE_FAMILIES, names, families,
-                                                         rocks->families, error);
+    rocks->db = read_only
+                    ? rocksdb_open_for_read_only_column_families(rocks->options.db, rocks->path,
+                                                                 STORE_FAMILIES, names, families,
+                                                                 rocks->families, 0, error)
+                    : rocksdb_open_column_families(rocks->options.db, rocks->path, STORE_FAMILIES,
+                                                   names, families, rocks->families, error);
 }
 
 enum err rocks_open(const struct store_options *options, bool create, struct engine **ret_engine,

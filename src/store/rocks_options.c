@@ -65,10 +65,10 @@ static const struct form {
     uint8_t memtable_share;
     uint32_t block_bytes;
 } forms[STORE_FAMILIES] = {
-    [STORE_DEFAULT] = {false, false, 1, 4096},    [STORE_SLOTS] = {false, false, 2, 4096},
-    [STORE_RAFT] = {false, false, 8, 16384},      [STORE_MESSAGES] = {false, true, 8, 8192},
-    [STORE_CHANNELS] = {true, true, 4, 4096},     [STORE_DELETED] = {false, true, 2, 4096},
-    [STORE_DELETE_LOG] = {false, true, 2, 4096},  [STORE_DEDUP] = {true, true, 4, 4096},
+    [STORE_DEFAULT] = {false, false, 1, 4096},   [STORE_SLOTS] = {false, false, 2, 4096},
+    [STORE_RAFT] = {false, false, 8, 16384},     [STORE_MESSAGES] = {false, true, 8, 8192},
+    [STORE_CHANNELS] = {true, true, 4, 4096},    [STORE_DELETED] = {false, true, 2, 4096},
+    [STORE_DELETE_LOG] = {false, true, 2, 4096}, [STORE_DEDUP] = {true, true, 4, 4096},
 };
 
 static void set_table(rocksdb_options_t *options, const struct form *form, rocksdb_cache_t *cache)

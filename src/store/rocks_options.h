@@ -8,9 +8,9 @@
 #include "store/store.h"
 
 struct rocks_options {
-    rocksdb_cache_t *cache;                       /* owned; shared by all families */
-    rocksdb_options_t *db;                        /* owned; of the database as a whole */
-    rocksdb_options_t *families[STORE_FAMILIES];  /* owned */
+    rocksdb_cache_t *cache;                      /* owned; shared by all families */
+    rocksdb_options_t *db;                       /* owned; of the database as a whole */
+    rocksdb_options_t *families[STORE_FAMILIES]; /* owned */
 };
 
 /* ERR_DISK_FAILED with RocksDB's words when it does not take an option: a fault of ours. */

@@ -35,7 +35,7 @@ struct row_message {
 
 /* Written at creation, at each delete and at a change of settings, not at appends. */
 struct row_channel {
-    uint64_t log_index;  /* of that change */
+    uint64_t log_index; /* of that change */
     uint64_t created_ms;
     uint64_t last_seq, last_timestamp_ms; /* as of then */
     struct totals totals_at_last;         /* running totals at last_seq, as of then */
@@ -46,8 +46,8 @@ struct row_channel {
 
 /* One merged interval of deleted seqs: the read fence. */
 struct row_deleted {
-    uint64_t start, end;                  /* inclusive */
-    struct totals before_start, at_end;   /* running totals just before start and at end */
+    uint64_t start, end;                /* inclusive */
+    struct totals before_start, at_end; /* running totals just before start and at end */
 };
 
 enum { DELETE_RANGES_MAX = 256, DELETE_SEQS_MAX = 10000, DELETE_TEXT_MAX_BYTES = 256 };
@@ -67,7 +67,7 @@ struct row_delete_record {
 
 struct row_dedup {
     uint64_t seq, log_index, timestamp_ms;
-    uint32_t position; /* in its entry, for message_id */
+    uint32_t position;      /* in its entry, for message_id */
     struct hash128 request; /* digest of the request: another payload under the same number */
 };
 
@@ -91,8 +91,10 @@ struct row_entry {
 struct hash128 row_message_hash(uint32_t slot, struct channel channel, uint64_t seq,
                                 const struct row_message *row);
 /* Likewise for the other logical rows. */
-struct hash128 row_channel_hash(uint32_t slot, struct channel channel, const struct row_channel *row);
-struct hash128 row_deleted_hash(uint32_t slot, struct channel channel, const struct row_deleted *row);
+struct hash128 row_channel_hash(uint32_t slot, struct channel channel,
+                                const struct row_channel *row);
+struct hash128 row_deleted_hash(uint32_t slot, struct channel channel,
+                                const struct row_deleted *row);
 struct hash128 row_delete_record_hash(uint32_t slot, const struct row_delete_record *row);
 struct hash128 row_dedup_hash(uint32_t slot, uint64_t generation, struct channel channel,
                               struct bytes from_uid, struct bytes client_msg_no,

@@ -13,8 +13,8 @@
 #include "sys/file.h"
 
 const char *const engine_family_names[STORE_FAMILIES] = {
-    [STORE_DEFAULT] = "default", [STORE_SLOTS] = "slots",       [STORE_RAFT] = "raft",
-    [STORE_MESSAGES] = "messages", [STORE_CHANNELS] = "channels", [STORE_DELETED] = "deleted",
+    [STORE_DEFAULT] = "default",       [STORE_SLOTS] = "slots",       [STORE_RAFT] = "raft",
+    [STORE_MESSAGES] = "messages",     [STORE_CHANNELS] = "channels", [STORE_DELETED] = "deleted",
     [STORE_DELETE_LOG] = "delete_log", [STORE_DEDUP] = "dedup"};
 
 enum { BLOCK_CACHE_BYTES = 32 << 20, MEMTABLE_BYTES = 64 << 20, BACKGROUND_JOBS = 2 };
@@ -31,6 +31,8 @@ static enum err check_options(const struct store_options *options, struct why *w
     size_t len = options->cluster_id == NULL ? 0 : strlen(options->cluster_id);
     if (options->dir == NULL && options->memdisk == NULL)
         return why_set(why, ERR_BAD_CONFIG, "no data folder is named");
+    if (options->read_only && options->cluster_id == NULL)
+        return OK; /* whoever it is: for a look at a stopped store */
     if (len == 0 || len > 64)
         return why_set(why, ERR_BAD_CONFIG, "cluster id of %zu bytes is not within 1 and 64", len);
     if (options->node_id == 0 || options->node_id > UINT16_MAX)
@@ -43,8 +45,8 @@ static enum err check_options(const struct store_options *options, struct why *w
 }
 
 /* ---- identity ----------------------------------------------------------------------------------- */
-static enum err read_row(struct store *store, enum store_family family,
-                         const struct store_key *key, struct buf *raw)
+static enum err read_row(struct store *store, enum store_family family, const struct store_key *key,
+                         struct buf *raw)
 {
     return store->engine->ops->get(store->engine, NULL, family, key_bytes(key), raw);
 }
@@ -58,10 +60,11 @@ static enum err damaged(struct why *why, enum err err, const char *what)
                        "so that the cluster re-syncs it",
                        what);
     if (err == ERR_WRONG_FORMAT)
-        return why_set(why, err,
-                       "%s has a format that this version does not know: run the version that wrote "
-                       "it",
-                       what);
+        return why_set(
+            why, err,
+            "%s has a format that this version does not know: run the version that wrote "
+            "it",
+            what);
     return why_set(why, err, "%s cannot be read", what);
 }
 
@@ -92,6 +95,8 @@ static enum err read_identity(struct store *store, struct why *why)
 static enum err check_identity(const struct store_identity *found,
                                const struct store_options *options, struct why *why)
 {
+    if (options->read_only && options->cluster_id == NULL)
+        return OK;
     if (strcmp(found->cluster_id, options->cluster_id) != 0)
         return why_set(why, ERR_WRONG_IDENTITY,
                        "the data belongs to cluster '%s', this node is configured for '%s': use "
@@ -164,7 +169,7 @@ static bool is_behind(const struct promise_row *promised, const struct row_hard_
     return last_index < promised->last_index;
 }
 
-static enum err check_promise(struct store *store, uint32_t slot, struct why *why)
+enum err store_check_promise(struct store *store, uint32_t slot, struct why *why)
 {
     struct promise_row promised;
     struct row_hard_state state = {0};
@@ -197,7 +202,7 @@ static enum err check_promises(struct store *store, struct why *why)
 {
     enum err err = OK;
     for (uint32_t slot = 0; err == OK && slot < store->identity.slot_count; slot++)
-        err = check_promise(store, slot, why);
+        err = store_check_promise(store, slot, why);
     return err;
 }
 
@@ -235,9 +240,8 @@ static bool has_any_row(struct store *store)
 {
     static const uint8_t last[] = {0xff, 0xff, 0xff};
     const struct engine_ops *ops = store->engine->ops;
-    struct engine_iter *iter =
-        ops->iter_new(store->engine, NULL, STORE_DEFAULT, bytes_of_string(""),
-                      bytes_of(last, sizeof(last)));
+    struct engine_iter *iter = ops->iter_new(store->engine, NULL, STORE_DEFAULT,
+                                             bytes_of_string(""), bytes_of(last, sizeof(last)));
     ops->iter_first(iter);
     bool has = iter->valid;
     return ops->iter_close(iter) != OK || has;

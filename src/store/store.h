@@ -19,9 +19,9 @@ struct store_iter;
 struct memdisk; /* store/memdisk.h: the disk that a store in memory lives on */
 
 enum store_family {
-    STORE_DEFAULT,    /* identity, boot number, purge marks */
-    STORE_SLOTS,      /* pages of 16 slots; per slot: floor, membership, base, marker, tombstone */
-    STORE_RAFT,       /* hard states and entries */
+    STORE_DEFAULT, /* identity, boot number, purge marks */
+    STORE_SLOTS,   /* pages of 16 slots; per slot: floor, membership, base, marker, tombstone */
+    STORE_RAFT,    /* hard states and entries */
     STORE_MESSAGES,
     STORE_CHANNELS,
     STORE_DELETED,
@@ -30,18 +30,18 @@ enum store_family {
     STORE_FAMILIES
 };
 
-enum { STORE_FORMAT = 1 };           /* of keys and rows; another one is refused */
-#define STORE_ALL_SLOTS UINT32_MAX   /* for store_iter_slot_messages, store_iter_slot_deleted */
+enum { STORE_FORMAT = 1 };         /* of keys and rows; another one is refused */
+#define STORE_ALL_SLOTS UINT32_MAX /* for store_iter_slot_messages, store_iter_slot_deleted */
 
 struct store_options {
     const char *dir;         /* RocksDB lives in dir/db, the promise file beside it */
     struct memdisk *memdisk; /* not NULL: a store in memory on this disk; dir is not used */
     bool create;             /* make one when there is none */
     bool read_only;          /* for `lethed dump`: no boot number is counted up */
-    const char *cluster_id;  /* 1-64 bytes */
+    const char *cluster_id;  /* 1-64 bytes; NULL with read_only: whoever it is */
     uint64_t node_id;        /* 1..65535 */
     uint32_t slot_count;
-    uint64_t new_incarnation; /* random; used when the directory is created */
+    uint64_t new_incarnation;                   /* random; used when the directory is created */
     uint64_t block_cache_bytes, memtable_bytes; /* in all; 0: defaults (32 MiB, 64 MiB) */
     uint32_t max_background_jobs;
     bool accept_short_log; /* open although the promise file says more (the node is in amnesia) */
@@ -76,7 +76,7 @@ const struct store_identity *store_identity(const struct store *store);
 struct store_batch *store_batch_new(struct store *store);
 void store_batch_free(struct store_batch *batch);
 void store_batch_clear(struct store_batch *batch);
-size_t store_batch_bytes(const struct store_batch *batch); /* about what the log will grow by */
+size_t store_batch_bytes(const struct store_batch *batch);   /* about what the log will grow by */
 uint32_t store_batch_count(const struct store_batch *batch); /* operations; 0: nothing in it */
 /* Writes all of batch or nothing and empties it (on failure too); an empty one with sync makes all
  * earlier writes durable. With sync it returns when it would survive a power
@@ -86,13 +86,14 @@ MUST_USE enum err store_write(struct store *store, struct store_batch *batch, bo
                               struct why *why);
 
 /* ---- the Raft log ------------------------------------------------------------------------- */
-void store_put_hard_state(struct store_batch *batch, uint32_t slot, const struct row_hard_state *row);
+void store_put_hard_state(struct store_batch *batch, uint32_t slot,
+                          const struct row_hard_state *row);
 void store_put_entry(struct store_batch *batch, uint32_t slot, const struct row_entry *row);
 /* truncate_suffix: entries [from, last] are overwritten by another leader's. */
 void store_truncate_suffix(struct store_batch *batch, uint32_t slot, uint64_t from, uint64_t last);
 /* compact_prefix: entries (base, through] go; the new base (through, its term) is in the batch. */
-void store_compact_prefix(struct store_batch *batch, uint32_t slot, uint64_t first, uint64_t through,
-                          uint64_t through_term);
+void store_compact_prefix(struct store_batch *batch, uint32_t slot, uint64_t first,
+                          uint64_t through, uint64_t through_term);
 /* A config entry at index (also the initial one): encoded by src/wire. Truncation and compaction of
  * these rows is the caller's, with store_remove_config. */
 void store_put_config(struct store_batch *batch, uint32_t slot, uint64_t index, uint64_t term,
@@ -100,9 +101,9 @@ void store_put_config(struct store_batch *batch, uint32_t slot, uint64_t index, 
 void store_remove_config(struct store_batch *batch, uint32_t slot, uint64_t index);
 /* Small per-slot values, opaque here; empty value removes. Keys are below. */
 enum store_slot_key {
-    STORE_SLOT_BASE = 1,    /* written by store_compact_prefix */
-    STORE_SLOT_FLOOR,       /* of the delete log */
-    STORE_SLOT_INSTALLING,  /* marker */
+    STORE_SLOT_BASE = 1,   /* written by store_compact_prefix */
+    STORE_SLOT_FLOOR,      /* of the delete log */
+    STORE_SLOT_INSTALLING, /* marker */
     STORE_SLOT_TOMBSTONE,
     STORE_SLOT_GENERATIONS, /* live dedup generations */
     STORE_SLOT_STATE        /* what msg keeps of the slot beside its rows */
@@ -143,14 +144,15 @@ void store_snapshot_free(struct store *store, struct store_snapshot *snapshot); 
 
 /* Holds what a row read points into; reuse it for the next read, end it with store_value_done. */
 struct store_value {
-    struct buf raw;                  /* owned */
-    struct buf extra;                /* owned */
+    struct buf raw;   /* owned */
+    struct buf extra; /* owned */
 };
 void store_value_init(struct store_value *value);
 void store_value_done(struct store_value *value);
 
 /* All: OK, ERR_NOT_FOUND, ERR_CORRUPT (bad CRC), ERR_DISK_FAILED. */
-MUST_USE enum err store_get_hard_state(struct store *store, uint32_t slot, struct row_hard_state *ret);
+MUST_USE enum err store_get_hard_state(struct store *store, uint32_t slot,
+                                       struct row_hard_state *ret);
 MUST_USE enum err store_get_entry(struct store *store, uint32_t slot, uint64_t index,
                                   struct store_value *value, struct row_entry *ret);
 /* First and last index kept and the base: (0,0) when nothing was ever compacted. An empty log gives
@@ -168,9 +170,10 @@ MUST_USE enum err store_get_message(struct store *store, const struct store_snap
 MUST_USE enum err store_get_channel(struct store *store, const struct store_snapshot *snapshot,
                                     uint32_t slot, struct channel channel,
                                     struct store_value *value, struct row_channel *ret);
-MUST_USE enum err store_get_delete_record(struct store *store, const struct store_snapshot *snapshot,
-                                          uint32_t slot, uint64_t log_index,
-                                          struct store_value *value, struct row_delete_record *ret);
+MUST_USE enum err store_get_delete_record(struct store *store,
+                                          const struct store_snapshot *snapshot, uint32_t slot,
+                                          uint64_t log_index, struct store_value *value,
+                                          struct row_delete_record *ret);
 MUST_USE enum err store_get_dedup(struct store *store, const struct store_snapshot *snapshot,
                                   uint32_t slot, uint64_t generation, struct channel channel,
                                   struct bytes from_uid, struct bytes client_msg_no,
@@ -190,7 +193,8 @@ MUST_USE enum err store_find_deleted_before(struct store *store,
 /* ---- iterators: always bounded; one struct, several kinds ----------------------------------
  *     while (store_iter_next(it)) { ... use store_iter_x(it) ... }   err = store_iter_done(it);
  * What an iterator shows is valid until its next call. */
-struct store_iter *store_iter_entries(struct store *store, uint32_t slot, uint64_t from, uint64_t to);
+struct store_iter *store_iter_entries(struct store *store, uint32_t slot, uint64_t from,
+                                      uint64_t to);
 struct store_iter *store_iter_configs(struct store *store, uint32_t slot);
 struct store_iter *store_iter_messages(struct store *store, const struct store_snapshot *snapshot,
                                        uint32_t slot, struct channel channel, uint64_t from,
@@ -244,12 +248,17 @@ struct promise_row {
 struct promise;
 /* The store's own, opened by store_open; rows are kept in memory. */
 struct promise *store_promise(struct store *store);
+/* Holds the slot's log and hard state against its promise, as store_open does for all slots: OK, or
+ * ERR_LOG_TOO_SHORT for a slot that forgot (R19), or as the reads. */
+MUST_USE enum err store_check_promise(struct store *store, uint32_t slot, struct why *why);
 void promise_get(const struct promise *promise, uint32_t slot, struct promise_row *ret);
-void promise_set(struct promise *promise, uint32_t slot, const struct promise_row *row); /* memory */
+void promise_set(struct promise *promise, uint32_t slot,
+                 const struct promise_row *row); /* memory */
 bool promise_is_dirty(const struct promise *promise);
 /* pwrite of what changed (after the synced batch, before the promise leaves). */
 MUST_USE enum err promise_write(struct promise *promise, struct why *why);
-MUST_USE enum err promise_sync(struct promise *promise, struct why *why); /* fdatasync, each second */
+MUST_USE enum err promise_sync(struct promise *promise,
+                               struct why *why); /* fdatasync, each second */
 
 /* ---- figures and maintenance ---------------------------------------------------------------- */
 struct store_stats {

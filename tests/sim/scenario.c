@@ -10,12 +10,10 @@
 
 enum { CONVERGE_TICKS = 600, LAST_EVENTS = 50 };
 
-static const struct backend *const backends[] = {
-    &backend_core,
-#ifdef SIM_HAS_NODE
-    &backend_node,
-#endif
-};
+/* A program links the back ends that it wants: sim-core has no whole nodes, sim-node no bare core. */
+#pragma weak backend_core
+#pragma weak backend_node
+static const struct backend *const backends[] = {&backend_core, &backend_node};
 
 /* An assert of the core is a finding like any other: it ends the scenario, not the program.
  * The core is single-threaded and holds nothing outside its structs, so that leaving it is safe;
@@ -45,7 +43,7 @@ static const struct backend *backend_of(const struct words *words)
 {
     const char *on = words_option(words, "on");
     for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
-        if (strcmp(backends[i]->name, on == NULL ? "core" : on) == 0)
+        if (backends[i] != NULL && strcmp(backends[i]->name, on == NULL ? "core" : on) == 0)
             return backends[i];
     }
     return NULL;

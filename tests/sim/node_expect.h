@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SIM_NODE_EXPECT_H
+#define SIM_NODE_EXPECT_H
+
+#include "node_world.h"
+
+enum step world_expect(struct world *world, const struct words *words);
+/* Heals everything, restarts what is down, and demands that all nodes become equal and answer. */
+enum step world_converge(struct world *world, uint64_t within_ticks);
+
+#endif
