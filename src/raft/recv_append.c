@@ -175,7 +175,9 @@ static void hear_boot(struct raft *raft, struct progress *p, const struct raft_p
     p->accepted = false; /* the marker may be lost: offer again */
     p->applied = packet->applied;
     if (restarted && (p->state == RAFT_REPLICATE || p->state == RAFT_PROBE)) {
-        p->next = p->match + 1;
+        /* Its log may reach further than it acked: match below the base is no reason to install. */
+        if (p->match >= raft->log.base.index)
+            p->next = p->match + 1;
         progress_probe(p);
         raft->replicate_wanted = true;
     }
