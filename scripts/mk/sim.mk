@@ -38,12 +38,14 @@ $(BUILD)/sim/sim-node: $(SIM_NODE_OBJS) $(SIM_NODE_LIBS)
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ -Wl,--start-group $^ -Wl,--end-group $(call libs,node $(NEED_node))
 
-.PHONY: sim-node print-sim-node
+.PHONY: sim-node print-sim-node print-scenario-node
 sim-node: $(BUILD)/sim/sim-node
 	$(Q)$< --seed $(SEED) --count $(N) --out $(BUILD)/found
 
 print-sim-node:
 	@echo $(SIM_NODE_OBJS)
+print-scenario-node:
+	@echo $(call sim_objs,run $(SIM_SHARED) $(SIM_NODE))
 
 sim: sim-core sim-node ## the simulators, from one seed each: SEED= N=
 

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "http/handlers.h"
 #include "http/jvalue.h"
 #include "http/listen.h"
 #include "http/reply.h"
@@ -479,7 +480,8 @@ static enum MHD_Result on_head(struct request *req, const char *method, const ch
         err = why_set(&req->early_why, ERR_BAD_REQUEST, "the request target has a NUL in it");
         req->must_close = true;
     }
-    if (err == OK && http_is_stopping(req->http))
+    bool asks_health = req->route != NULL && req->route->run == livez_run;
+    if (err == OK && http_is_stopping(req->http) && !asks_health)
         err = why_set(&req->early_why, ERR_DRAINING, "this node is stopping");
     req->early = err;
     req->stage = err == OK ? REQUEST_BODY : REQUEST_DISCARD;

@@ -21,7 +21,9 @@ struct page_state {
     struct bytes client_msg_no, from_uid;
 };
 
-enum { CURSOR_NEXT, CURSOR_FROM, CURSOR_TO, CURSOR_SINCE, CURSOR_UNTIL, CURSOR_DESCENDING };
+enum { CURSOR_NEXT, CURSOR_FROM, CURSOR_TO, CURSOR_SINCE, CURSOR_UNTIL, CURSOR_FLAGS };
+/* The walk goes down from CURSOR_NEXT; NEWEST: each page is shown in ascending order all the same. */
+enum { CURSOR_DESCENDING = 1, CURSOR_NEWEST = 2 };
 
 #define TAG_KEY 0x4c50414745000001ull
 
@@ -170,9 +172,11 @@ static enum err read_cursor(struct request *req, struct page_state *state, struc
     if (err != OK)
         return err;
     struct msg_page_query *query = &state->query;
-    query->descending = cursor.numbers[CURSOR_DESCENDING] != 0;
-    query->from_seq = query->descending ? cursor.numbers[CURSOR_FROM] : cursor.numbers[CURSOR_NEXT];
-    query->to_seq = query->descending ? cursor.numbers[CURSOR_NEXT] : cursor.numbers[CURSOR_TO];
+    bool goes_down = cursor.numbers[CURSOR_FLAGS] != 0;
+    query->descending = (cursor.numbers[CURSOR_FLAGS] & CURSOR_DESCENDING) != 0;
+    query->newest = (cursor.numbers[CURSOR_FLAGS] & CURSOR_NEWEST) != 0;
+    query->from_seq = cursor.numbers[goes_down ? CURSOR_FROM : CURSOR_NEXT];
+    query->to_seq = cursor.numbers[goes_down ? CURSOR_NEXT : CURSOR_TO];
     query->since_ms = cursor.numbers[CURSOR_SINCE];
     query->until_ms = cursor.numbers[CURSOR_UNTIL];
     return OK;
@@ -203,8 +207,9 @@ static enum err read_page_query(struct request *req, struct page_state *state, s
     if (err == OK)
         err = read_cursor(req, state, why);
     query->limit = (uint32_t)limit;
-    query->newest = query->from_seq == 0 && query->to_seq == 0 && query->since_ms == 0 &&
-                    query->until_ms == 0 && !query->descending;
+    if (!query_has(&req->query, "cursor"))
+        query->newest = query->from_seq == 0 && query->to_seq == 0 && query->since_ms == 0 &&
+                        query->until_ms == 0 && !query->descending;
     return err;
 }
 
@@ -249,7 +254,8 @@ static void write_cursor(struct request *req, const struct page_state *state,
     cursor.numbers[CURSOR_TO] = query->to_seq;
     cursor.numbers[CURSOR_SINCE] = query->since_ms;
     cursor.numbers[CURSOR_UNTIL] = query->until_ms;
-    cursor.numbers[CURSOR_DESCENDING] = query->descending;
+    cursor.numbers[CURSOR_FLAGS] =
+        (query->descending ? CURSOR_DESCENDING : 0) | (query->newest ? CURSOR_NEWEST : 0);
     cursor_append(buf, &cursor);
 }
 

@@ -205,6 +205,9 @@ static enum err boot_bounds(struct node *node, slot_id slot, struct boot_run *ru
     }
     struct promise_row promise;
     promise_get(store_promise(node->store), slot, &promise);
+#ifdef LETHE_MUTANT_no_amnesia
+    promise = (struct promise_row){0};
+#endif
     boot->promised_term = promise.term;
     boot->promised_vote = promise.vote;
     boot->promised_last = (struct raft_pos){promise.last_term, promise.last_index};

@@ -132,7 +132,11 @@ static void compact_group(struct group *group, uint64_t wall_ms)
     }
     compact_mark(group, wall_ms);
     raft_index to = compact_target(group, wall_ms);
+#ifdef LETHE_MUTANT_compact_past_applied
+    to = group->last.index;
+#else
     to = to > group->durable_applied ? group->durable_applied : to;
+#endif
     if (to > group->base.index + NODE_COMPACT_MAX_ENTRIES) {
         to = group->base.index + NODE_COMPACT_MAX_ENTRIES;
     }

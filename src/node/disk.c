@@ -13,6 +13,7 @@
  *
  * A failed part ends it all (R18): the loop learns of it and the node does nothing more. */
 #include "node/parts.h"
+#include "wire/command.h"
 
 /* ---- the disk thread -------------------------------------------------------------------------- */
 
@@ -64,6 +65,11 @@ static enum err job_apply_entry(struct node *node, slot_id slot, struct disk_ent
     if (entry->kind != RAFT_ENTRY_DATA) {
         return msg_apply_nothing(node->msg, slot, entry->index, entry->term, why);
     }
+#ifdef LETHE_MUTANT_replay_skips_deletes
+    if (entry->payload == NULL && command_kind_of(payload) == COMMAND_DELETE) {
+        return msg_apply_nothing(node->msg, slot, entry->index, entry->term, why);
+    }
+#endif
     return msg_apply(node->msg, slot, entry->index, entry->term, payload,
                      entry->is_wanted ? &entry->result : NULL, why);
 }
@@ -91,11 +97,20 @@ static enum err job_apply(struct node_disk_job *job, struct why *why)
     return err;
 }
 
+#ifdef LETHE_MUTANT_no_sync
+#define DISK_SYNC false
+#else
+#define DISK_SYNC true
+#endif
+
 static enum err job_write(struct node_disk_job *job, struct why *why)
 {
     struct node *node = job->node;
     uint64_t began_us = node_now_us(node);
-    enum err err = store_write(node->store, job->write.batch, true, why);
+    enum err err = store_write(node->store, job->write.batch, DISK_SYNC, why);
+#ifdef LETHE_MUTANT_retry_fsync
+    err = OK; /* what a second fsync would say */
+#endif
     if (err != OK) {
         return err;
     }

@@ -37,6 +37,7 @@ void node_options_init(struct node_options *options)
         .submit_max_bytes = 64ull << 20,
         .disk_soft_free_bytes = 1ull << 30,
         .replica_lag_threshold = 1000,
+        .balance = true,
     };
 }
 
@@ -141,6 +142,9 @@ enum err node_new(const struct node_options *options, const struct node_world *w
     node->store = store;
     node->msg = msg;
     node->manual_ticks = boot->manual_ticks;
+    /* A response to a call of an earlier process of this node may still come: no number is used
+     * again. */
+    node->forward_id = store_identity(store)->boot << 32;
     node_init(node, options, world);
     disk_job_init(&node->jobs[0], node);
     disk_job_init(&node->jobs[1], node);
@@ -266,7 +270,12 @@ static void node_contact(struct node *node, node_id id, bool is_lost)
     }
     mutex_lock(&node->view_lock);
     peer->lost = is_lost;
-    if (!is_lost) {
+    if (is_lost) {
+        peer->up_ms = 0;
+    } else {
+        if (peer->up_ms == 0 || node->now_ms - peer->contact_ms >= NODE_PEER_SILENT_MS) {
+            peer->up_ms = node->now_ms;
+        }
         peer->contact_ms = node->now_ms;
     }
     mutex_unlock(&node->view_lock);
@@ -356,6 +365,7 @@ static void node_second(struct node *node)
     node->care_due = true;
     node_lazy_sync(node);
     compact_run(node);
+    balance_run(node);
 }
 
 static void node_time(struct node *node)

@@ -40,6 +40,7 @@ struct node_options {
     uint64_t submit_max_bytes;      /* 64 MiB */
     uint64_t disk_soft_free_bytes;  /* appends are refused below */
     uint32_t replica_lag_threshold; /* entries */
+    bool balance;                   /* spread leaders over the members by itself */
 };
 
 void node_options_init(struct node_options *options);

@@ -203,6 +203,8 @@ void compact_run(struct node *node);                    /* each second */
 void compact_done(struct group *group, raft_index to);  /* the batch that did it is written */
 void compact_note(struct group *group, uint64_t bytes); /* an entry was appended */
 
+void balance_run(struct node *node); /* balance.c, each second: even out who leads */
+
 /* Takes a started call from the queue or a peer to where it waits. */
 void route_call(struct node *node, struct node_call *call);
 void route_stamp(struct group *group, struct blob *command); /* its time */
@@ -280,6 +282,7 @@ void stats_result(struct node *node, const struct msg_result *result, uint64_t b
 struct peer {
     struct node_member member;
     uint64_t contact_ms; /* last packet or link event; 0: never */
+    uint64_t up_ms;      /* since when it is heard of; 0: it is not */
     bool lost;
 };
 

@@ -46,6 +46,11 @@ void read_start(struct group *group, struct node_call *call)
         read_local(group, call);
     } else if (!is_leader && call->no_forward) {
         waiter_finish(node, call, ERR_NOT_LEADER, NULL);
+#ifdef LETHE_MUTANT_read_no_index
+    } else if (call->consistency == NODE_LINEARIZABLE) {
+        call->index = call->min_index;
+        read_wait(group, call);
+#endif
     } else if (is_leader && call->consistency == NODE_LEADER) {
         call->index = call->min_index;
         read_wait(group, call);

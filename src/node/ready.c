@@ -198,6 +198,10 @@ static void ready_packets(struct group *group, const struct raft_update *update)
 {
     for (uint32_t i = 0; i < update->packets_count; i++) {
         const struct raft_packet *packet = &update->packets[i];
+#ifdef LETHE_MUTANT_send_before_sync
+        ready_send(group, packet);
+        continue;
+#endif
         if (packet->wait_seq <= group->durable_seq) {
             ready_send(group, packet);
         } else {

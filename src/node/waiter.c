@@ -59,6 +59,10 @@ static void waiter_end(struct node *node, struct node_call *call, bool by_deadli
     switch ((enum waiter_stage)call->stage) {
     case WAITER_PROPOSED:
     case WAITER_FORWARDED:
+#ifdef LETHE_MUTANT_late_is_refused
+        waiter_finish(node, call, ERR_NO_LEADER, NULL);
+        return;
+#endif
         waiter_finish(node, call, ERR_OUTCOME_UNKNOWN,
                       by_deadline ? "the deadline passed after the command was proposed"
                                   : "the node stopped after the command was proposed");

@@ -51,6 +51,23 @@ def test_cursor(daemon):
     client.get(f"{PATH}?cursor=", expect=400)
 
 
+def test_cursor_from_the_newest(daemon):
+    """Without an anchor the pages go back in time, each in ascending order."""
+    client, channel = Client(daemon), (2, "newest")
+    client.fill(channel, 45)
+    client.delete(f"{path_of(channel)}/messages?start_seq=20&end_seq=29", expect=200)
+    page, got = client.page(channel, "limit=10"), []
+    while True:
+        equal(seqs(page), sorted(seqs(page)))
+        got.append(seqs(page))
+        if not page["more"]:
+            break
+        client.send(channel)  # what comes meanwhile does not move the pages
+        page = client.page(channel, f"limit=10&cursor={page['next_cursor']}")
+    equal(got, [list(range(36, 46)), list(range(16, 20)) + list(range(30, 36)),
+                list(range(6, 16)), list(range(1, 6))])
+
+
 def test_holes(daemon):
     client, channel = Client(daemon), (2, "holes")
     client.fill(channel, 30)

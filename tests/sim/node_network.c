@@ -3,6 +3,7 @@
  * direction, encoded by src/wire; it is decoded when it is delivered. Packets of Raft may be lost,
  * doubled, reordered and delayed. A call between nodes travels on a link that does neither double
  * nor reorder; it may be lost when the link breaks. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -182,6 +183,20 @@ const struct node_world seat_face = {
     .fatal = face_fatal,
 };
 
+static void note_packet(struct world *world, const struct raft_packet *packet)
+{
+    bool has_pos = packet->kind == RAFT_VOTE || packet->kind == RAFT_PREVOTE ||
+                   packet->kind == RAFT_APPEND || packet->kind == RAFT_APPEND_REPLY;
+    char pos[64] = "";
+    if (has_pos)
+        snprintf(pos, sizeof(pos), " %llu:%llu+%u", LLU(packet->pos.index), LLU(packet->pos.term),
+                 packet->entries_count);
+    world_note(world, "%llu->%llu %s/%u term=%llu%s%s%s", LLU(packet->from), LLU(packet->to),
+               packet_name(packet->kind), packet->slot, LLU(packet->term), pos,
+               packet->flags & RAFT_REFUSED ? " refused" : "",
+               packet->flags & RAFT_AMNESIA ? " amnesia" : "");
+}
+
 /* ---- delivering ------------------------------------------------------------------------------------ */
 static void give_frame(struct seat *seat, node_id from, const struct frame *frame)
 {
@@ -200,8 +215,10 @@ static void give_frame(struct seat *seat, node_id from, const struct frame *fram
     } else {
         err = packet_in_decode(frame->body, &in, NULL);
         assert(err == OK);
-        for (uint32_t i = 0; i < in.packets_count; i++)
+        for (uint32_t i = 0; i < in.packets_count; i++) {
+            note_packet(seat->world, &in.packets[i]);
             node_receive(seat->node, &in.packets[i]);
+        }
         packet_in_done(&in);
     }
 }
@@ -222,8 +239,9 @@ static void parcel_give(struct world *world, struct parcel *parcel)
         enum err err = frame_reader_next(&reader, &frame, &has, NULL);
         assert(err == OK);
         assert(has);
-        world_note(world, "%llu->%llu %s", LLU(parcel->from), LLU(parcel->to),
-                   packet_name(parcel->kind));
+        if (parcel->kind >= PARCEL_REQUEST)
+            world_note(world, "%llu->%llu %s", LLU(parcel->from), LLU(parcel->to),
+                       packet_name(parcel->kind));
         give_frame(seat, parcel->from, &frame);
         frame_reader_done(&reader);
         seat->is_moved = true;

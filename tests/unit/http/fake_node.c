@@ -330,6 +330,11 @@ static void fill_page(struct fake_channel *channel, const struct msg_page_query 
         from = to + 1;
         while (from > 1 && seen < query->limit)
             seen += !ranges_has(&channel->deleted, --from);
+        for (uint64_t below = from; below > 1 && ret->next_seq == 0;) {
+            if (!ranges_has(&channel->deleted, --below))
+                ret->next_seq = below;
+        }
+        ret->more = ret->next_seq != 0;
     }
     uint64_t seq = query->descending ? to : from;
     while (seq >= from && seq <= to && seq > 0) {

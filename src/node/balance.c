@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Leaders spread evenly: each second a node that leads more slots than another one that is up, by
+ * two or more, hands a few of the difference over to the one that leads the fewest. Only the node
+ * with too many acts, each on what it sees itself; a move never makes a difference larger, so that
+ * nothing goes back and forth. A target must have been up for a while and hold nearly all of the
+ * log: a node that has just returned catches up first. */
+#include "node/parts.h"
+
+enum { BALANCE_MOVES_MAX = 4, BALANCE_LAG_MAX = 64, BALANCE_SETTLED_MS = 3000 };
+
+static bool is_settled(const struct node *node, const struct peer *peer)
+{
+    return peer->contact_ms != 0 && !peer->lost && peer->up_ms != 0 &&
+           node->now_ms - peer->contact_ms < NODE_PEER_SILENT_MS &&
+           node->now_ms - peer->up_ms >= BALANCE_SETTLED_MS;
+}
+
+static uint32_t leaders_of(const struct node *node, node_id id)
+{
+    uint32_t ret = 0;
+    for (uint32_t i = 0; i < node->groups_count; i++) {
+        ret += node->groups[i].leader == id;
+    }
+    return ret;
+}
+
+/* The settled member that leads the fewest slots; 0: there is none. */
+static node_id find_poorest(const struct node *node, uint32_t *ret_leaders)
+{
+    node_id ret = 0;
+    for (uint32_t i = 0; i < node->peers_count; i++) {
+        const struct peer *peer = &node->peers[i];
+        if (peer->member.id == node->options.id || !is_settled(node, peer)) {
+            continue;
+        }
+        uint32_t leaders = leaders_of(node, peer->member.id);
+        if (ret == 0 || leaders < *ret_leaders) {
+            ret = peer->member.id;
+            *ret_leaders = leaders;
+        }
+    }
+    return ret;
+}
+
+static bool is_fit(const struct group *group, node_id to)
+{
+    struct raft_status status;
+    raft_status(group->raft, &status);
+    if (status.transferring || status.config_pending) {
+        return false;
+    }
+    for (uint32_t i = 0; i < status.peers_count; i++) {
+        const struct raft_progress_status *peer = &status.peers[i];
+        if (peer->peer == to) {
+            return peer->state == RAFT_REPLICATE && peer->active && !peer->learner &&
+                   peer->match + BALANCE_LAG_MAX >= status.last.index;
+        }
+    }
+    return false;
+}
+
+void balance_run(struct node *node)
+{
+    if (!node->options.balance || node->manual_ticks || node->is_slow ||
+        atomic_load_explicit(&node->draining, memory_order_relaxed)) {
+        return;
+    }
+    uint32_t theirs = 0;
+    uint32_t own = leaders_of(node, node->options.id);
+    node_id to = find_poorest(node, &theirs);
+    if (to == 0 || own <= theirs + 1) {
+        return;
+    }
+    uint32_t moves = (own - theirs) / 2;
+    if (moves > BALANCE_MOVES_MAX) {
+        moves = BALANCE_MOVES_MAX;
+    }
+    for (uint32_t i = 0; i < node->groups_count && moves > 0; i++) {
+        struct group *group = &node->groups[i];
+        if (group->role != RAFT_LEADER || !is_fit(group, to) ||
+            raft_transfer(group->raft, to) != OK) {
+            continue;
+        }
+        group_dirty(group);
+        moves--;
+        log_info("node", "handing a leadership over to even them out", "slot=%" PRIu32
+                 " peer=%" PRIu64 " own=%" PRIu32 " theirs=%" PRIu32, group->slot, to, own, theirs);
+    }
+}
