@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status, nodes, slots, leader: what the cluster says of itself. */
+/* status, health, nodes, slots, leader: what the cluster says of itself. */
 #include "client/table.h"
 #include "ctl/command.h"
 
@@ -162,6 +162,46 @@ int ctl_run_status(struct ctl *ctl)
     buf_done(&out);
     client_json_free(root);
     return code;
+}
+
+/* One server's answer as a line and an exit code. */
+static int ask_health(struct ctl *ctl, size_t server, struct client_reply *reply, struct buf *out)
+{
+    struct why why = {0};
+    const struct client_request request = {.method = CLIENT_GET,
+                                           .path = ctl->flags.is_ready ? "/readyz" : "/livez",
+                                           .accept = "text/plain",
+                                           .may_repeat = true,
+                                           .only_one_server = true,
+                                           .server = server};
+    enum err err = client_call(ctl->client, &request, reply, &why);
+    buf_printf(out, "%s: ", client_server(ctl->client, server));
+    int code = err == OK ? ctl_code_of_status(reply->status) : ctl_code_of_error(err);
+    if (err != OK)
+        buf_append_string(out, why.text);
+    else if (code == CTL_OK)
+        buf_append_string(out, "ok");
+    else
+        ctl_print_problem(reply->status, buf_bytes(&reply->body), out);
+    buf_append_string(out, "\n");
+    return code;
+}
+
+/* The first server that is not well decides the exit code; all of them are asked. */
+int ctl_run_health(struct ctl *ctl)
+{
+    struct client_reply reply;
+    struct buf out = BUF_INIT;
+    int code = CTL_OK;
+    client_reply_init(&reply);
+    for (size_t i = 0; i < client_servers_count(ctl->client); i++) {
+        int one = ask_health(ctl, i, &reply, &out);
+        code = code == CTL_OK ? one : code;
+    }
+    int written = ctl_write(buf_bytes(&out));
+    client_reply_done(&reply);
+    buf_done(&out);
+    return code == CTL_OK ? written : code;
 }
 
 int ctl_run_leader(struct ctl *ctl)

@@ -18,7 +18,7 @@ struct ctl_flags {
     struct client_list servers;
     const char *token, *output;
     uint64_t timeout_ms;
-    bool is_quiet, is_yes, is_dry_run, is_all, is_raw, is_wide, is_clamped;
+    bool is_quiet, is_yes, is_dry_run, is_all, is_raw, is_wide, is_clamped, is_ready;
     uint64_t limit, from_seq, to_seq, after_seq, before_seq, through_seq, keep, slot, type, to;
     uint64_t expected_last_seq, connections, batch, since_index;
     bool has_from_seq, has_to_seq, has_after_seq, has_before_seq, has_through_seq, has_keep;
@@ -50,6 +50,7 @@ extern const size_t ctl_commands_count;
 const struct ctl_command *ctl_find_command(const char *name); /* NULL: none */
 
 int ctl_run_status(struct ctl *ctl);
+int ctl_run_health(struct ctl *ctl);
 int ctl_run_nodes(struct ctl *ctl);
 int ctl_run_slots(struct ctl *ctl);
 int ctl_run_leader(struct ctl *ctl);

@@ -19,6 +19,8 @@ const struct ctl_command ctl_commands[] = {
      "store messages from NDJSON, one a line", ctl_run_import},
     {"export", "[TYPE/ID]", 0, 1, " all file prefix type from-seq to-seq consistency ",
      "write messages as NDJSON, one a line", ctl_run_export},
+    {"health", "", 0, 0, " ready ",
+     "ask each server given whether it is alive; for container health checks", ctl_run_health},
     {"nodes", "", 0, 0, " ", "list nodes", ctl_run_nodes},
     {"slots", "[SLOT]", 0, 1, " ", "list slots, or one slot's replicas", ctl_run_slots},
     {"leader", "transfer SLOT", 2, 2, " to ", "hand a slot's leadership over", ctl_run_leader},

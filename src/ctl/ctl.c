@@ -57,6 +57,8 @@ static void add_reading(struct flag_table *table, struct ctl_flags *flags)
                "behind this log index; needs --slot or a channel", 0, 0, &flags->has_since_index);
     ADD("all", 0, CLIENT_FLAG_SWITCH, &flags->is_all, NULL,
         "delete: the whole channel; export: every channel");
+    ADD("ready", 0, CLIENT_FLAG_SWITCH, &flags->is_ready, NULL,
+        "not only alive: leaders known, not stopping");
     ADD("file", 'f', CLIENT_FLAG_TEXT, &flags->file, "FILE", "instead of standard output");
 }
 

@@ -506,6 +506,7 @@ static const struct {
     {"fail-write", do_fail},   {"fail-sync", do_fail},
     {"fail-promise", do_fail}, {"disk-space", do_disk_space},
     {"forget-log", do_forget_log}, {"expect", world_expect},
+    {"serve", world_serve},
 };
 
 static enum step node_command(void *self, const struct words *words)

@@ -11,7 +11,7 @@
 #include "node_clients.h"
 #include "node_witness.h"
 
-enum { PROBE_ROUNDS = 20, PROBE_MS = 6000, AMNESIA_ROUNDS = 100 };
+enum { PROBE_ROUNDS = 20, PROBE_MS = 6000, AMNESIA_ROUNDS = 100, SERVE_SECONDS = 30 };
 
 static enum step no(struct world *world, const char *format, ...) PRINTF_LIKE(2, 3);
 
@@ -330,13 +330,14 @@ static enum step why_not(struct world *world)
     return no(world, "I39: not converged:%s", text);
 }
 
-static void heal_all(struct world *world)
+static void heal(struct world *world, const bool in[WORLD_NODES_MAX + 1])
 {
-    memset(world->is_cut, 0, sizeof(world->is_cut));
-    memset(world->is_clogged, 0, sizeof(world->is_clogged));
-    world->weather = (struct weather){0};
     for (node_id id = 1; id <= world->nodes; id++) {
         struct seat *seat = &world->seats[id];
+        /* A leader whose disk is nearly full refuses appends, whatever room the others have. */
+        memdisk_set_space(seat->disk, (uint64_t)1 << 40, (uint64_t)1 << 40);
+        if (!in[id])
+            continue;
         seat->is_paused = seat->is_stalled = false;
         seat->slow_ms = 0;
         seat->job_due_us = world->now_us;
@@ -344,8 +345,10 @@ static void heal_all(struct world *world)
         memdisk_fail_write(seat->disk, 0, MEMDISK_ABSENT);
         memdisk_fail_sync(seat->disk, 0, MEMDISK_ABSENT);
         memdisk_fail_promise(seat->disk, 0);
-        memdisk_set_space(seat->disk, (uint64_t)1 << 40, (uint64_t)1 << 40);
         for (node_id to = 1; to <= world->nodes; to++) {
+            if (!in[to])
+                continue;
+            world->is_cut[id][to] = world->is_clogged[id][to] = false;
             struct list *queue = &world->links[id][to];
             for (struct list *item = queue->next; item != queue; item = item->next)
                 CONTAINER_OF(item, struct parcel, link)->is_held = false;
@@ -354,12 +357,14 @@ static void heal_all(struct world *world)
 }
 
 /* Whoever is down, or failed, or saw a fault end, runs. */
-static bool restart_all(struct world *world)
+static bool restart(struct world *world, const bool in[WORLD_NODES_MAX + 1])
 {
     for (node_id id = 1; id <= world->nodes; id++) {
         struct seat *seat = &world->seats[id];
-        if (seat->fatal != OK || seat->is_drained)
+        if (seat->is_drained || (in[id] && seat->fatal != OK)) /* whoever drains soon ends */
             seat_crash(seat, MEMDISK_KEEP_ALL);
+        if (!in[id])
+            continue;
         if (seat->node == NULL)
             seat_start(seat);
         if (seat->node == NULL)
@@ -370,10 +375,12 @@ static bool restart_all(struct world *world)
 
 static enum step wait_converged(struct world *world, uint64_t within_ticks)
 {
+    bool all[WORLD_NODES_MAX + 1];
+    memset(all, true, sizeof(all));
     for (uint64_t tick = 0; tick <= within_ticks; tick++) {
         if (!world_run(world, world->options.tick_ms))
             return no(world, "I39: an endless exchange of packets");
-        if (world->error[0] != '\0' || !restart_all(world))
+        if (world->error[0] != '\0' || !restart(world, all))
             return STEP_FAILED;
         if (is_converged(world))
             return world->error[0] == '\0' ? STEP_OK : STEP_FAILED;
@@ -425,11 +432,11 @@ static enum step probe_once(struct world *world, node_id id, slot_id slot, bool 
     return world->error[0] == '\0' ? STEP_OK : STEP_FAILED;
 }
 
-static enum step probe_all(struct world *world)
+static enum step probe_all(struct world *world, const bool in[WORLD_NODES_MAX + 1])
 {
     for (slot_id slot = 0; slot < world->slots; slot++) {
         for (node_id id = 1; id <= world->nodes; id++) {
-            bool ok = false;
+            bool ok = !in[id];
             for (int round = 0; round < PROBE_ROUNDS && !ok; round++) {
                 enum step step = probe_once(world, id, slot, &ok);
                 if (step != STEP_OK)
@@ -478,14 +485,96 @@ static enum step all_answered(struct world *world)
     return STEP_OK;
 }
 
+static bool link_is_shut(const struct world *world, node_id from, node_id to)
+{
+    return world->is_cut[from][to] || world->is_clogged[from][to];
+}
+
+/* Does each node outside reach all of these, and is reached by all of them, or neither by any? Else
+ * it may lead some of them while others of them hear nothing from it, and cannot depose it. */
+static bool is_clean_cut(const struct world *world, const bool in[WORLD_NODES_MAX + 1])
+{
+    for (node_id out = 1; out <= world->nodes; out++) {
+        uint32_t shut = 0, all = 0;
+        for (node_id id = 1; !in[out] && id <= world->nodes; id++) {
+            if (in[id]) {
+                shut += link_is_shut(world, id, out) + link_is_shut(world, out, id);
+                all += 2;
+            }
+        }
+        if (shut != 0 && shut != all)
+            return false;
+    }
+    return true;
+}
+
+/* Some of these nodes must answer. */
+static enum step probe_any(struct world *world, const bool in[WORLD_NODES_MAX + 1])
+{
+    for (slot_id slot = 0; slot < world->slots; slot++) {
+        bool ok = false;
+        for (int round = 0; round < PROBE_ROUNDS && !ok; round++) {
+            for (node_id id = 1; id <= world->nodes && !ok; id++) {
+                if (in[id] && probe_once(world, id, slot, &ok) != STEP_OK)
+                    return STEP_FAILED;
+            }
+            if (!ok && !world_run(world, 1000))
+                return no(world, "I39: an endless exchange of packets");
+        }
+        if (!ok)
+            return no(world, "I39: nobody answers for slot %u", slot);
+    }
+    return STEP_OK;
+}
+
+/* serve 1,2: these nodes, a majority, are healed; whatever befell the others goes on. They must
+ * answer. Not asked of nodes that need an install, or forgot. */
+enum step world_serve(struct world *world, const struct words *words)
+{
+    uint64_t ids[WORLD_NODES_MAX];
+    size_t count;
+    bool in[WORLD_NODES_MAX + 1] = {false};
+    if (words->words_count < 2 || !ids_parse(words->word[1], ids, WORLD_NODES_MAX, &count))
+        return STEP_UNKNOWN;
+    if (count <= world->nodes / 2 || world->options.log_keep_hours == 0)
+        return STEP_NOTHING;
+    for (size_t i = 0; i < count; i++) {
+        if (world_seat(world, ids[i]) == NULL)
+            return STEP_UNKNOWN;
+        in[ids[i]] = true;
+        for (slot_id slot = 0; slot < world->slots; slot++) {
+            if (world->seats[ids[i]].slots[slot].amnesia)
+                return STEP_NOTHING;
+        }
+    }
+    heal(world, in);
+    if (!restart(world, in))
+        return STEP_FAILED;
+    for (int second = 0; second < SERVE_SECONDS; second++) {
+        if (!world_run(world, 1000))
+            return no(world, "I39: an endless exchange of packets");
+        if (world->error[0] != '\0' || !restart(world, in))
+            return STEP_FAILED;
+        bool has_leaders = true;
+        for (slot_id slot = 0; slot < world->slots; slot++)
+            has_leaders &= world_leader(world, slot) != 0;
+        if (has_leaders)
+            break;
+    }
+    return is_clean_cut(world, in) ? probe_all(world, in) : probe_any(world, in);
+}
+
 enum step world_converge(struct world *world, uint64_t within_ticks)
 {
-    heal_all(world);
-    if (!restart_all(world))
+    bool all[WORLD_NODES_MAX + 1];
+    memset(all, true, sizeof(all));
+    world->weather = (struct weather){0};
+    heal(world, all);
+    if (!restart(world, all))
         return STEP_FAILED;
     enum step step = wait_converged(world, within_ticks);
     if (step == STEP_OK)
-        step = probe_all(world);
+        step = probe_all(world, all);
     if (step == STEP_OK)
         step = end_amnesia(world);
     if (step == STEP_OK)

@@ -5,6 +5,7 @@
 #include "node_world.h"
 
 enum step world_expect(struct world *world, const struct words *words);
+enum step world_serve(struct world *world, const struct words *words);
 /* Heals everything, restarts what is down, and demands that all nodes become equal and answer. */
 enum step world_converge(struct world *world, uint64_t within_ticks);
 

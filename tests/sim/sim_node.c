@@ -348,6 +348,17 @@ static void draw_pause(struct rng *rng, struct buf *line, void *state)
     buf_printf(line, "%s %u\n", one_in(rng, 3) ? "pause" : "resume", any_node(rng, state));
 }
 
+/* A majority that is left in peace while the others stay in their faults. */
+static void draw_serve(struct rng *rng, struct buf *line, void *state)
+{
+    const struct drawn *d = state;
+    unsigned left = d->nodes / 2 + 1, first = any_node(rng, d);
+    buf_append_string(line, "serve ");
+    for (unsigned i = 0; i < left; i++)
+        buf_printf(line, "%s%u", i > 0 ? "," : "", (first + i - 1) % d->nodes + 1);
+    buf_put_u8(line, '\n');
+}
+
 static void draw_command(struct rng *rng, struct buf *line, void *state, unsigned step)
 {
     const struct drawn *d = state;
@@ -370,6 +381,7 @@ static void draw_command(struct rng *rng, struct buf *line, void *state, unsigne
         {d->has_slow ? 4 : 0, draw_slow},
         {d->has_clocks ? 3 : 0, draw_clock},
         {d->has_cuts ? 2 : 0, draw_pause},
+        {one_in(rng, 2) ? 1 : 0, draw_serve},
     };
     choose(rng, line, state, choices, ARRAY_LEN(choices));
 }

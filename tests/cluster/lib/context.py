@@ -25,6 +25,7 @@ class Context:
         self.history_path = os.path.join(self.directory, "history.jsonl")
         self.history = History(self.history_path)
         self.clusters, self.loads, self.undo = [], [], []
+        self.loads_made = 0
         self.notes = []
 
     # ---- making things ---------------------------------------------------------------------------
@@ -48,9 +49,10 @@ class Context:
 
     def load(self, cluster, kinds, **options):
         made = Load(options.pop("nodes", cluster.nodes), self.history,
-                    f"{self.seed}/{len(self.loads)}", kinds, slot_count=cluster.slot_count,
-                    name=f"{'abcdefgh'[len(self.loads) % 8]}{len(self.loads)}", **options)
+                    f"{self.seed}/{self.loads_made}", kinds, slot_count=cluster.slot_count,
+                    name=f"load{self.loads_made}", **options)
         self.loads.append(made)
+        self.loads_made += 1
         return made.start()
 
     def client(self, cluster, name="probe"):

@@ -98,6 +98,34 @@ START_TEST(test_exit_codes)
 }
 END_TEST
 
+START_TEST(test_health)
+{
+    struct script script = {.reply = "ok", .status = 200};
+    ck_assert_int_eq(run_against(&script, WORDS("health")), CTL_OK);
+    ck_assert_ptr_nonnull(strstr(script.requests, "GET /livez HTTP/1.1"));
+    script = (struct script){.reply = "{\"code\":\"starting\"}", .status = 503};
+    ck_assert_int_eq(run_against(&script, WORDS("health", "--ready", "--timeout", "2s")),
+                     CTL_REFUSED);
+    ck_assert_ptr_nonnull(strstr(script.requests, "GET /readyz HTTP/1.1"));
+    ck_assert_ptr_null(strstr(script.requests, "/livez"));
+    ck_assert_int_eq(run("127.0.0.1:1", WORDS("health")), CTL_UNREACHABLE);
+    ck_assert_int_eq(run("127.0.0.1:1", WORDS("health", "now")), CTL_USAGE);
+}
+END_TEST
+
+/* One bad server among good ones is not hidden by them. */
+START_TEST(test_health_of_several)
+{
+    struct script script = {.reply = "ok", .status = 200};
+    struct unit_server *server = unit_server_start(answer, &script);
+    char both[200];
+    snprintf(both, sizeof(both), "127.0.0.1:1,%s", unit_server_url(server));
+    ck_assert_int_eq(run(both, WORDS("health")), CTL_UNREACHABLE);
+    ck_assert_ptr_nonnull(strstr(script.requests, "GET /livez HTTP/1.1"));
+    unit_server_stop(server);
+}
+END_TEST
+
 START_TEST(test_delete_asks_before_it_sends)
 {
     const char *reply = "{\"deleted_count\":3,\"start_seq\":2,\"end_seq\":4,\"delete_id\":\"1-2\"}";
@@ -174,6 +202,7 @@ END_TEST
 
 Suite *suite_commands(void)
 {
-    return UNIT_SUITE("commands", 60, test_usage, test_exit_codes, test_delete_asks_before_it_sends,
-                      test_import, test_export);
+    return UNIT_SUITE("commands", 60, test_usage, test_exit_codes, test_health,
+                      test_health_of_several, test_delete_asks_before_it_sends, test_import,
+                      test_export);
 }
