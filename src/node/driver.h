@@ -54,13 +54,18 @@ void node_peer_down(struct node *node, node_id peer, bool is_gone);
 void node_peer_up(struct node *node, node_id peer, const char *http_address);
 /* As node_call_start, from the loop's thread, without the submit queue: calls that peers forward. */
 MUST_USE enum err node_submit(struct node *node, struct node_call *call, struct why *why);
+/* The body of an INSTALL or DIGESTS frame from a proven peer, borrowed for the call. Whatever is in
+ * it: what does not fit is dropped and counted.
+ * Errors: ERR_BAD_FORMAT  impossible bytes: drop the link. */
+MUST_USE enum err node_receive_frame(struct node *node, node_id from, uint8_t kind,
+                                     struct bytes body, struct why *why);
 /* A call that another node forwards; it is answered by world.send_response. Borrows request. */
 void node_receive_request(struct node *node, node_id from, const struct call_request *request);
 void node_receive_response(struct node *node, node_id from, const struct call_response *response);
 
 /* ---- the disk thread -------------------------------------------------------------------------- */
-/* Does the next part of the job, in this order: apply what is committed; write the batch and sync
- * it, with the promise file; housekeeping. Returns true when parts are left: call it again. After
+/* Does the next part of the job, in this order: rows of installs; apply what is committed; write
+ * the batch and sync it, with the promise file; housekeeping. Returns true when parts are left: call it again. After
  * each call the world delivers node_disk_done(node, job) to the loop, in order; after the last one
  * the disk thread does not touch job any more. Thread: any one. */
 bool node_disk_run(struct node_disk_job *job);
@@ -70,8 +75,22 @@ bool node_disk_done(struct node *node, struct node_disk_job *job);
  * was is forgotten. Only node_free may follow. */
 void node_disk_abandon(struct node *node, struct node_disk_job *job);
 /* For a world that makes writes fail: what the next node_disk_run would do. */
-enum node_disk_part { NODE_DISK_APPLY, NODE_DISK_WRITE, NODE_DISK_CARE, NODE_DISK_PARTS };
+enum node_disk_part {
+    NODE_DISK_INSTALL,
+    NODE_DISK_APPLY,
+    NODE_DISK_WRITE,
+    NODE_DISK_CARE,
+    NODE_DISK_PARTS
+};
 enum node_disk_part node_disk_next(const struct node_disk_job *job);
+
+/* ---- the background thread -------------------------------------------------------------------- */
+/* Does the job: reads of the store. Thread: any one. */
+void node_background_run(struct node_background_job *job);
+/* The job was run: it is with the world no more. The next one may be submitted from in here. */
+void node_background_done(struct node *node, struct node_background_job *job);
+/* As node_disk_abandon. */
+void node_background_abandon(struct node *node, struct node_background_job *job);
 
 /* ---- stopping --------------------------------------------------------------------------------- */
 /* Refuses new calls from now on and offers leaderships to others. Thread: any for the refusing;

@@ -6,11 +6,13 @@
 #ifndef NODE_WORLD_H
 #define NODE_WORLD_H
 
+#include "base/bytes.h"
 #include "base/err.h"
 #include "node/node.h"
 #include "raft/types.h"
 
 struct node_disk_job;
+struct node_background_job;
 struct call_request;
 struct call_response;
 
@@ -44,6 +46,15 @@ struct node_world {
      * buffer is full: certainly not sent. Both NULL: this world has no peers. Thread: loop */
     bool (*send_request)(void *arg, node_id to, const struct call_request *request);
     bool (*send_response)(void *arg, node_id to, const struct call_response *response);
+
+    /* Executes job with node_background_run, elsewhere or later, never from inside this call: slow
+     * reads of the store, at low priority. One at a time: the next is submitted only when this one
+     * was delivered (driver.h). NULL, together with send_frame: this world has no catch-up, and a
+     * peer that needs compacted entries stays behind. Thread: loop */
+    void (*background_submit)(void *arg, struct node_background_job *job);
+    /* Sends a frame of the kinds INSTALL and DIGESTS; body is borrowed for the call. It may be lost,
+     * come late or twice. False: certainly not sent. Thread: loop */
+    bool (*send_frame)(void *arg, node_id to, uint8_t kind, struct bytes body);
 
     /* What went over the links so far. NULL: this world does not count. Thread: any */
     void (*link_figures)(void *arg, struct node_link_figures *ret);

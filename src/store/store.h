@@ -106,7 +106,8 @@ enum store_slot_key {
     STORE_SLOT_INSTALLING, /* marker */
     STORE_SLOT_TOMBSTONE,
     STORE_SLOT_GENERATIONS, /* live dedup generations */
-    STORE_SLOT_STATE        /* what msg keeps of the slot beside its rows */
+    STORE_SLOT_STATE,       /* what msg keeps of the slot beside its rows */
+    STORE_SLOT_SINK         /* how far an unfinished install got: cursor, running digest, counts */
 };
 void store_put_slot_value(struct store_batch *batch, uint32_t slot, enum store_slot_key key,
                           struct bytes value);

@@ -88,6 +88,11 @@ static void check_leader(struct seat *seat, slot_id slot, const struct raft_stat
     struct seat_slot *at = &seat->slots[slot];
     if (status->amnesia || status->installing)
         world_fail(world, "I8: node %llu leads slot %u in amnesia", LLU(seat->id), slot);
+    /* A leader counts what is durable on its own disk, which is a promise like an ack. */
+    struct raft_pos own = {raft_term_at(node_group_raft(seat->node, slot), status->durable),
+                           status->durable};
+    if (pos_is_behind(at->told.acked, own))
+        at->told.acked = own;
     if (at->led_term == status->term)
         return;
     at->led_term = status->term;

@@ -42,7 +42,8 @@ def restart(cluster, node, history):
     open_then = [r for r in list(history.records) if r["node"] == node.id
                  and r["start"] < asked < r["end"]]
     lost = [r for r in open_then if r["status"] is None]
-    expect(not lost, f"{len(lost)} of {len(open_then)} calls in flight had no answer: {lost[:1]}")
+    expect(not lost, f"{len(lost)} of {len(open_then)} calls in flight had no answer: asked to "
+           f"stop at {asked}, {lost[:1]}")
     node.start().wait_ready()
     return spent
 

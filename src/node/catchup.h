@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node side of catch-up: what a leader sends (sender.c), what a replica that lags receives
+ * (receiver.c), slow reads beside the loop (background.c). Private to the room, part of parts.h.
+ * Thread: loop, but for what a comment says. */
+#ifndef NODE_CATCHUP_H
+#define NODE_CATCHUP_H
+
+#include "base/buf.h"
+#include "msg/install.h"
+#include "node/driver.h"
+#include "wire/chunk.h"
+
+struct group;
+struct node_disk_job;
+
+/* ---- background.c -------------------------------------------------------------------------------- */
+struct node_background_job {
+    struct node *node;
+    struct list link;                                /* in node->background */
+    void (*run)(struct node_background_job *job);    /* Thread: background */
+    void (*done)(struct node_background_job *job);   /* job may be gone after it */
+    void (*forget)(struct node_background_job *job); /* the node ends: it will not be run */
+};
+
+void background_submit(struct node *node, struct node_background_job *job);
+void background_forget(struct node *node); /* all that wait */
+
+/* ---- sender.c ------------------------------------------------------------------------------------ */
+enum sending_state {
+    SENDING_OPENING,   /* the snapshot is being taken, the step chosen */
+    SENDING_OFFERED,   /* nothing was fetched yet */
+    SENDING_STREAMING, /* the peer fetches */
+    SENDING_OVER       /* freed as soon as its job is back */
+};
+
+/* One session: a delta or full install of one slot for one peer. */
+struct sending {
+    struct list link; /* in node->sendings */
+    struct group *group;
+    node_id peer;
+    uint8_t state;  /* enum sending_state */
+    uint8_t reason; /* enum node_catchup_reason */
+    raft_term term;
+    raft_index applied; /* the peer's, when it began */
+    bool is_ordered;
+    bool is_marked; /* the peer has an unfinished install */
+    struct raft_install install;
+
+    /* While is_busy the fields of this block are the background's. */
+    struct node_background_job job;
+    struct msg_source *source; /* owned */
+    struct msg_source_info info;
+    struct msg_source_estimate estimate;
+    struct buf cursor;      /* where chunk `next` begins */
+    struct buf next_cursor; /* and where it ends */
+    struct buf frame;       /* the chunk, a whole frame */
+    struct chunk_end end;
+    uint64_t next; /* number of the chunk that is read next */
+    uint32_t frame_rows;
+    bool is_done; /* nothing is behind cursor: end is filled */
+    enum err err;
+    struct why why;
+
+    bool is_busy;
+    bool is_lost; /* the link broke: what was sent may not have come */
+    bool was_asked;
+    uint64_t asked, limit; /* number of the last FETCH; chunks below limit may be sent */
+    bool must_rewind;
+    uint64_t rewind_to;
+    struct buf rewind_cursor;
+    uint64_t bytes, rows, started_ms, heard_ms;
+};
+
+void sender_need(struct group *group, const struct raft_need *need);
+void sender_fetch(struct node *node, node_id from, const struct chunk *chunk);
+void sender_check(struct group *group); /* after an update: what the core thinks of its sessions */
+void sender_tick(struct node *node);
+void sender_lost(struct node *node, node_id peer);
+void sender_end_group(struct group *group, enum err err, const char *text);
+void sender_forget(struct node *node); /* the node ends */
+/* The log above this index must stay. UINT64_MAX: nothing is pinned. */
+raft_index sender_pin(const struct group *group);
+const struct sending *sender_find(const struct group *group, node_id peer); /* NULL: none */
+
+/* ---- receiver.c ----------------------------------------------------------------------------------- */
+struct receiving {
+    bool is_open;  /* an install was accepted and has not ended well */
+    bool is_ready; /* its marker is durable: it may fetch */
+    bool is_stopped;   /* the sender broke off: wait for another offer */
+    bool is_finishing; /* END is with the disk thread */
+    bool is_marked;    /* the disk has a marker of install */
+    node_id from;
+    raft_term term;
+    struct raft_install install;
+    uint64_t written, wanted; /* numbers of the chunk behind the last one written; taken */
+    struct buf cursor;        /* where `written` begins */
+    uint64_t rows, bytes, started_ms, fetched_ms, moved_ms;
+    uint32_t ops;             /* with the disk thread, or about to be */
+    struct store_batch *last; /* owned: the end's rows, to be written with the next ticket */
+    struct msg_sink *sink;    /* owned. Thread: disk */
+};
+
+enum sink_kind { SINK_BEGIN, SINK_RESUME, SINK_ROWS, SINK_FINISH };
+
+/* What the disk thread shall do with a sink. */
+struct sink_op {
+    slot_id slot;
+    uint8_t kind; /* enum sink_kind */
+    uint64_t session;
+    struct msg_sink **sink;
+    struct raft_install install; /* BEGIN */
+    struct buf marker;           /* owned: BEGIN */
+    struct blob *body;           /* owned: ROWS, the frame's body */
+    struct chunk_end end;        /* FINISH */
+    /* what came of it */
+    enum err err;
+    struct why why;
+    struct msg_sink_info info;
+    struct buf cursor;         /* owned: info.cursor's bytes */
+    struct store_batch *batch; /* owned: FINISH */
+};
+
+struct sink_ops {
+    struct sink_op *items; /* owned */
+    uint32_t count, capacity;
+};
+
+void receiver_begin(struct group *group, const struct raft_install *install, node_id from,
+                    raft_term term);
+void receiver_chunk(struct node *node, node_id from, const struct chunk *chunk, struct bytes body);
+void receiver_damaged(struct node *node, node_id from); /* a chunk with a bad checksum */
+/* The core reset the group to the install's target: the last batch goes before the next ticket. */
+void receiver_installed(struct group *group, const struct raft_update *update);
+void receiver_installed_durable(struct group *group, raft_index target);
+void receiver_tick(struct node *node);
+void receiver_done(struct group *group); /* frees what it owns */
+
+/* The disk thread's side. begin: SINK_BEGIN alone, into the batch that is about to be written. */
+MUST_USE enum err receiver_run(struct node *node, struct sink_op *op, struct store_batch *batch,
+                               struct why *why);
+void receiver_reported(struct node *node, struct sink_op *op); /* what came of it: loop */
+void sink_ops_clear(struct sink_ops *ops);
+
+/* The durable word of an unfinished install: what the core must know of it after a restart. */
+struct marker {
+    struct raft_install install;
+    raft_term term;
+    node_id from;
+};
+void marker_encode(struct buf *buf, const struct marker *marker);
+MUST_USE enum err marker_decode(struct bytes bytes, struct marker *ret, struct why *why);
+
+#endif

@@ -1,0 +1,468 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The image and the three nodes of conf/compose, for real: built, started in any order, killed, cut off
+from the others, restarted; after each, every node's own view and digests must be those of the others.
+
+  run.py [--remove-image] [--base NAME] [--project NAME]
+
+BASE (lethe-base:bookworm) is made by scripts/base-image when it is missing. Without a Docker engine,
+compose or base image it says `SKIP docker: why` and counts one skipped, or one failed with LETHE_NO_SKIP=1.
+Whatever it starts it takes down again, also when something failed. One line a test, then
+`N passed, N failed[, N skipped]`. Tests build on each other: after a failure the rest is not tried.
+"""
+import argparse
+import base64
+import fcntl
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+COMPOSE_FILE = os.path.join(ROOT, "conf", "compose", "docker-compose.yaml")
+NODES = (1, 2, 3)
+SLOTS = 64
+IMAGE_MAX_BYTES = 200 * 1000 * 1000
+CHANNELS = [f"room/{n}" for n in range(12)]
+
+
+class Failed(Exception):
+    """A test's verdict, with what was seen."""
+
+
+class Skip(Exception):
+    """This machine cannot run the test, with the reason."""
+
+
+def check(condition, text):
+    if not condition:
+        raise Failed(text)
+
+
+def run(words, seconds=60, environment=None, may_fail=False):
+    """Runs a program to its end: (exit code, output of both kinds)."""
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=seconds, env=environment, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode != 0 and not may_fail:
+        raise Failed(f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout[-3000:]}")
+    return done.returncode, done.stdout.strip()
+
+
+def docker(*words, seconds=60, may_fail=False):
+    return run(["docker", *words], seconds, may_fail=may_fail)[1]
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def find_compose():
+    """The words that compose starts with: version 2 as part of docker, or the older program."""
+    for words in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(words[0]) and run(words + ["version"], 30, may_fail=True)[0] == 0:
+            return words
+    raise Skip("no docker-compose, nor docker with compose")
+
+
+def wait_until(what, seconds, step, *args):
+    """Calls step until it returns something true; a Failed in it counts as not yet."""
+    until, last = time.monotonic() + seconds, "nothing"
+    while time.monotonic() < until:
+        try:
+            result = step(*args)
+            if result:
+                return result
+            last = result
+        except Failed as fault:
+            last = fault
+        time.sleep(0.25)
+    raise Failed(f"not within {seconds} s: {what}; last: {last}")
+
+
+class Set:
+    """The compose set under a project name of its own, and what is asked of its nodes."""
+
+    def __init__(self, options, compose):
+        self.project, self.compose_words = options.project, compose
+        self.image, self.base = f"lethe:{options.project}".replace("lethe:lethe-", "lethe:"), options.base
+        self.ports = dict(zip(NODES, free_ports(len(NODES))))
+        self.environment = dict(os.environ, LETHE_IMAGE=self.image, LETHE_BASE=self.base,
+                                DOCKER_BUILDKIT="0", COMPOSE_DOCKER_CLI_BUILD="0")
+        self.environment.update({f"LETHE_PORT{n}": str(port) for n, port in self.ports.items()})
+        self.sent = {channel: [] for channel in CHANNELS}  # (seq, payload) as acknowledged
+        self.deleted = {channel: set() for channel in CHANNELS}
+
+    def compose(self, *words, seconds=120, may_fail=False):
+        return run([*self.compose_words, "-f", COMPOSE_FILE, "-p", self.project, *words], seconds,
+                   self.environment, may_fail)[1]
+
+    def container(self, node):
+        found = self.compose("ps", "-q", f"node{node}", may_fail=True).split()
+        check(found, f"node {node} has no container")
+        return found[-1]
+
+    def inspect(self, node, form):
+        return docker("inspect", "--format", form, self.container(node))
+
+    def health(self, node):
+        return self.inspect(node, "{{.State.Health.Status}}")
+
+    def call(self, node, method, path, body=None, seconds=15):
+        """(status, parsed JSON or text); a Failed when no whole answer came."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports[node], timeout=seconds)
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            body, headers["Content-Type"] = json.dumps(body), "application/json"
+        try:
+            connection.request(method, path, body, headers)
+            reply = connection.getresponse()
+            text = reply.read().decode()
+        except (OSError, http.client.HTTPException) as fault:
+            raise Failed(f"node {node}: {method} {path}: {fault!r}") from fault
+        finally:
+            connection.close()
+        return reply.status, json.loads(text) if "json" in reply.headers["Content-Type"] else text
+
+    def is_ready(self, node):
+        status, body = self.call(node, "GET", "/readyz", seconds=3)
+        check(status == 200, f"node {node} is not ready: {body}")
+        return True
+
+    def wait_ready(self, nodes, seconds=60):
+        for node in nodes:
+            wait_until(f"node {node} is ready", seconds, self.is_ready, node)
+
+    def path(self, channel, rest=""):
+        return f"/v1/channels/2/{urllib.parse.quote(channel, safe='')}{rest}"
+
+    def send(self, node, channel, number):
+        """One message, again with the same client_msg_no while the answer is 503 or 504."""
+        payload = f"{channel} {number} by way of {node}"
+        body = {"payload": payload, "payload_encoding": "utf8", "from_uid": "tester",
+                "client_msg_no": f"no-{number}"}
+
+        def once():
+            status, reply = self.call(node, "POST", self.path(channel, "/messages"), body)
+            check(status in (200, 201), f"send through node {node}: {status} {reply}")
+            return reply["message_seq"]
+
+        seq = wait_until(f"a send through node {node}", 30, once)
+        self.sent[channel].append((seq, payload))
+
+    def send_round(self, nodes, start, count):
+        for number in range(start, start + count):
+            for channel in CHANNELS:
+                self.send(nodes[number % len(nodes)], channel, number)
+
+    def delete(self, node, channel, start, end):
+        status, reply = self.call(node, "DELETE", self.path(
+            channel, f"/messages?start_seq={start}&end_seq={end}&reason=test"))
+        check(status == 200, f"delete through node {node}: {status} {reply}")
+        self.deleted[channel].update(range(start, end + 1))
+
+    def messages(self, node, channel, consistency):
+        status, reply = self.call(
+            node, "GET", self.path(channel, f"/messages?from_seq=1&limit=1000&"
+                                            f"consistency={consistency}"))
+        check(status == 200, f"{consistency} read at node {node}: {status} {reply}")
+        check(reply["read"]["served_by"] == node or consistency == "leader",
+              f"node {node} did not serve itself: {reply['read']}")
+        return [(m["message_seq"], m["payload"]) for m in reply["messages"]]
+
+    def expected(self, channel):
+        return sorted((seq, base64.b64encode(payload.encode()).decode())
+                      for seq, payload in self.sent[channel] if seq not in self.deleted[channel])
+
+    def check_view(self, node, consistency):
+        for channel in CHANNELS:
+            found, wanted = self.messages(node, channel, consistency), self.expected(channel)
+            check(found == wanted, f"node {node}, {consistency}, {channel}: {len(found)} messages, "
+                                   f"{len(wanted)} acknowledged and not deleted; first difference: "
+                                   f"{next((p for p in zip(found, wanted) if p[0] != p[1]), None)}")
+        return True
+
+    def digests(self, node):
+        """applied index and digest of each slot in this node's own state"""
+        found = []
+        for slot in range(SLOTS):
+            status, reply = self.call(node, "GET", f"/v1/slots/{slot}/local")
+            check(status == 200, f"slot {slot} at node {node}: {status} {reply}")
+            found.append((reply["applied_index"], reply["digest"]))
+        return found
+
+    def are_equal(self):
+        views = {node: self.digests(node) for node in NODES}
+        for slot in range(SLOTS):
+            state = {node: views[node][slot] for node in NODES}
+            check(len(set(state.values())) == 1, f"slot {slot} differs: {state}")
+        return True
+
+    def check_equal(self, seconds=45):
+        """Every node's own view is what was acknowledged, and all digests are the same."""
+        for node in NODES:
+            wait_until(f"node {node}'s own view is whole", seconds, self.check_view, node, "local")
+        wait_until("all slots are equal on all nodes", seconds, self.are_equal)
+
+    def peers_network(self):
+        names = docker("network", "ls", "--format", "{{.Name}}", "--filter",
+                       f"label=com.docker.compose.project={self.project}").split()
+        found = [name for name in names if name.endswith("peers")]
+        check(len(found) == 1, f"which of {names} is the peers' network?")
+        return found[0]
+
+    def down(self):
+        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "3", may_fail=True)
+
+    def logs(self):
+        return self.compose("logs", "--no-color", "--tail", "25", may_fail=True)
+
+
+# ---- the tests, each on what the ones before it left ---------------------------------------------
+
+def image_builds(one):
+    """the image builds from a clean context, and is small"""
+    version = open(os.path.join(ROOT, "VERSION"), encoding="utf-8").read().strip()
+    run(["docker", "build", "-q", "--build-arg", f"BASE={one.base}", "--build-arg",
+         f"VERSION={version}", "-t", one.image, ROOT], 900, one.environment)
+    size = int(docker("image", "inspect", "--format", "{{.Size}}", one.image))
+    check(size < IMAGE_MAX_BYTES, f"the image has {size} bytes")
+    return f"{size // 1000000} MB"
+
+
+def image_is_sane(one):
+    """not root, stopped by SIGTERM, a health check without a shell, no compiler, data owned by its user"""
+    config = json.loads(docker("image", "inspect", "--format", "{{json .Config}}", one.image))
+    check(config["User"].split(":")[0] not in ("", "0", "root"), f"user {config['User']}")
+    check(config["StopSignal"] == "SIGTERM", f"stop signal {config['StopSignal']}")
+    check(config["Healthcheck"]["Test"][0] == "CMD", f"health check {config['Healthcheck']}")
+    check(config["Entrypoint"] == ["lethed"], f"entry point {config['Entrypoint']}")
+    check(set(config["ExposedPorts"]) == {"5001/tcp", "11110/tcp"}, f"{config['ExposedPorts']}")
+    for program in ("gcc", "make", "curl"):
+        code = run(["docker", "run", "--rm", "--entrypoint", "which", one.image, program], 60,
+                   may_fail=True)[0]
+        check(code == 1, f"{program} is in the image")
+    owner = docker("run", "--rm", "--entrypoint", "stat", one.image, "-c", "%u:%g:%a",
+                   "/var/lib/lethe")
+    check(owner == "10001:10001:750", f"the data folder is {owner}")
+
+
+def refuses_to_be_open(one):
+    """one container alone refuses to listen to everybody unless told so"""
+    code, text = run(["docker", "run", "--rm", "-e", "LETHE_HTTP_LISTEN=0.0.0.0:5001", one.image],
+                     60, may_fail=True)
+    check(code != 0 and "allow_insecure" in text, f"ended with {code}: {text}")
+
+
+def starts_in_any_order(one):
+    """3, then 1, then 2: the first is alive and healthy but not ready alone, then all serve"""
+    one.compose("up", "-d", "--no-build", "node3")
+    wait_until("node 3 is alive", 30, lambda: one.call(3, "GET", "/livez", seconds=3)[0] == 200)
+    status, reply = one.call(3, "GET", "/readyz")
+    check(status == 503, f"node 3 is ready without a majority: {status} {reply}")
+    status, reply = one.call(3, "POST", one.path("room/0", "/messages"), {"payload": "aGk="})
+    check(status == 503, f"node 3 took a message without a majority: {status} {reply}")
+    wait_until("node 3 is healthy", 30, lambda: one.health(3) == "healthy")
+    one.compose("up", "-d", "--no-build", "node1")
+    one.wait_ready([3, 1])
+    one.compose("up", "-d", "--no-build", "node2")
+    one.wait_ready(NODES)
+
+
+def all_become_healthy(one):
+    """Docker's health check finds all three healthy, and only loopback ports are published"""
+    for node in NODES:
+        wait_until(f"node {node} is healthy", 40, lambda n=node: one.health(n) == "healthy")
+        published = json.loads(one.inspect(node, "{{json .NetworkSettings.Ports}}"))
+        check(not published.get("11110/tcp"), f"the peers' port is published: {published}")
+        check({p["HostIp"] for p in published["5001/tcp"]} == {"127.0.0.1"}, f"{published}")
+
+
+def any_node_answers(one):
+    """sends through each node, linearizable reads at each node"""
+    one.send_round(NODES, 0, 30)
+    for node in NODES:
+        one.check_view(node, "linearizable")
+    one.check_equal()
+    return f"{sum(len(s) for s in one.sent.values())} messages"
+
+
+def deletes_reach_all(one):
+    """range deletes through each node are gone from every node's own view"""
+    for number, channel in enumerate(CHANNELS):
+        start = 1 + number
+        one.delete(NODES[number % 3], channel, start, start + 4)
+    one.check_equal()
+    status, reply = one.call(2, "GET", one.path(CHANNELS[0], "/messages/3"))
+    check(status == 410, f"a deleted message reads as {status} {reply}")
+
+
+def redirect_works(one):
+    """?redirect=1 names an address that a client on this machine can reach"""
+    seen = set()
+    for channel in CHANNELS:
+        connection = http.client.HTTPConnection("127.0.0.1", one.ports[1], timeout=10)
+        connection.request("POST", one.path(channel, "/deletes?redirect=1"),
+                           json.dumps({"start_seq": 1, "end_seq": 1, "dry_run": True}),
+                           {"Content-Type": "application/json"})
+        reply = connection.getresponse()
+        reply.read()
+        seen.add(reply.status)
+        if reply.status == 307:
+            port = urllib.parse.urlsplit(reply.headers["Location"]).port
+            check(port in one.ports.values(), f"Location: {reply.headers['Location']}")
+        connection.close()
+    check(seen == {200, 307}, f"statuses {seen}")
+
+
+def survives_a_kill(one):
+    """docker kill: the others go on, it returns and has what it missed, deletes too"""
+    docker("kill", one.container(2))
+    one.send_round((1, 3), 30, 8)
+    one.delete(3, CHANNELS[1], 20, 33)
+    check(one.health(1) == "healthy" and one.inspect(2, "{{.State.Running}}") == "false",
+          "node 1 is not healthy, or node 2 runs")
+    docker("start", one.container(2))
+    one.wait_ready(NODES)
+    one.check_equal()
+
+
+def comes_back_by_itself(one):
+    """its process dies by kill -9: the restart policy brings the container back"""
+    before = one.inspect(3, "{{.State.Pid}}")
+    os.kill(int(before), signal.SIGKILL)
+    one.send_round((1, 2), 38, 4)
+    wait_until("node 3 runs again", 30,
+               lambda: one.inspect(3, "{{.State.Pid}}") not in (before, "0"))
+    one.wait_ready(NODES)
+    one.check_equal()
+
+
+def survives_a_partition(one):
+    """disconnected from the peers: it refuses what it must and shows its own view; back, it is equal"""
+    network, container = one.peers_network(), one.container(1)
+    docker("network", "disconnect", network, container)
+    one.send_round((2, 3), 42, 8)
+    one.delete(2, CHANNELS[2], 30, 45)
+
+    def cut_off():
+        return one.call(1, "GET", "/readyz", seconds=3)[0] == 503
+
+    wait_until("node 1 knows that it is alone", 30, cut_off)
+    status, reply = one.call(1, "POST", one.path(CHANNELS[0], "/messages"), {"payload": "aGk="})
+    check(status == 503, f"a minority took a message: {status} {reply}")
+    status, reply = one.call(1, "GET", one.path(CHANNELS[2], "/messages"))
+    check(status == 503, f"a minority read linearizably: {status} {reply}")
+    stale = one.messages(1, CHANNELS[2], "local")
+    check(len(stale) > 0 and stale != one.expected(CHANNELS[2]), "its own view is not the old one")
+    check(one.health(1) == "healthy", "cut off is not sick: /livez has nothing to do with a majority")
+    docker("network", "connect", "--alias", "peer1", network, container)
+    one.wait_ready(NODES)
+    one.check_equal()
+
+
+def restarts_as_a_whole(one):
+    """compose stop ends each in good order within its time, start brings all data back"""
+    started = time.monotonic()
+    one.compose("stop")
+    spent = time.monotonic() - started
+    for node in NODES:
+        code = docker("inspect", "--format", "{{.State.ExitCode}}", docker(
+            "ps", "-aq", "--filter", f"label=com.docker.compose.project={one.project}", "--filter",
+            f"label=com.docker.compose.service=node{node}"))
+        check(code == "0", f"node {node} ended with {code}")
+    check(spent < 20, f"stopping took {spent:.0f} s")
+    one.compose("start")
+    one.wait_ready(NODES)
+    one.check_equal()
+    one.send_round(NODES, 50, 2)
+    one.check_equal()
+    return f"stopped in {spent:.1f} s"
+
+
+def survives_new_containers(one):
+    """new containers on the old volumes: --force-recreate, as an upgrade does it, one by one"""
+    for node in NODES:
+        one.compose("up", "-d", "--no-build", "--no-deps", "--force-recreate", f"node{node}")
+        one.wait_ready(NODES)
+    one.check_equal()
+
+
+TESTS = [image_builds, image_is_sane, refuses_to_be_open, starts_in_any_order, all_become_healthy,
+         any_node_answers, deletes_reach_all, redirect_works, survives_a_kill, comes_back_by_itself,
+         survives_a_partition, restarts_as_a_whole, survives_new_containers]
+
+
+def prepare(options):
+    """What this machine must have, or a Skip."""
+    if not shutil.which("docker"):
+        raise Skip("no docker")
+    if run(["docker", "version"], 30, may_fail=True)[0] != 0:
+        raise Skip("no engine answers")
+    compose = find_compose()
+    code, text = run([os.path.join(ROOT, "scripts", "base-image"), options.base], 600, may_fail=True)
+    print(text, flush=True)
+    if code != 0:
+        raise Skip("the base image cannot be made: " + text.splitlines()[-1])
+    return Set(options, compose)
+
+
+def run_all(one):
+    passed = 0
+    for test in TESTS:
+        begun = time.monotonic()
+        try:
+            note = test(one)
+        except (Failed, subprocess.TimeoutExpired) as fault:
+            print(f"FAIL {test.__name__}: {test.__doc__}\n{fault}\n{one.logs()}", flush=True)
+            return passed, 1
+        passed += 1
+        print(f"ok   {test.__name__}: {test.__doc__} ({time.monotonic() - begun:.1f} s)"
+              f"{' ' + note if note else ''}", flush=True)
+    return passed, 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--base", default=os.environ.get("BASE", "lethe-base:bookworm"))
+    parser.add_argument("--project", default="lethe-docker-test")
+    parser.add_argument("--remove-image", action="store_true",
+                        help="as a rule it stays: its layers make the next run fast")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # Two runs under one name would take each other down.
+    lock = open(os.path.join(tempfile.gettempdir(), options.project + ".lock"), "w", encoding="utf-8")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        one = prepare(options)
+    except Skip as reason:
+        if os.environ.get("LETHE_NO_SKIP") == "1":
+            print(f"FAIL docker: {reason}\n0 passed, 1 failed")
+            return 1
+        print(f"SKIP docker: {reason}\n0 passed, 0 failed, 1 skipped")
+        return 0
+    one.down()  # what an interrupted run may have left
+    try:
+        passed, failed = run_all(one)
+    finally:
+        one.down()
+        if options.remove_image:
+            docker("rmi", one.image, may_fail=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
