@@ -70,6 +70,7 @@ static struct node_options node_options_of(const struct config *config,
     options.submit_max_commands = config->node_queue_max_commands;
     options.submit_max_bytes = config->node_queue_max_bytes;
     options.disk_soft_free_bytes = config->storage_soft_free_bytes;
+    options.balance = config->cluster_balance;
     options.replica_lag_threshold = (uint32_t)config->cluster_replica_lag_threshold;
     return options;
 }

@@ -62,13 +62,15 @@
       "Raft's unit of time: a heartbeat each, an election after about ten without one") \
     X(cluster_replica_lag_threshold, "cluster.replica_lag_threshold", NUMBER, "1000", 1, 1000000000, "entries", FIXED, \
       "a replica further behind than this counts as lagging in the metrics") \
+    X(cluster_balance, "cluster.balance", BOOL, "true", 0, 1, "", FIXED, \
+      "nodes hand leaderships over by themselves until each leads its share") \
     X(log_keep_applied, "cluster.raft_log_retention.keep_applied_logs", NUMBER, "100000", 0, 1000000000, "entries", FIXED, \
       "applied entries kept for members that come back; the largest lower bound wins") \
     X(log_keep_hours, "cluster.raft_log_retention.keep_hours", NUMBER, "48", 0, 87600, "hours", FIXED, \
       "entries younger than this are kept") \
     X(log_min_keep, "cluster.raft_log_retention.min_keep_logs", NUMBER, "10000", 0, 1000000000, "entries", FIXED, \
       "entries kept at the least") \
-    X(log_max_bytes, "cluster.raft_log_retention.max_bytes", SIZE, "1GiB", CONFIG_MIB, 1024 * CONFIG_GIB, "", FIXED, \
+    X(log_max_bytes, "cluster.raft_log_retention.max_bytes", SIZE, "64MiB", CONFIG_MIB, 1024 * CONFIG_GIB, "", FIXED, \
       "cap of one slot's log; wins over the three lower bounds") \
     X(dedup_window_hours, "dedup.window_hours", NUMBER, "24", 1, 8760, "hours", FIXED, \
       "how long a repeated client_msg_no gives the first result instead of a second message") \

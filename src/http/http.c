@@ -1,20 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server around libmicrohttpd 0.9.75, and what must be known of that library:
+/* The server around libmicrohttpd 0.9.75: a few loops, each with connections of its own.
  *
- * - Its epoll loop hangs when one epoll_wait returns exactly 128 events (it then waits again without
- *   a timeout). A polling thread watches its connections, the listening socket and a wake-up
- *   descriptor; it is given at most HTTP_CONNECTIONS_PER_THREAD connections, so that 128 events can
- *   never come. max_connections therefore sets how many threads there are.
+ * A loop is a thread with one daemon of the library, in the mode in which the application polls: it
+ * waits for the library's epoll descriptor and for its mailbox, then calls MHD_run, which never
+ * waits. Everything of a connection happens on its loop, without a lock. Answers of the node come
+ * through the mailbox, and the loop itself resumes what is answered: then the library needs no
+ * wake-up of its own for each. The first loop also accepts, for all: a new connection goes to the
+ * loop that has the fewest, and all of them together are never more than max_connections.
+ *
+ * What must be known of the library:
+ *
+ * - Its own polling hangs when one epoll_wait returns exactly 128 events: it then waits again,
+ *   without a timeout. MHD_run has timeout 0, so that it cannot.
  * - It hands out paths with the escapes decoded and cut at a NUL. We keep the raw target from its
  *   log callback and decode ourselves; a raw NUL in the request line shows because the library's
  *   version pointer is then not right behind the target's end.
  * - A suspended connection has no timeout and does not notice that the client left: all waiting is
- *   for calls of the node, which answers each by its deadline, or for a time. The daemon may only
- *   be stopped when nothing is suspended.
+ *   for calls of the node, which answers each by its deadline, or for a time. A daemon may only be
+ *   stopped when nothing is suspended. After MHD_resume_connection it reads before it asks us
+ *   again, so that the client's end may come first: the answer is then ours to free.
+ * - MHD_get_timeout must be asked before waiting: 0 when there is more to do at once.
  * - Its own timeout counts inactivity, which a byte a minute defeats. Every connection has an
- *   absolute deadline for what it is doing now (an atomic; no lock on a request's way), and a sweeper
- *   shuts the socket of those that are over it. The socket is open while the connection is in our
- *   list: the library closes it after the callback that takes it out.
+ *   absolute deadline for what it is doing now, and its loop shuts the socket of those that are over
+ *   it. The library then sees the end and cleans up. Deadlines go by the time at which the loop's
+ *   turn began.
  *
  * A request's stages: NEW (headers are here) -> BODY or DISCARD (an error is known, the body is
  * still read so that the client sees the answer) -> WAITING as often as its handler wants -> REPLIED. */
@@ -24,13 +33,17 @@
 #include <microhttpd.h>
 #include <stdio.h>
 #include <strings.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "http/handlers.h"
 #include "http/jvalue.h"
+#include "http/jwrite.h"
 #include "http/listen.h"
+#include "http/mailbox.h"
+#include "http/options.h"
 #include "http/reply.h"
 #include "http/routes.h"
 #include "http/stats.h"
@@ -39,36 +52,64 @@
 #include "sys/thread.h"
 
 enum { HTTP_MAGIC = 0x48545450, CONNECTION_MAGIC = 0x434f4e4e };
-enum { SWEEP_EVERY_MS = 250 };
+enum { SWEEP_EVERY_MS = 250, ACCEPT_PAUSE_MS = 100 };
+
+/* What the loop's epoll watches. */
+enum source { SOURCE_LIBRARY, SOURCE_MAILBOX, SOURCE_DOOR, SOURCES };
+
+/* Kinds of mail. */
+enum { MAIL_ANSWERED, MAIL_ACCEPTED };
+
+/* A new connection on its way from the loop that accepts to the one that serves it. */
+struct accepted {
+    struct mailbox_item item;
+    int fd; /* owned */
+    struct sockaddr_storage address;
+    socklen_t address_len;
+};
 
 struct connection {
     unsigned magic;
-    struct list link;                 /* in http->connections */
-    int fd;                           /* borrowed: the library's */
-    atomic_uint_fast64_t deadline_ms; /* 0: none now */
+    struct list link;     /* in loop->connections */
+    struct loop *loop;    /* borrowed */
+    int fd;               /* borrowed: the library's */
+    uint64_t deadline_ms; /* 0: none now */
     struct request request;
+};
+
+struct loop {
+    struct http *http; /* borrowed */
+    struct MHD_Daemon *daemon;
+    struct thread thread;
+    int poll_fd; /* owned; -1: none */
+    struct mailbox mailbox;
+    uint64_t now_ms; /* when this turn began */
+    uint64_t next_sweep_ms, polled_ms;
+    struct list connections, sleepers; /* sleepers: requests that wait for a time */
+    bool has_opened;                   /* the connection that is being added got as far as us */
+    atomic_uint connections_count;     /* given to it: for the loop that accepts */
+    atomic_uint requests;              /* between their first line and their end */
+    atomic_uint waiting; /* requests with open calls; the last thing that a call's end touches */
+    struct http_stats stats;
 };
 
 struct http {
     unsigned magic;
     struct http_options options; /* texts are not kept, but for: */
-    char prefix[64];
+    char prefix[HTTP_PREFIX_MAX_BYTES + 1];
     char address[LISTEN_ADDRESS_SIZE];
     char node_text[16];
     struct node *node; /* borrowed */
-    struct MHD_Daemon *daemon;
-    struct thread sweeper;
-    atomic_bool is_stopping;
-    atomic_uint requests; /* between their first line and their end */
-    atomic_uint suspended;
-    struct http_stats stats;
+    struct loop *loops;
+    uint32_t loops_count;
+    atomic_bool is_stopping, must_end;
 
-    struct mutex lock; /* guards what follows */
-    struct cond wake;
-    struct list connections;
-    uint32_t connections_count;
-    struct list sleepers; /* requests that wait for a time */
-    bool sweeper_ends;
+    /* the door: loops[0] alone, but for the two counts */
+    int listen_fd; /* owned; -1: closed */
+    bool is_watched;
+    uint64_t door_again_ms; /* not before, after the system ran short of something */
+    atomic_uint connections_count;
+    atomic_bool is_full;
 };
 
 struct node *http_node(const struct http *http)
@@ -81,9 +122,11 @@ const struct http_options *http_options_of(const struct http *http)
     return &http->options;
 }
 
-struct http_stats *http_stats_of(struct http *http)
+void http_sum_stats(const struct http *http, struct http_stats *ret)
 {
-    return &http->stats;
+    memset(ret, 0, sizeof(*ret));
+    for (uint32_t i = 0; i < http->loops_count; i++)
+        stats_sum(ret, &http->loops[i].stats);
 }
 
 bool http_is_stopping(const struct http *http)
@@ -94,34 +137,12 @@ bool http_is_stopping(const struct http *http)
 
 uint32_t http_connections(const struct http *http)
 {
-    struct http *mutable = (struct http *)(uintptr_t)http;
-    mutex_lock(&mutable->lock);
-    uint32_t count = http->connections_count;
-    mutex_unlock(&mutable->lock);
-    return count;
+    return atomic_load(&((struct http *)(uintptr_t)http)->connections_count);
 }
 
 const char *http_address(const struct http *http)
 {
     return http->address;
-}
-
-void http_options_init(struct http_options *options)
-{
-    *options = (struct http_options){
-        .listen = "127.0.0.1:5001",
-        .threads = 4,
-        .max_connections = 2000,
-        .max_body_bytes = HTTP_COMMAND_MAX_BYTES,
-        .max_message_bytes = 1024 * 1024,
-        .request_timeout_ms = 10000,
-        .header_timeout_ms = 10000,
-        .body_timeout_ms = 30000,
-        .reply_timeout_ms = 30000,
-        .idle_timeout_ms = 120000,
-        .metrics_prefix = "lethe_",
-        .replica_lag_threshold = 1000,
-    };
 }
 
 /* ---- connections ------------------------------------------------------------------------------ */
@@ -134,118 +155,178 @@ static struct connection *connection_of(struct MHD_Connection *handle)
     return connection;
 }
 
-static void set_deadline(struct connection *connection, uint64_t deadline_ms)
+static struct loop *loop_of(struct request *req)
 {
-    atomic_store_explicit(&connection->deadline_ms, deadline_ms, memory_order_relaxed);
+    return CONTAINER_OF(req, struct connection, request)->loop;
 }
 
-static void set_request_deadline(struct request *req, uint64_t timeout_ms)
+static void set_deadline(struct request *req, uint64_t timeout_ms)
 {
-    set_deadline(CONTAINER_OF(req, struct connection, request),
-                 timeout_ms == 0 ? 0 : clock_mono_ms() + timeout_ms);
+    struct connection *connection = CONTAINER_OF(req, struct connection, request);
+    connection->deadline_ms = timeout_ms == 0 ? 0 : connection->loop->now_ms + timeout_ms;
 }
 
-static void open_connection(struct http *http, struct MHD_Connection *handle, void **socket_context)
+static void open_connection(struct loop *loop, struct MHD_Connection *handle, void **socket_context)
 {
     struct connection *connection = alloc_zero(sizeof(*connection));
     connection->magic = CONNECTION_MAGIC;
+    connection->loop = loop;
     connection->fd = MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    request_init(&connection->request, http);
-    set_deadline(connection, clock_mono_ms() + http->options.header_timeout_ms);
-    atomic_fetch_add_explicit(&http->stats.connections_total, 1, memory_order_relaxed);
-    mutex_lock(&http->lock);
-    list_append(&http->connections, &connection->link);
-    http->connections_count++;
-    mutex_unlock(&http->lock);
+    request_init(&connection->request, loop->http);
+    set_deadline(&connection->request, loop->http->options.header_timeout_ms);
+    stats_add(&loop->stats.connections_total, 1);
+    list_append(&loop->connections, &connection->link);
+    loop->has_opened = true;
     *socket_context = connection;
 }
 
-static void close_connection(struct http *http, struct connection *connection)
+/* Makes room for another one; the door may have waited for it. */
+static void uncount_connection(struct loop *loop)
 {
-    mutex_lock(&http->lock);
-    list_remove(&connection->link);
-    http->connections_count--;
-    mutex_unlock(&http->lock);
-    request_done(&connection->request);
-    connection->magic = 0;
-    free(connection);
+    struct http *http = loop->http;
+    atomic_fetch_sub(&loop->connections_count, 1);
+    atomic_fetch_sub(&http->connections_count, 1);
+    if (atomic_load(&http->is_full))
+        mailbox_wake(&http->loops[0].mailbox);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *handle, void **socket_context,
                           enum MHD_ConnectionNotificationCode what)
 {
-    struct http *http;
-    CAST_OBJ(http, cls, HTTP_MAGIC);
+    struct loop *loop = cls;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        open_connection(http, handle, socket_context);
-    } else {
-        struct connection *connection;
-        CAST_OBJ(connection, *socket_context, CONNECTION_MAGIC);
-        *socket_context = NULL;
-        close_connection(http, connection);
+        open_connection(loop, handle, socket_context);
+        return;
     }
+    struct connection *connection;
+    CAST_OBJ(connection, *socket_context, CONNECTION_MAGIC);
+    *socket_context = NULL;
+    list_remove(&connection->link);
+    request_done(&connection->request);
+    connection->magic = 0;
+    free(connection);
+    uncount_connection(loop);
 }
 
-/* Hands the request back to its polling thread; it may be over before this returns. The count comes
- * last: http_stop goes on when it is 0. */
-static void resume(struct request *req)
+static void add_connection(struct loop *loop, struct accepted *accepted)
 {
-    struct http *http = req->http;
-    MHD_resume_connection(req->connection);
-    atomic_fetch_sub(&http->suspended, 1);
+    loop->has_opened = false;
+    enum MHD_Result ret = MHD_add_connection(
+        loop->daemon, accepted->fd, (struct sockaddr *)&accepted->address, accepted->address_len);
+    /* On a fault the library has closed the socket, and told us if it had got as far as us. */
+    if (ret != MHD_YES) {
+        log_every(1000, LOG_LEVEL_WARN, "http", "a new connection was refused", "detail=%s",
+                  strerror(errno));
+        if (!loop->has_opened)
+            uncount_connection(loop);
+    }
+    free(accepted);
 }
 
-/* ---- sweeper: absolute deadlines, and requests that wait for a time ----------------------------- */
-/* Resumes the sleepers that are due; when the next one is, or 0. Called with the lock. */
-static uint64_t wake_sleepers(struct http *http, uint64_t now_ms)
+/* ---- the door: new connections ----------------------------------------------------------------- */
+static void watch_door(struct loop *loop, bool watch)
 {
-    uint64_t next_ms = 0;
-    struct list *item = http->sleepers.next;
-    while (item != &http->sleepers) {
-        struct request *req = CONTAINER_OF(item, struct request, wake_link);
-        item = item->next;
-        if (req->wake_ms <= now_ms || http->is_stopping) {
-            list_remove(&req->wake_link);
-            resume(req);
-        } else if (next_ms == 0 || req->wake_ms < next_ms) {
-            next_ms = req->wake_ms;
+    struct http *http = loop->http;
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = SOURCE_DOOR};
+    if (http->is_watched == watch)
+        return;
+    int ret =
+        epoll_ctl(loop->poll_fd, watch ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, http->listen_fd, &event);
+    if (ret != 0)
+        log_every(1000, LOG_LEVEL_WARN, "http", "the listening socket cannot be watched",
+                  "detail=%s", strerror(errno));
+    else
+        http->is_watched = watch;
+}
+
+/* Says first that it is full, then looks again: who makes room does it the other way round. */
+static bool has_room(struct http *http)
+{
+    if (atomic_load(&http->connections_count) < http->options.max_connections)
+        return true;
+    atomic_store(&http->is_full, true);
+    return atomic_load(&http->connections_count) < http->options.max_connections;
+}
+
+static struct loop *emptiest_loop(struct http *http)
+{
+    struct loop *ret = &http->loops[0];
+    for (uint32_t i = 1; i < http->loops_count; i++) {
+        if (atomic_load_explicit(&http->loops[i].connections_count, memory_order_relaxed) <
+            atomic_load_explicit(&ret->connections_count, memory_order_relaxed))
+            ret = &http->loops[i];
+    }
+    return ret;
+}
+
+static bool accept_one(struct loop *door)
+{
+    struct http *http = door->http;
+    struct accepted *accepted = alloc(sizeof(*accepted));
+    accepted->item = (struct mailbox_item){.kind = MAIL_ACCEPTED};
+    accepted->address_len = sizeof(accepted->address);
+    accepted->fd = accept4(http->listen_fd, (struct sockaddr *)&accepted->address,
+                           &accepted->address_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (accepted->fd < 0) {
+        int fault = errno;
+        free(accepted);
+        if (fault == EMFILE || fault == ENFILE || fault == ENOBUFS || fault == ENOMEM) {
+            log_every(1000, LOG_LEVEL_WARN, "http", "no new connections for a moment",
+                      "detail=%s connections=%u", strerror(fault), http_connections(http));
+            http->door_again_ms = door->now_ms + ACCEPT_PAUSE_MS;
+            watch_door(door, false);
         }
+        /* A client that left before it was let in is no reason to stop. */
+        return fault == ECONNABORTED || fault == EINTR || fault == EPROTO;
     }
-    return next_ms;
+    struct loop *loop = emptiest_loop(http);
+    atomic_fetch_add(&http->connections_count, 1);
+    atomic_fetch_add(&loop->connections_count, 1);
+    if (loop == door)
+        add_connection(door, accepted);
+    else
+        mailbox_push(&loop->mailbox, &accepted->item);
+    return true;
 }
 
-static void shut_late_connections(struct http *http, uint64_t now_ms)
+static void accept_some(struct loop *door)
 {
-    for (struct list *item = http->connections.next; item != &http->connections;
-         item = item->next) {
-        struct connection *connection = CONTAINER_OF(item, struct connection, link);
-        uint64_t deadline_ms = atomic_load_explicit(&connection->deadline_ms, memory_order_relaxed);
-        if (deadline_ms == 0 || now_ms < deadline_ms)
-            continue;
-        set_deadline(connection, 0);
-        atomic_fetch_add_explicit(&http->stats.timeouts, 1, memory_order_relaxed);
-        shutdown(connection->fd, SHUT_RDWR); /* the polling thread sees the end and cleans up */
-    }
-}
-
-static void sweep(void *arg)
-{
-    struct http *http;
-    CAST_OBJ(http, arg, HTTP_MAGIC);
-    uint64_t next_sweep_ms = 0;
-    mutex_lock(&http->lock);
-    while (!http->sweeper_ends) {
-        uint64_t now_ms = clock_mono_ms();
-        uint64_t next_ms = wake_sleepers(http, now_ms);
-        if (now_ms >= next_sweep_ms) {
-            shut_late_connections(http, now_ms);
-            next_sweep_ms = now_ms + SWEEP_EVERY_MS;
+    for (int i = 0; i < HTTP_ACCEPTS_PER_TURN; i++) {
+        if (!has_room(door->http)) {
+            watch_door(door, false);
+            return;
         }
-        if (next_ms == 0 || next_ms > next_sweep_ms)
-            next_ms = next_sweep_ms;
-        cond_wait_until(&http->wake, &http->lock, next_ms);
+        if (!accept_one(door))
+            return;
     }
-    mutex_unlock(&http->lock);
+}
+
+/* Every turn of the first loop: closes the door when the server stops, opens it again when what it
+ * was shut for is over. */
+static void mind_door(struct loop *door)
+{
+    struct http *http = door->http;
+    if (http->listen_fd < 0)
+        return;
+    if (http_is_stopping(http)) {
+        watch_door(door, false);
+        close(http->listen_fd);
+        http->listen_fd = -1;
+        return;
+    }
+    if (!http->is_watched && door->now_ms >= http->door_again_ms && has_room(http)) {
+        atomic_store(&http->is_full, false);
+        watch_door(door, true);
+    }
+}
+
+/* The earlier of next_ms (0: never) and the time when the door may be opened again. */
+static uint64_t until_door(const struct loop *door, uint64_t next_ms)
+{
+    uint64_t again_ms = door->http->door_again_ms;
+    if (door->http->is_watched || again_ms <= door->now_ms)
+        return next_ms;
+    return next_ms == 0 || next_ms > again_ms ? again_ms : next_ms;
 }
 
 /* ---- replies ----------------------------------------------------------------------------------- */
@@ -259,14 +340,13 @@ static void add_header(struct MHD_Response *response, const char *name, const ch
 static void add_headers(struct request *req, struct MHD_Response *response)
 {
     const char *type = reply_media_type(req->media);
-    char number[24];
     if (type != NULL)
         add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     add_header(response, "X-Request-Id", req->id);
     add_header(response, "Lethe-Node", req->http->node_text);
     if (req->has_applied_index) {
-        snprintf(number, sizeof(number), "%llu", (unsigned long long)req->applied_index);
-        add_header(response, "Lethe-Applied-Index", number);
+        char number[DIGITS_SIZE];
+        add_header(response, "Lethe-Applied-Index", digits_of(req->applied_index, number));
     }
     if (req->location != NULL)
         add_header(response, MHD_HTTP_HEADER_LOCATION, req->location);
@@ -304,10 +384,10 @@ static enum MHD_Result queue_reply(struct request *req)
         abort();
     add_headers(req, response);
     req->stage = REQUEST_REPLIED;
-    set_request_deadline(req, req->http->options.reply_timeout_ms);
+    set_deadline(req, req->http->options.reply_timeout_ms);
     enum MHD_Result ret = MHD_queue_response(req->connection, (unsigned)req->status, response);
     MHD_destroy_response(response);
-    atomic_fetch_add_explicit(&req->http->stats.sent_bytes, body.len, memory_order_relaxed);
+    stats_add(&loop_of(req)->stats.sent_bytes, body.len);
     return ret;
 }
 
@@ -317,14 +397,21 @@ static void on_call_done(struct node_call *call, void *arg)
     struct request *req;
     (void)call;
     CAST_OBJ(req, arg, REQUEST_MAGIC);
-    if (atomic_fetch_sub(&req->open_calls, 1) == 1)
-        resume(req);
+    if (atomic_fetch_sub(&req->open_calls, 1) != 1)
+        return;
+    /* Once it is pushed, the request may be over at any time; the loop lives while it is counted. */
+    struct loop *loop = loop_of(req);
+    mailbox_push(&loop->mailbox, &req->done);
+    atomic_fetch_sub(&loop->waiting, 1);
 }
 
-/* Suspends first: the last call may be answered before the last line here. */
-static void start_calls(struct request *req)
+/* True when all calls have ended already: none of them could be started. */
+static bool start_calls(struct request *req)
 {
+    struct loop *loop = loop_of(req);
+    req->done = (struct mailbox_item){.kind = MAIL_ANSWERED};
     atomic_store(&req->open_calls, req->calls_count + 1);
+    atomic_fetch_add(&loop->waiting, 1);
     for (uint32_t i = 0; i < req->calls_count; i++) {
         struct node_call *call = &req->calls[i];
         call->on_done = on_call_done;
@@ -335,47 +422,52 @@ static void start_calls(struct request *req)
             atomic_fetch_sub(&req->open_calls, 1);
         }
     }
-    on_call_done(NULL, req);
+    if (atomic_fetch_sub(&req->open_calls, 1) != 1)
+        return false;
+    atomic_fetch_sub(&loop->waiting, 1);
+    return true;
 }
 
-static void start_sleep(struct request *req)
-{
-    struct http *http = req->http;
-    mutex_lock(&http->lock);
-    list_append(&http->sleepers, &req->wake_link);
-    cond_signal(&http->wake);
-    mutex_unlock(&http->lock);
-}
-
+/* Suspending comes last: what is answered in between waits in the mailbox, which only this thread
+ * empties. */
 static enum MHD_Result run(struct request *req, request_handler *handler)
 {
-    set_request_deadline(req, 0);
-    req->waits = false;
-    handler(req);
-    if (!req->waits)
-        return queue_reply(req);
-    assert(req->status == 0);
-    req->stage = REQUEST_WAITING;
-    atomic_fetch_add(&req->http->suspended, 1);
-    MHD_suspend_connection(req->connection);
-    if (req->wake_ms != 0)
-        start_sleep(req);
-    else
-        start_calls(req);
-    return MHD_YES;
+    set_deadline(req, 0);
+    for (;;) {
+        req->waits = false;
+        handler(req);
+        if (!req->waits)
+            return queue_reply(req);
+        assert(req->status == 0);
+        req->stage = REQUEST_WAITING;
+        if (req->wake_ms != 0)
+            list_append(&loop_of(req)->sleepers, &req->wake_link);
+        else if (start_calls(req)) {
+            handler = req->next;
+            continue;
+        }
+        MHD_suspend_connection(req->connection);
+        return MHD_YES;
+    }
+}
+
+/* A client that left while it waited: the answers are nobody's. */
+static void free_answers(struct request *req)
+{
+    for (uint32_t i = 0; i < req->calls_count; i++)
+        msg_result_free(req->calls[i].result);
 }
 
 /* ---- from the library ---------------------------------------------------------------------------- */
 static void *on_target(void *cls, const char *target, struct MHD_Connection *handle)
 {
-    struct http *http;
-    CAST_OBJ(http, cls, HTTP_MAGIC);
+    struct loop *loop = cls;
     struct connection *connection = connection_of(handle);
-    uint64_t header_end_ms = clock_mono_ms() + http->options.header_timeout_ms;
-    atomic_fetch_add(&http->requests, 1);
+    uint64_t header_end_ms = loop->now_ms + loop->http->options.header_timeout_ms;
+    atomic_fetch_add_explicit(&loop->requests, 1, memory_order_relaxed);
     request_begin(&connection->request, handle, target);
-    if (atomic_load_explicit(&connection->deadline_ms, memory_order_relaxed) > header_end_ms)
-        set_deadline(connection, header_end_ms);
+    if (connection->deadline_ms > header_end_ms)
+        connection->deadline_ms = header_end_ms;
     return &connection->request;
 }
 
@@ -390,19 +482,20 @@ static size_t leave_escapes(void *cls, struct MHD_Connection *handle, char *text
 static void on_end(void *cls, struct MHD_Connection *handle, void **request_context,
                    enum MHD_RequestTerminationCode how)
 {
-    struct http *http;
+    struct loop *loop = cls;
     struct request *req;
-    CAST_OBJ(http, cls, HTTP_MAGIC);
     (void)handle;
     (void)how;
     if (*request_context == NULL)
         return;
     CAST_OBJ(req, *request_context, REQUEST_MAGIC);
     *request_context = NULL;
-    stats_count(&http->stats, req, clock_mono_us());
+    if (req->stage == REQUEST_WAITING)
+        free_answers(req);
+    stats_count(&loop->stats, req, clock_mono_us());
     request_end(req);
-    set_request_deadline(req, http->options.idle_timeout_ms);
-    atomic_fetch_sub(&http->requests, 1);
+    set_deadline(req, loop->http->options.idle_timeout_ms);
+    atomic_fetch_sub_explicit(&loop->requests, 1, memory_order_relaxed);
 }
 
 static void read_content_length(struct request_headers *headers, const char *value)
@@ -485,7 +578,7 @@ static enum MHD_Result on_head(struct request *req, const char *method, const ch
         err = why_set(&req->early_why, ERR_DRAINING, "this node is stopping");
     req->early = err;
     req->stage = err == OK ? REQUEST_BODY : REQUEST_DISCARD;
-    set_request_deadline(req, req->http->options.body_timeout_ms);
+    set_deadline(req, req->http->options.body_timeout_ms);
     bool has_body = req->headers.is_chunked || req->headers.content_length > 0;
     if (err != OK && has_body &&
         (req->headers.expects_continue || req->must_close ||
@@ -502,7 +595,7 @@ static enum MHD_Result on_body(struct request *req, const char *data, size_t len
 {
     uint64_t max = req->http->options.max_body_bytes;
     req->received_bytes += len;
-    atomic_fetch_add_explicit(&req->http->stats.received_bytes, len, memory_order_relaxed);
+    stats_add(&loop_of(req)->stats.received_bytes, len);
     if (req->stage == REQUEST_BODY && req->received_bytes > max) {
         req->early =
             why_set(&req->early_why, ERR_TOO_LARGE,
@@ -555,7 +648,6 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *handle, cons
     return MHD_YES;
 }
 
-/* ---- start and stop ------------------------------------------------------------------------------- */
 static void on_library_log(void *cls, const char *format, va_list args)
 {
     char text[256];
@@ -565,76 +657,208 @@ static void on_library_log(void *cls, const char *format, va_list args)
     log_every(1000, LOG_LEVEL_DEBUG, "http", "the HTTP library says", "text=%s", LOG_QUOTED(text));
 }
 
-static enum err check_options(const struct http_options *options, struct why *why)
+/* ---- a loop ---------------------------------------------------------------------------------------- */
+static void take_mail(struct loop *loop)
 {
-    uint64_t most = (uint64_t)HTTP_MAX_THREADS * HTTP_CONNECTIONS_PER_THREAD;
-    if (options->max_connections == 0 || options->max_connections > most)
-        return why_set(why, ERR_BAD_CONFIG, "'http.max_connections' is %u, not 1 to %llu",
-                       options->max_connections, (unsigned long long)most);
-    if (options->threads == 0 || options->threads > HTTP_MAX_THREADS)
-        return why_set(why, ERR_BAD_CONFIG, "'http.threads' is %u, not 1 to %d", options->threads,
-                       HTTP_MAX_THREADS);
-    if (options->max_body_bytes < 1024 || options->max_body_bytes > HTTP_COMMAND_MAX_BYTES)
-        return why_set(why, ERR_BAD_CONFIG, "'http.max_body_bytes' is %llu, not 1024 to %d",
-                       (unsigned long long)options->max_body_bytes, HTTP_COMMAND_MAX_BYTES);
-    if (options->max_message_bytes == 0 || options->max_message_bytes > options->max_body_bytes)
-        return why_set(why, ERR_BAD_CONFIG, "'max_message_bytes' is %llu, not 1 to %llu",
-                       (unsigned long long)options->max_message_bytes,
-                       (unsigned long long)options->max_body_bytes);
-    if (options->request_timeout_ms == 0 || options->header_timeout_ms == 0 ||
-        options->body_timeout_ms == 0 || options->reply_timeout_ms == 0 ||
-        options->idle_timeout_ms == 0)
-        return why_set(why, ERR_BAD_CONFIG, "a timeout of 'http' is 0");
-    if (strlen(options->metrics_prefix) >= sizeof(((struct http *)0)->prefix))
-        return why_set(why, ERR_BAD_CONFIG, "'metrics.prefix' is longer than %zu bytes",
-                       sizeof(((struct http *)0)->prefix) - 1);
-    return OK;
-}
-
-static uint32_t threads_for(const struct http_options *options)
-{
-    uint32_t needed =
-        (options->max_connections + HTTP_CONNECTIONS_PER_THREAD - 1) / HTTP_CONNECTIONS_PER_THREAD;
-    return needed > options->threads ? needed : options->threads;
-}
-
-static enum err start_daemon(struct http *http, int fd, struct why *why)
-{
-    uint32_t threads = threads_for(&http->options);
-    /* The library divides the limit among its threads, each then counts for itself. */
-    http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-        on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, threads,
-        MHD_OPTION_CONNECTION_LIMIT, http->options.max_connections,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_CONNECTION_MEMORY_BYTES,
-        MHD_OPTION_THREAD_STACK_SIZE, (size_t)HTTP_THREAD_STACK_BYTES, MHD_OPTION_URI_LOG_CALLBACK,
-        on_target, http, MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, on_end, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-        http, MHD_OPTION_END);
-    if (http->daemon == NULL) {
-        close(fd);
-        return why_set(why, ERR_IO, "the HTTP server does not start with %u threads: %s", threads,
-                       strerror(errno));
+    struct mailbox_item *next = mailbox_take(&loop->mailbox);
+    while (next != NULL) {
+        struct mailbox_item *item = next;
+        next = item->next; /* what is handed over may be gone at once */
+        if (item->kind == MAIL_ANSWERED)
+            MHD_resume_connection(CONTAINER_OF(item, struct request, done)->connection);
+        else
+            add_connection(loop, CONTAINER_OF(item, struct accepted, item));
     }
+}
+
+/* Resumes the requests that wait for a time and are due. */
+static void wake_sleepers(struct loop *loop)
+{
+    struct list *item = loop->sleepers.next;
+    while (item != &loop->sleepers) {
+        struct request *req = CONTAINER_OF(item, struct request, wake_link);
+        item = item->next;
+        if (req->wake_ms <= loop->now_ms || http_is_stopping(loop->http)) {
+            list_remove(&req->wake_link);
+            MHD_resume_connection(req->connection);
+        }
+    }
+}
+
+/* When something is due by the clock: the next sleeper, the next sweep; 0: nothing is. */
+static uint64_t next_due_ms(const struct loop *loop)
+{
+    bool is_empty = loop->connections.next == &loop->connections;
+    uint64_t ret_ms = is_empty ? 0 : loop->next_sweep_ms;
+    for (struct list *item = loop->sleepers.next; item != &loop->sleepers; item = item->next) {
+        struct request *req = CONTAINER_OF(item, struct request, wake_link);
+        if (ret_ms == 0 || req->wake_ms < ret_ms)
+            ret_ms = req->wake_ms;
+    }
+    return ret_ms;
+}
+
+static void shut_late_connections(struct loop *loop)
+{
+    for (struct list *item = loop->connections.next; item != &loop->connections;
+         item = item->next) {
+        struct connection *connection = CONTAINER_OF(item, struct connection, link);
+        if (connection->deadline_ms == 0 || loop->now_ms < connection->deadline_ms)
+            continue;
+        connection->deadline_ms = 0;
+        stats_add(&loop->stats.timeouts, 1);
+        shutdown(connection->fd, SHUT_RDWR);
+    }
+}
+
+/* Waits for the next event, at most until next_ms (0: for ever). */
+static void poll_sources(struct loop *loop, bool has_more, uint64_t next_ms)
+{
+    struct epoll_event events[SOURCES];
+    int timeout_ms = next_ms == 0              ? -1
+                     : next_ms <= loop->now_ms ? 0
+                                               : (int)(next_ms - loop->now_ms);
+    if (has_more || !mailbox_fall_asleep(&loop->mailbox))
+        timeout_ms = 0;
+    int count = epoll_wait(loop->poll_fd, events, SOURCES, timeout_ms);
+    mailbox_wake_up(&loop->mailbox);
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.u32 == SOURCE_DOOR)
+            accept_some(loop);
+    }
+}
+
+/* Not at all while the library has more to do; but even then the door is looked at once a
+ * millisecond. */
+static void wait_for_work(struct loop *loop)
+{
+    MHD_UNSIGNED_LONG_LONG timeout = 0;
+    bool has_more = MHD_get_timeout(loop->daemon, &timeout) == MHD_YES && timeout == 0;
+    if (has_more && loop->polled_ms == loop->now_ms)
+        return;
+    loop->polled_ms = loop->now_ms;
+    uint64_t next_ms = next_due_ms(loop);
+    if (loop == loop->http->loops)
+        next_ms = until_door(loop, next_ms);
+    poll_sources(loop, has_more, next_ms);
+}
+
+/* Nothing may be suspended when the library's daemon is stopped. The order matters: a call's end
+ * pushes first and is uncounted last. */
+static bool is_over(struct loop *loop)
+{
+    return atomic_load(&loop->http->must_end) && atomic_load(&loop->waiting) == 0 &&
+           mailbox_is_empty(&loop->mailbox) && loop->sleepers.next == &loop->sleepers;
+}
+
+static void run_loop(void *arg)
+{
+    struct loop *loop = arg;
+    bool is_door = loop == loop->http->loops;
+    do {
+        loop->now_ms = clock_mono_ms();
+        if (is_door)
+            mind_door(loop);
+        take_mail(loop);
+        wake_sleepers(loop);
+        if (loop->now_ms >= loop->next_sweep_ms) {
+            shut_late_connections(loop);
+            loop->next_sweep_ms = loop->now_ms + SWEEP_EVERY_MS;
+        }
+        if (MHD_run(loop->daemon) != MHD_YES)
+            log_every(1000, LOG_LEVEL_ERROR, "http", "the HTTP library cannot go on");
+        if (is_over(loop))
+            return;
+        wait_for_work(loop);
+    } while (true);
+}
+
+/* ---- start and stop ------------------------------------------------------------------------------- */
+static struct MHD_Daemon *new_daemon(struct loop *loop)
+{
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+        NULL, NULL, on_request, loop, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
+        MHD_OPTION_CONNECTION_LIMIT, loop->http->options.max_connections,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_CONNECTION_MEMORY_BYTES,
+        MHD_OPTION_URI_LOG_CALLBACK, on_target, loop, MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes,
+        NULL, MHD_OPTION_NOTIFY_COMPLETED, on_end, loop, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, loop, MHD_OPTION_END);
+}
+
+static bool watch(struct loop *loop, enum source source, int fd, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.u32 = source};
+    return epoll_ctl(loop->poll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static enum err open_loop(struct http *http, struct loop *loop, struct why *why)
+{
+    loop->http = http;
+    list_init(&loop->connections);
+    list_init(&loop->sleepers);
+    loop->mailbox.fd = -1;
+    loop->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (loop->poll_fd < 0)
+        return why_set(why, ERR_IO, "no epoll descriptor: %s", strerror(errno));
+    enum err err = mailbox_init(&loop->mailbox, why);
+    if (err != OK)
+        return err;
+    loop->daemon = new_daemon(loop);
+    if (loop->daemon == NULL)
+        return why_set(why, ERR_IO, "the HTTP library does not start: %s", strerror(errno));
+    int fd = MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    if (!watch(loop, SOURCE_LIBRARY, fd, EPOLLIN) ||
+        !watch(loop, SOURCE_MAILBOX, loop->mailbox.fd, EPOLLIN | EPOLLET))
+        return why_set(why, ERR_IO, "an event descriptor cannot be watched: %s", strerror(errno));
     return OK;
 }
 
-static void free_http(struct http *http)
+/* Its thread has ended, or never ran. */
+static void close_loop(struct loop *loop)
 {
-    mutex_done(&http->lock);
-    cond_done(&http->wake);
+    struct mailbox_item *next = mailbox_take(&loop->mailbox);
+    while (next != NULL) { /* let in when this loop had already ended */
+        assert(next->kind == MAIL_ACCEPTED);
+        struct accepted *accepted = CONTAINER_OF(next, struct accepted, item);
+        next = next->next;
+        close(accepted->fd);
+        free(accepted);
+    }
+    if (loop->daemon != NULL)
+        MHD_stop_daemon(loop->daemon);
+    mailbox_done(&loop->mailbox);
+    if (loop->poll_fd >= 0)
+        close(loop->poll_fd);
+}
+
+static void wake_all(struct http *http)
+{
+    for (uint32_t i = 0; i < http->loops_count; i++) {
+        if (http->loops[i].thread.is_started)
+            mailbox_wake(&http->loops[i].mailbox);
+    }
+}
+
+/* Joins and frees whatever there is. */
+static void end(struct http *http)
+{
+    atomic_store(&http->must_end, true);
+    wake_all(http);
+    for (uint32_t i = 0; i < http->loops_count; i++)
+        thread_join(&http->loops[i].thread);
+    atomic_store(&http->is_full, false); /* nobody is left to be told of room */
+    for (uint32_t i = 0; i < http->loops_count; i++)
+        close_loop(&http->loops[i]);
+    if (http->listen_fd >= 0)
+        close(http->listen_fd);
+    free(http->loops);
     http->magic = 0;
     free(http);
 }
 
-enum err http_start(const struct http_options *options, struct node *node, struct http **ret_http,
-                    struct why *why)
+static struct http *new_http(const struct http_options *options, struct node *node)
 {
-    enum err err = check_options(options, why);
-    if (err != OK)
-        return err;
-    int fd = -1;
     struct http *http = alloc_zero(sizeof(*http));
     http->magic = HTTP_MAGIC;
     http->options = *options;
@@ -642,25 +866,45 @@ enum err http_start(const struct http_options *options, struct node *node, struc
     http->options.metrics_prefix = http->prefix;
     http->options.listen = http->address;
     http->node = node;
+    http->listen_fd = -1;
     snprintf(http->node_text, sizeof(http->node_text), "%u", (unsigned)node_self(node));
-    mutex_init(&http->lock);
-    cond_init(&http->wake);
-    list_init(&http->connections);
-    list_init(&http->sleepers);
-    err = listen_open(options->listen, &fd, http->address, why);
+    return http;
+}
+
+enum err http_start(const struct http_options *options, struct node *node, struct http **ret_http,
+                    struct why *why)
+{
+    enum err err = options_check(options, why);
+    if (err != OK)
+        return err;
+    struct http *http = new_http(options, node);
+    listen_raise_limit(options->max_connections);
+    err = listen_open(options->listen, &http->listen_fd, http->address, why);
     if (err == OK)
-        err = start_daemon(http, fd, why);
-    if (err == OK) {
-        err = thread_start(&http->sweeper, "http-sweeper", sweep, http);
-        if (err != OK)
-            MHD_stop_daemon(http->daemon);
+        http->loops = alloc_zero(options->threads * sizeof(*http->loops));
+    for (uint32_t i = 0; err == OK && i < options->threads; i++) {
+        http->loops_count++;
+        err = open_loop(http, &http->loops[i], why);
+    }
+    for (uint32_t i = 0; err == OK && i < options->threads; i++) {
+        char name[THREAD_NAME_SIZE];
+        snprintf(name, sizeof(name), "http-%u", i);
+        err = thread_start(&http->loops[i].thread, name, run_loop, &http->loops[i]);
     }
     if (err != OK) {
-        free_http(http);
+        end(http);
         return err;
     }
     *ret_http = http;
     return OK;
+}
+
+static uint32_t open_requests(struct http *http)
+{
+    uint32_t ret = 0;
+    for (uint32_t i = 0; i < http->loops_count; i++)
+        ret += atomic_load_explicit(&http->loops[i].requests, memory_order_relaxed);
+    return ret;
 }
 
 static void pause_ms(unsigned ms)
@@ -669,29 +913,16 @@ static void pause_ms(unsigned ms)
     nanosleep(&time, NULL);
 }
 
+/* Replies get the time that the caller gave. A loop itself goes on for as long as a call is open:
+ * the node answers each by its deadline. */
 void http_stop(struct http *http, uint32_t timeout_ms)
 {
     if (http == NULL)
         return;
     uint64_t end_ms = clock_mono_ms() + timeout_ms;
     atomic_store(&http->is_stopping, true);
-    int fd = MHD_quiesce_daemon(http->daemon);
-    mutex_lock(&http->lock);
-    cond_signal(&http->wake);
-    mutex_unlock(&http->lock);
-    /* The daemon may not be stopped while anything is suspended, however long that takes: the node
-     * answers every call by its deadline. Replies get the time that the caller gave. */
-    while (atomic_load(&http->suspended) > 0 ||
-           (atomic_load(&http->requests) > 0 && clock_mono_ms() < end_ms))
+    wake_all(http);
+    while (open_requests(http) > 0 && clock_mono_ms() < end_ms)
         pause_ms(5);
-    mutex_lock(&http->lock);
-    http->sweeper_ends = true;
-    cond_signal(&http->wake);
-    mutex_unlock(&http->lock);
-    thread_join(&http->sweeper);
-    MHD_stop_daemon(http->daemon);
-    if (fd >= 0)
-        close(
-            fd); /* only now: until it ends, a polling thread may still take it out of its epoll */
-    free_http(http);
+    end(http);
 }

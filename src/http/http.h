@@ -10,9 +10,9 @@
 struct http;
 
 struct http_options {
-    const char *listen; /* "host:port", "[::1]:port"; port 0: any free one */
-    uint32_t threads;   /* polling threads at least; more when max_connections asks for them */
-    uint32_t max_connections;    /* all others are told to wait in the listen queue */
+    const char *listen;          /* "host:port", "[::1]:port"; port 0: any free one */
+    uint32_t threads;            /* loops; each serves connections of its own */
+    uint32_t max_connections;    /* of all loops together; more wait in the listen queue */
     uint64_t max_body_bytes;     /* of a request; at most 8 MiB, the largest log entry */
     uint64_t max_message_bytes;  /* of one payload */
     uint32_t request_timeout_ms; /* an answer is there by then: 503 or 504 if need be */

@@ -41,15 +41,35 @@ void jwrite_string(struct buf *buf, struct bytes text)
     buf_put_u8(buf, '"');
 }
 
+/* Two digits a division: a number of 19 digits costs ten of them. */
+static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                            "25262728293031323334353637383940414243444546474849"
+                            "50515253545556575859606162636465666768697071727374"
+                            "75767778798081828384858687888990919293949596979899";
+
+const char *digits_of(uint64_t value, char buffer[DIGITS_SIZE])
+{
+    char *at = buffer + DIGITS_SIZE - 1;
+    *at = '\0';
+    while (value >= 100) {
+        at -= 2;
+        memcpy(at, pairs + value % 100 * 2, 2);
+        value /= 100;
+    }
+    if (value >= 10) {
+        at -= 2;
+        memcpy(at, pairs + value * 2, 2);
+    } else {
+        *--at = (char)('0' + value);
+    }
+    return at;
+}
+
 void jwrite_u64(struct buf *buf, uint64_t value)
 {
-    uint8_t digits[20];
-    size_t at = sizeof(digits);
-    do {
-        digits[--at] = (uint8_t)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    buf_append(buf, digits + at, sizeof(digits) - at);
+    char buffer[DIGITS_SIZE];
+    const char *digits = digits_of(value, buffer);
+    buf_append(buf, digits, (size_t)(buffer + DIGITS_SIZE - 1 - digits));
 }
 
 void jwrite_comma(struct buf *buf)

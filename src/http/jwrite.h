@@ -6,6 +6,11 @@
 
 #include "base/buf.h"
 
+enum { DIGITS_SIZE = 21 };
+
+/* Decimal digits and a NUL at the end of buffer; where they begin. */
+const char *digits_of(uint64_t value, char buffer[DIGITS_SIZE]);
+
 void jwrite_string(struct buf *buf, struct bytes text); /* with its quotes */
 void jwrite_u64(struct buf *buf, uint64_t value);
 /* `,"name":` or, right behind an opening brace, `"name":`. name needs no escapes. */

@@ -6,12 +6,12 @@
 #include <stdint.h>
 
 enum {
-    /* Connections of one polling thread. libmicrohttpd 0.9.75 hangs when one epoll_wait gives
-     * exactly 128 events, so that a thread must never watch that many descriptors. */
-    HTTP_CONNECTIONS_PER_THREAD = 120,
     HTTP_MAX_THREADS = 128,
+    HTTP_DEFAULT_THREADS = 2,
+    HTTP_MAX_CONNECTIONS = 16384,
+    HTTP_OTHER_DESCRIPTORS = 1024, /* that a process has open beside its HTTP connections */
+    HTTP_ACCEPTS_PER_TURN = 64,    /* new connections, before their requests are looked at */
     HTTP_CONNECTION_MEMORY_BYTES = 32 * 1024, /* request line, headers, and one read of the body */
-    HTTP_THREAD_STACK_BYTES = 1024 * 1024,
 
     HTTP_MAX_TARGET_BYTES = 16 * 1024, /* path and query */
     HTTP_MAX_SEGMENTS = 8,             /* of a path */
@@ -40,6 +40,8 @@ enum {
 
     HTTP_DELETE_MAX_RANGES = 256,
     HTTP_DELETE_MAX_SEQS = 10000,
+
+    HTTP_PREFIX_MAX_BYTES = 63, /* of metrics */
 
     HTTP_KEPT_BYTES = 64 * 1024, /* memory that a connection keeps between two requests */
 };

@@ -5,10 +5,13 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "http/limits.h"
 #include "http/path.h"
+#include "sys/log.h"
 
 enum { LISTEN_BACKLOG = 1024 };
 
@@ -86,4 +89,20 @@ enum err listen_open(const char *listen_text, int *ret_fd, char ret_address[LIST
     set_address(ret_address, fd, host);
     *ret_fd = fd;
     return OK;
+}
+
+void listen_raise_limit(uint32_t max_connections)
+{
+    struct rlimit limit;
+    rlim_t needed = (rlim_t)max_connections + HTTP_OTHER_DESCRIPTORS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+        return;
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        limit.rlim_cur = before;
+    if (limit.rlim_cur < needed)
+        log_warn("http", "the limit of open files is low for so many connections",
+                 "limit=%llu needed=%llu max_connections=%u", (unsigned long long)limit.rlim_cur,
+                 (unsigned long long)needed, max_connections);
 }

@@ -3,6 +3,8 @@
 #ifndef HTTP_LISTEN_H
 #define HTTP_LISTEN_H
 
+#include <stdint.h>
+
 #include "base/why.h"
 
 enum { LISTEN_ADDRESS_SIZE = 300 };
@@ -11,5 +13,8 @@ enum { LISTEN_ADDRESS_SIZE = 300 };
  * really listens. Errors: as http_start */
 MUST_USE enum err listen_open(const char *listen_text, int *ret_fd,
                               char ret_address[LISTEN_ADDRESS_SIZE], struct why *why);
+/* Raises the process's limit of open files to what the system allows, when it is too low for so many
+ * connections beside all else; says so in the log when that is still too low. */
+void listen_raise_limit(uint32_t max_connections);
 
 #endif

@@ -191,6 +191,8 @@ void metrics_run(struct request *req)
     metrics_value(out, prefix, "replica_recovery_total", 0);
     metrics_head(out, prefix, "http_connections", "gauge", "Open client connections.");
     metrics_value(out, prefix, "http_connections", http_connections(req->http));
-    stats_write(http_stats_of(req->http), prefix, out);
+    struct http_stats *stats = arena_alloc(&req->arena, sizeof(*stats));
+    http_sum_stats(req->http, stats);
+    stats_write(stats, prefix, out);
     reply_send(req, 200, MEDIA_METRICS);
 }

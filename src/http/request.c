@@ -107,12 +107,12 @@ static enum err find_route(struct request *req, const char *method, struct why *
     const struct route *found = routes_find_path(&req->path);
     if (found == NULL)
         return why_set(why, ERR_NO_ROUTE, "there is no route with this path");
-    req->allow = routes_allow(found, &req->arena);
     req->is_head = strcmp(method, "HEAD") == 0;
-    if (strcmp(method, "OPTIONS") == 0)
-        return OK;
     req->route = routes_find_method(found, req->is_head ? "GET" : method);
-    if (req->route == NULL)
+    if (req->route != NULL)
+        return OK;
+    req->allow = routes_allow(found, &req->arena);
+    if (strcmp(method, "OPTIONS") != 0)
         return why_set(why, ERR_METHOD_NOT_ALLOWED, "this path takes only %s", req->allow);
     return OK;
 }
@@ -121,7 +121,7 @@ static enum err read_query(struct request *req, struct why *why)
 {
     static const char anywhere[] = "pretty";
     char allowed[512];
-    if (req->route->parameters == NULL)
+    if (req->route->parameters == NULL || req->path.query.len == 0)
         return OK;
     int len = snprintf(allowed, sizeof(allowed), "%s %s", anywhere, req->route->parameters);
     assert(len > 0 && (size_t)len < sizeof(allowed));

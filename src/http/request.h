@@ -3,19 +3,21 @@
  * for the next one, so that a request costs no allocation of its own: an arena for what it parses
  * and reads, a buffer for its body, a buffer for its reply.
  *
- * A handler runs on a polling thread. It either sets a reply (reply.h), or asks to wait with one of
+ * A handler runs on its connection's loop. It either sets a reply (reply.h), or asks to wait with one of
  * the request_wait functions and names what runs then. Thread: the connection's, one at a time. */
 #ifndef HTTP_REQUEST_H
 #define HTTP_REQUEST_H
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "http/mailbox.h"
 #include "http/path.h"
 #include "http/query.h"
 #include "node/node.h"
 
 struct MHD_Connection;
 struct http;
+struct http_stats;
 struct request;
 struct route;
 
@@ -59,7 +61,7 @@ struct request {
     const char *target_at;     /* where the library has the target: only to compare places */
     struct bytes target;       /* raw, in arena */
     const struct route *route; /* NULL: none found */
-    const char *allow;         /* methods of the path, once it is known */
+    const char *allow;         /* methods of the path, for 405 and OPTIONS; NULL else */
     struct path path;
     struct query query;
     struct request_headers headers;
@@ -84,6 +86,7 @@ struct request {
     uint64_t wake_ms; /* or waiting for a time */
     bool waits;       /* the handler asked to; cleared before the next one runs */
     struct list wake_link;
+    struct mailbox_item done; /* on its way back to its loop */
     request_handler *next;
     void *state; /* the handler's own, in arena */
 
@@ -114,7 +117,7 @@ void request_begin(struct request *req, struct MHD_Connection *connection, const
 /* Gives back what is more than a connection should keep while it is idle. */
 void request_end(struct request *req);
 /* Looks at target, method and headers: finds the route, reads the path's names and the query, and
- * checks all that can be checked before the body is here. Sets route, allow and id on failure too. */
+ * checks all that can be checked before the body is here. Sets what it got to on failure too. */
 MUST_USE enum err request_read_head(struct request *req, const char *method, struct why *why);
 /* Checks the body's form against what the route takes. */
 MUST_USE enum err request_read_body(struct request *req, struct why *why);
@@ -135,7 +138,7 @@ void request_wait_until(struct request *req, uint64_t wake_ms, request_handler *
 /* ---- what the room's parts ask of the server --------------------------------------------------- */
 struct node *http_node(const struct http *http);
 const struct http_options *http_options_of(const struct http *http);
-struct http_stats *http_stats_of(struct http *http);
+void http_sum_stats(const struct http *http, struct http_stats *ret);
 bool http_is_stopping(const struct http *http);
 uint32_t http_connections(const struct http *http);
 

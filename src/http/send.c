@@ -24,10 +24,13 @@ static void send_item(struct request *req, struct item *item)
 /* Where the new message is: the path of the collection, as the client wrote it, and the seq. */
 static void set_location(struct request *req, uint64_t seq)
 {
-    size_t size = req->path.raw.len + 24;
-    char *location = arena_alloc(&req->arena, size);
-    snprintf(location, size, "%.*s/%llu", (int)req->path.raw.len, (const char *)req->path.raw.data,
-             (unsigned long long)seq);
+    char buffer[DIGITS_SIZE];
+    const char *digits = digits_of(seq, buffer);
+    size_t len = req->path.raw.len;
+    char *location = arena_alloc(&req->arena, len + 1 + DIGITS_SIZE);
+    memcpy(location, req->path.raw.data, len);
+    location[len] = '/';
+    memcpy(location + len + 1, digits, strlen(digits) + 1);
     req->location = location;
 }
 

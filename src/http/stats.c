@@ -1,22 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/stats.h"
 
+#include <pthread.h>
+
 #include "http/metrics.h"
 #include "http/routes.h"
 
 const uint32_t stats_bounds_us[STATS_BUCKETS] = {
     100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 5000000};
 
-uint32_t stats_index(const struct route *route)
+/* For each route the first one with its name, made once. */
+static uint8_t first_of_name[STATS_ROUTES_MAX];
+static pthread_once_t first_of_name_once = PTHREAD_ONCE_INIT;
+
+static void fill_first_of_name(void)
 {
     assert(routes_count < STATS_ROUTES_MAX);
+    for (uint32_t i = 0; i < routes_count; i++) {
+        uint32_t first = 0;
+        while (strcmp(routes[first].name, routes[i].name) != 0)
+            first++;
+        first_of_name[i] = (uint8_t)first;
+    }
+}
+
+uint32_t stats_index(const struct route *route)
+{
+    pthread_once(&first_of_name_once, fill_first_of_name);
     if (route == NULL)
         return STATS_ROUTES_MAX - 1;
-    for (uint32_t i = 0; i < routes_count; i++) {
-        if (routes[i].name == route->name || strcmp(routes[i].name, route->name) == 0)
-            return i;
-    }
-    return STATS_ROUTES_MAX - 1;
+    assert(route >= routes && route < routes + routes_count);
+    return first_of_name[route - routes];
+}
+
+void stats_add(atomic_uint_fast64_t *figure, uint64_t value)
+{
+    uint64_t before = atomic_load_explicit(figure, memory_order_relaxed);
+    atomic_store_explicit(figure, before + value, memory_order_relaxed);
 }
 
 void stats_count(struct http_stats *stats, const struct request *req, uint64_t now_us)
@@ -29,9 +49,19 @@ void stats_count(struct http_stats *stats, const struct request *req, uint64_t n
     while (bucket < STATS_BUCKETS && took_us > stats_bounds_us[bucket])
         bucket++;
     if (bucket < STATS_BUCKETS)
-        atomic_fetch_add_explicit(&route->buckets[bucket], 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&route->by_class[req->status / 100 - 1], 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&route->sum_us, took_us, memory_order_relaxed);
+        stats_add(&route->buckets[bucket], 1);
+    stats_add(&route->by_class[req->status / 100 - 1], 1);
+    stats_add(&route->sum_us, took_us);
+}
+
+/* The struct is nothing but figures. */
+void stats_sum(struct http_stats *sum, const struct http_stats *stats)
+{
+    static_assert(sizeof(*sum) % sizeof(atomic_uint_fast64_t) == 0, "figures only");
+    atomic_uint_fast64_t *to = (atomic_uint_fast64_t *)sum;
+    atomic_uint_fast64_t *from = (atomic_uint_fast64_t *)(uintptr_t)stats;
+    for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+        stats_add(&to[i], atomic_load_explicit(&from[i], memory_order_relaxed));
 }
 
 static uint64_t get(const atomic_uint_fast64_t *value)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counts of requests and how long they took, by route. Thread: any (relaxed atomics: figures). */
+/* Counts of requests and how long they took, by route. Each loop has its own, so that counting shares
+ * nothing. Thread: one adds, any may read or sum up meanwhile (relaxed atomics: figures). */
 #ifndef HTTP_STATS_H
 #define HTTP_STATS_H
 
@@ -23,6 +24,9 @@ struct http_stats {
     atomic_uint_fast64_t received_bytes, sent_bytes, timeouts, connections_total;
 };
 
+void stats_add(atomic_uint_fast64_t *figure, uint64_t value);
+/* Adds all of stats to sum, which is the caller's alone. */
+void stats_sum(struct http_stats *sum, const struct http_stats *stats);
 /* Counts a finished request (route may be NULL). */
 void stats_count(struct http_stats *stats, const struct request *req, uint64_t now_us);
 /* Index of a route; routes that share a name share the first one's figures. */

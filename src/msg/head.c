@@ -190,6 +190,14 @@ void head_put_row(struct msg *msg, struct slot *slot, struct head *head, uint64_
     head_touch(msg, head);
 }
 
+static void forget(struct msg *msg, struct head *head)
+{
+    uint8_t space[HEAD_KEY_MAX];
+    map_remove(msg->heads, head_key(head->slot, head->channel, space));
+    list_remove(&head->lru);
+    free(head);
+}
+
 enum err heads_trim(struct msg *msg, struct why *why)
 {
     while (map_count(msg->heads) > msg->cache_channels) {
@@ -200,12 +208,21 @@ enum err heads_trim(struct msg *msg, struct why *why)
                 return err;
             }
         }
-        uint8_t space[HEAD_KEY_MAX];
-        map_remove(msg->heads, head_key(head->slot, head->channel, space));
-        list_remove(&head->lru);
-        free(head);
+        forget(msg, head);
     }
     return OK;
+}
+
+void heads_forget(struct msg *msg, uint32_t slot)
+{
+    struct list *next;
+    for (struct list *at = msg->heads_lru.next; at != &msg->heads_lru; at = next) {
+        struct head *head = CONTAINER_OF(at, struct head, lru);
+        next = at->next;
+        if (head->slot == slot) {
+            forget(msg, head);
+        }
+    }
 }
 
 void heads_clear(struct msg *msg)

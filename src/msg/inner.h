@@ -112,6 +112,12 @@ struct hash128 slot_value_hash(uint32_t slot, enum store_slot_key key, struct by
 /* The three small values of a slot as one snapshot has them. */
 MUST_USE enum err slot_read_state(struct store *store, const struct store_snapshot *snapshot,
                                   uint32_t slot, struct slot_state_row *ret, struct why *why);
+/* A GENERATIONS value; empty: the one generation of a slot that has none. Figures are zero. */
+MUST_USE enum err slot_decode_generations(uint32_t slot, struct bytes value,
+                                          struct slot_state_row *ret, struct why *why);
+/* Forgets what is cached of one slot: its rows were changed below. The open batch has nothing
+ * of it (asserts). */
+void slot_forget(struct msg *msg, uint32_t id);
 
 /* head.c */
 MUST_USE enum err head_get(struct msg *msg, struct slot *slot, struct channel channel,
@@ -124,6 +130,7 @@ void head_put_row(struct msg *msg, struct slot *slot, struct head *head, uint64_
 /* Brings the cache down to its bound; may write the open batch. Between entries only. */
 MUST_USE enum err heads_trim(struct msg *msg, struct why *why);
 void heads_clear(struct msg *msg);
+void heads_forget(struct msg *msg, uint32_t slot); /* those of one slot */
 uint64_t head_first_seq(const struct head *head);
 
 /* dedup.c */

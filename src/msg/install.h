@@ -87,7 +87,8 @@ struct msg_sink_info {
  * with that one's digest, rows are idempotent; FULL may begin over anything. Until the last batch
  * was written nothing may be applied to the slot.
  * On success the caller owns *ret. Errors:
- *   ERR_CONFLICT  base <= applied <= target does not hold, or a delta over an unfinished full. */
+ *   ERR_CONFLICT  base <= applied <= target does not hold, or a delta over an unfinished
+ *                 full, or up to less than the unfinished delta. */
 MUST_USE enum err msg_sink_begin(struct msg *msg, const struct msg_sink_options *options,
                                  struct store_batch *batch, struct msg_sink **ret, struct why *why);
 /* After a restart: the unfinished session goes on behind its cursor (same session id: the caller's

@@ -112,8 +112,8 @@ static enum err read_value(struct store *store, const struct store_snapshot *sna
     return err == OK ? OK : why_set(why, err, "cannot read value %d of slot %u", (int)key, slot);
 }
 
-static enum err decode_generations(uint32_t slot, struct bytes value, struct slot_state_row *ret,
-                                   struct why *why)
+enum err slot_decode_generations(uint32_t slot, struct bytes value, struct slot_state_row *ret,
+                                 struct why *why)
 {
     if (value.len == 0) {
         ret->generations_count = 1;
@@ -175,7 +175,7 @@ enum err slot_read_state(struct store *store, const struct store_snapshot *snaps
         err = read_value(store, snapshot, slot, STORE_SLOT_GENERATIONS, &value, &bytes, why);
     }
     if (err == OK) {
-        err = decode_generations(slot, bytes, &row, why);
+        err = slot_decode_generations(slot, bytes, &row, why);
     }
     if (err == OK) {
         err = read_value(store, snapshot, slot, STORE_SLOT_STATE, &value, &bytes, why);
@@ -219,4 +219,12 @@ enum err slot_open(struct msg *msg, uint32_t id, struct slot **ret, struct why *
     msg->slots[id] = slot;
     *ret = slot;
     return OK;
+}
+
+void slot_forget(struct msg *msg, uint32_t id)
+{
+    assert(msg->slots[id] == NULL || !msg->slots[id]->is_touched);
+    heads_forget(msg, id);
+    free(msg->slots[id]);
+    msg->slots[id] = NULL;
 }

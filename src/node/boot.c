@@ -175,6 +175,34 @@ static enum err boot_configs(struct node *node, struct group *group, struct boot
     return OK;
 }
 
+/* An install that was under way: the group goes on with it. */
+static enum err boot_marker(struct node *node, slot_id slot, struct boot_run *run, struct why *why)
+{
+    struct bytes bytes;
+    enum err err =
+        store_get_slot_value(node->store, NULL, slot, STORE_SLOT_INSTALLING, &run->value, &bytes);
+    if (err == ERR_NOT_FOUND || (err == OK && bytes.len == 0)) {
+        return OK;
+    }
+    struct marker marker;
+    if (err == OK) {
+        err = marker_decode(bytes, &marker, why);
+    } else {
+        err = boot_fault(slot, err, "cannot read the marker of an install", 0, why);
+    }
+    if (err != OK) {
+        return err;
+    }
+    run->boot.install = marker.install;
+    struct group *group = node_group(node, slot);
+    group->receiving.is_marked = true;
+    group->receiving.install = marker.install;
+    atomic_store(&group->is_replacing, true);
+    log_info("node", "an unfinished catch-up was found", "slot=%u session=%" PRIx64 " mode=%s",
+             slot, marker.install.session, marker.install.kind == RAFT_FULL ? "full" : "delta");
+    return OK;
+}
+
 static enum err boot_bounds(struct node *node, slot_id slot, struct boot_run *run, struct why *why)
 {
     struct row_hard_state hard = {0};
@@ -191,6 +219,12 @@ static enum err boot_bounds(struct node *node, slot_id slot, struct boot_run *ru
     if (err != OK) {
         return boot_fault(slot, err, "cannot read the bounds of the log", 0, why);
     }
+    if (err == OK) {
+        err = boot_marker(node, slot, run, why);
+        if (err != OK) {
+            return err;
+        }
+    }
     boot->term = hard.term;
     boot->vote = hard.vote;
     boot->commit = hard.commit;
@@ -199,7 +233,7 @@ static enum err boot_bounds(struct node *node, slot_id slot, struct boot_run *ru
         return boot_fault(slot, ERR_LOG_TOO_SHORT, "the log ends before the applied state",
                           boot->last, why);
     }
-    if (applied.index < boot->base.index) {
+    if (applied.index < boot->base.index && boot->install.kind != RAFT_FULL) {
         return boot_fault(slot, ERR_CORRUPT, "the log begins after the applied state",
                           boot->base.index, why);
     }

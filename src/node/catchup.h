@@ -71,6 +71,8 @@ struct sending {
     uint64_t bytes, rows, started_ms, heard_ms;
 };
 
+/* A frame of a session, either way: it may be lost. */
+void sender_send(struct node *node, node_id to, const struct chunk *chunk);
 void sender_need(struct group *group, const struct raft_need *need);
 void sender_fetch(struct node *node, node_id from, const struct chunk *chunk);
 void sender_check(struct group *group); /* after an update: what the core thinks of its sessions */
@@ -96,8 +98,10 @@ struct receiving {
     struct buf cursor;        /* where `written` begins */
     uint64_t rows, bytes, started_ms, fetched_ms, moved_ms;
     uint32_t ops;             /* with the disk thread, or about to be */
-    struct store_batch *last; /* owned: the end's rows, to be written with the next ticket */
-    struct msg_sink *sink;    /* owned. Thread: disk */
+    struct store_batch *last; /* owned: the end's rows, to be written before the next ticket */
+    bool has_end;             /* all was sent: end waits until all is written */
+    struct chunk_end end;
+    uint32_t damaged; /* chunks in a row that could not be written */
 };
 
 enum sink_kind { SINK_BEGIN, SINK_RESUME, SINK_ROWS, SINK_FINISH };
@@ -107,7 +111,7 @@ struct sink_op {
     slot_id slot;
     uint8_t kind; /* enum sink_kind */
     uint64_t session;
-    struct msg_sink **sink;
+    struct msg_sink **sink;      /* the group's */
     struct raft_install install; /* BEGIN */
     struct buf marker;           /* owned: BEGIN */
     struct blob *body;           /* owned: ROWS, the frame's body */
@@ -128,10 +132,10 @@ struct sink_ops {
 void receiver_begin(struct group *group, const struct raft_install *install, node_id from,
                     raft_term term);
 void receiver_chunk(struct node *node, node_id from, const struct chunk *chunk, struct bytes body);
-void receiver_damaged(struct node *node, node_id from); /* a chunk with a bad checksum */
 /* The core reset the group to the install's target: the last batch goes before the next ticket. */
 void receiver_installed(struct group *group, const struct raft_update *update);
-void receiver_installed_durable(struct group *group, raft_index target);
+void receiver_wrote_last(struct group *group);                        /* not durable yet */
+void receiver_is_durable(struct group *group, struct raft_pos target); /* the ticket is */
 void receiver_tick(struct node *node);
 void receiver_done(struct group *group); /* frees what it owns */
 

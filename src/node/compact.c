@@ -125,34 +125,68 @@ static void compact_config_rows(struct group *group, raft_index to)
     group->config_rows_count -= drop;
 }
 
-static void compact_group(struct group *group, uint64_t wall_ms)
+/* Through which index the log may go at most, whatever is wanted: what is durably applied here
+ * (R12), and what no transfer needs any more. */
+static raft_index compact_allowed(const struct group *group, raft_index to, const char **ret_why)
 {
-    if (group->compacting != 0 || group->last.index == group->base.index) {
-        return;
-    }
-    compact_mark(group, wall_ms);
-    raft_index to = compact_target(group, wall_ms);
+    *ret_why = NULL;
 #ifdef LETHE_MUTANT_compact_past_applied
-    to = group->last.index;
+    return group->last.index;
 #else
-    to = to > group->durable_applied ? group->durable_applied : to;
+    raft_index pin = sender_pin(group);
+    if (to > group->durable_applied) {
+        to = group->durable_applied;
+        *ret_why = "not_durably_applied";
+    }
+    if (to > pin) {
+        to = pin;
+        *ret_why = "transfer";
+    }
+    return to;
 #endif
+}
+
+/* A pin is no excuse for a log without an end: beyond twice the cap the sessions go first. */
+static void compact_press(struct group *group)
+{
+    uint64_t cap = group->node->options.log_max_bytes;
+    uint64_t kept = group->marks_count == 0 ? 0 : group->log_bytes - group->marks[0].bytes;
+    if (cap != 0 && kept > 2 * cap && sender_pin(group) != UINT64_MAX) {
+        sender_end_group(group, ERR_TIMEOUT, "the log grew beyond twice its cap");
+        group->kept_from = 0;
+    }
+}
+
+/* compact_prefix through `to`, in the batch that is being filled; false: nothing to do there. */
+static bool compact_through(struct group *group, raft_index to, raft_index least)
+{
     if (to > group->base.index + NODE_COMPACT_MAX_ENTRIES) {
         to = group->base.index + NODE_COMPACT_MAX_ENTRIES;
     }
-    uint64_t least = group->node->options.log_min_keep / 4;
-    least = least < NODE_COMPACT_MIN_ENTRIES ? least + 1 : NODE_COMPACT_MIN_ENTRIES;
-    if (to < group->base.index + least) {
-        return;
-    }
-    raft_term term = raft_term_at(group->raft, to);
+    raft_term term = to < group->base.index + least ? 0 : raft_term_at(group->raft, to);
     if (term == 0) {
-        return;
+        return false;
     }
     store_compact_prefix(disk_batch(group->node), group->slot, group->base.index + 1, to, term);
     compact_config_rows(group, to);
     disk_add_compaction(group->node, group->slot, to);
     group->compacting = to;
+    return true;
+}
+
+static void compact_group(struct group *group, uint64_t wall_ms)
+{
+    if (group->compacting != 0 || group->last.index == group->base.index ||
+        group->receiving.is_open) {
+        return;
+    }
+    compact_mark(group, wall_ms);
+    compact_press(group);
+    const char *why;
+    raft_index to = compact_allowed(group, compact_target(group, wall_ms), &why);
+    uint64_t least = group->node->options.log_min_keep / 4;
+    (void)compact_through(group, to,
+                          least < NODE_COMPACT_MIN_ENTRIES ? least + 1 : NODE_COMPACT_MIN_ENTRIES);
 }
 
 void compact_done(struct group *group, raft_index to)

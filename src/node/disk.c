@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What goes to the disk thread: one job is with it, one is being filled. A job has up to three
+/* What goes to the disk thread: one job is with it, one is being filled. A job has up to four
  * parts, done in this order and reported one by one:
  *
+ *   INSTALL  rows of installs (receiver.c), unsynced; the end of one comes before all that follows.
  *   APPLY  committed entries of many groups, through msg; written without sync. Reported before
  *          the sync begins, so that clients need not wait for it.
  *   WRITE  the batch of all groups (entries, hard states, compactions), synced; then the promise
@@ -20,6 +21,8 @@
 static bool job_has(const struct node_disk_job *job, enum node_disk_part part)
 {
     switch (part) {
+    case NODE_DISK_INSTALL:
+        return job->has_install;
     case NODE_DISK_APPLY:
         return job->has_apply;
     case NODE_DISK_WRITE:
@@ -70,8 +73,35 @@ static enum err job_apply_entry(struct node *node, slot_id slot, struct disk_ent
         return msg_apply_nothing(node->msg, slot, entry->index, entry->term, why);
     }
 #endif
+    /* Deletes are counted on every node, also where nobody waits for them. */
+    bool is_wanted = entry->is_wanted || command_kind_of(payload) == COMMAND_DELETE;
     return msg_apply(node->msg, slot, entry->index, entry->term, payload,
-                     entry->is_wanted ? &entry->result : NULL, why);
+                     is_wanted ? &entry->result : NULL, why);
+}
+
+/* What the slot's state is after this run, for comparisons with other replicas. */
+static enum err job_note_state(struct node *node, struct disk_run *run, struct why *why)
+{
+    enum err err = msg_apply_flush(node->msg, why);
+    if (err == OK) {
+        err = store_get_applied(node->store, NULL, run->slot, &run->applied);
+        if (err != OK) {
+            (void)why_set(why, err, "cannot read the applied index of slot %u", run->slot);
+        }
+    }
+    return err;
+}
+
+static enum err job_install(struct node_disk_job *job, struct why *why)
+{
+    enum err err = OK;
+    for (uint32_t i = 0; i < job->installed_count && err == OK; i++) {
+        err = store_write(job->node->store, job->installed[i].batch, false, why);
+    }
+    for (uint32_t i = 0; i < job->sinks.count && err == OK; i++) {
+        err = receiver_run(job->node, &job->sinks.items[i], NULL, why);
+    }
+    return err;
 }
 
 static enum err job_apply(struct node_disk_job *job, struct why *why)
@@ -87,10 +117,19 @@ static enum err job_apply(struct node_disk_job *job, struct why *why)
             struct disk_entry *entry = &job->apply.entries[run->first + i];
             err = job_apply_entry(node, run->slot, entry, &value, why);
         }
+        bool is_cut = r + 1 < job->apply.runs_count && run[1].slot == run->slot;
+        if (err == OK && is_cut) { /* at an index whose digest is to be compared */
+            err = job_note_state(node, &job->apply.runs[r], why);
+        }
     }
     store_value_done(&value);
     if (err == OK) {
         err = msg_apply_flush(node->msg, why);
+    }
+    for (uint32_t r = 0; r < job->apply.runs_count && err == OK; r++) {
+        if (job->apply.runs[r].applied.index == 0) {
+            err = job_note_state(node, &job->apply.runs[r], why);
+        }
     }
     stat_observe(&node->stats.apply, node_now_us(node) - began_us);
     STAT_ADD(node, applied_entries_total, job->apply.entries_count);
@@ -107,7 +146,13 @@ static enum err job_write(struct node_disk_job *job, struct why *why)
 {
     struct node *node = job->node;
     uint64_t began_us = node_now_us(node);
-    enum err err = store_write(node->store, job->write.batch, DISK_SYNC, why);
+    enum err err = OK;
+    for (uint32_t i = 0; i < job->write.begins.count && err == OK; i++) {
+        err = receiver_run(node, &job->write.begins.items[i], job->write.batch, why);
+    }
+    if (err == OK) {
+        err = store_write(node->store, job->write.batch, DISK_SYNC, why);
+    }
 #ifdef LETHE_MUTANT_retry_fsync
     err = OK; /* what a second fsync would say */
 #endif
@@ -143,6 +188,9 @@ bool node_disk_run(struct node_disk_job *job)
     struct why *why = &job->why[part];
     if (!job->is_spoilt) {
         switch ((enum node_disk_part)part) {
+        case NODE_DISK_INSTALL:
+            job->err[part] = job_install(job, why);
+            break;
         case NODE_DISK_APPLY:
             job->err[part] = job_apply(job, why);
             break;
@@ -181,13 +229,28 @@ static void apply_clear(struct disk_apply *apply)
 
 static void write_clear(struct disk_write *write)
 {
+    sink_ops_clear(&write->begins);
     write->tickets_count = write->compactions_count = 0;
     write->wants_sync = false;
     write->since_ms = 0;
 }
 
+static void install_clear(struct node_disk_job *job)
+{
+    sink_ops_clear(&job->sinks);
+    for (uint32_t i = 0; i < job->installed_count; i++) {
+        store_batch_free(job->installed[i].batch);
+    }
+    job->installed_count = 0;
+}
+
 void disk_job_done(struct node_disk_job *job)
 {
+    install_clear(job);
+    free(job->sinks.items);
+    free(job->installed);
+    sink_ops_clear(&job->write.begins);
+    free(job->write.begins.items);
     apply_clear(&job->apply);
     free(job->apply.entries);
     free(job->apply.runs);
@@ -203,7 +266,7 @@ struct disk_run *disk_add_run(struct node *node, slot_id slot)
     apply->runs =
         node_grow(apply->runs, apply->runs_count, &apply->runs_capacity, sizeof(struct disk_run));
     struct disk_run *run = &apply->runs[apply->runs_count++];
-    *run = (struct disk_run){slot, apply->entries_count, 0};
+    *run = (struct disk_run){.slot = slot, .first = apply->entries_count};
     return run;
 }
 
@@ -246,6 +309,15 @@ void disk_add_compaction(struct node *node, slot_id slot, raft_index to)
     write->compactions[write->compactions_count++] = (struct disk_compaction){slot, to};
 }
 
+void disk_add_installed(struct node *node, slot_id slot, struct raft_pos target,
+                        struct store_batch *batch)
+{
+    struct node_disk_job *job = node->filling;
+    job->installed = node_grow(job->installed, job->installed_count, &job->installed_capacity,
+                               sizeof(struct disk_installed));
+    job->installed[job->installed_count++] = (struct disk_installed){slot, target, batch};
+}
+
 struct store_batch *disk_batch(struct node *node)
 {
     return disk_filling(node)->batch;
@@ -274,7 +346,8 @@ static bool disk_write_is_due(const struct node *node)
 
 bool disk_is_due(const struct node *node)
 {
-    return node->filling->apply.runs_count > 0 || node->care_due || disk_write_is_due(node);
+    return node->filling->apply.runs_count > 0 || node->filling->sinks.count > 0 ||
+           node->care_due || disk_write_is_due(node);
 }
 
 void disk_hand_over(struct node *node)
@@ -284,16 +357,18 @@ void disk_hand_over(struct node *node)
     }
     struct node_disk_job *job = node->filling;
     struct node_disk_job *next = job == &node->jobs[0] ? &node->jobs[1] : &node->jobs[0];
+    job->has_install = job->sinks.count > 0 || job->installed_count > 0;
     job->has_apply = job->apply.runs_count > 0;
     job->has_write = disk_write_is_due(node);
     job->has_care = node->care_due;
+    assert(job->has_write || job->installed_count == 0);
     if (!job->has_write) { /* its rows wait in the next job */
         struct disk_write write = job->write;
         job->write = next->write;
         next->write = write;
     }
     node->care_due = false;
-    job->next = job->delivered = job_part_from(job, NODE_DISK_APPLY);
+    job->next = job->delivered = job_part_from(job, NODE_DISK_INSTALL);
     node->filling = next;
     node->flying = job;
     node->flying_since_ms = node->now_ms;
@@ -326,7 +401,21 @@ static void applied_run(struct node *node, const struct disk_run *run, struct di
             }
             item = list_first(&group->commands);
         }
+        if (entry->result != NULL) {
+            stats_result(node, entry->result, 0);
+        }
     }
+}
+
+static void install_done(struct node *node, struct node_disk_job *job)
+{
+    for (uint32_t i = 0; i < job->installed_count; i++) {
+        receiver_wrote_last(node_group(node, job->installed[i].slot));
+    }
+    for (uint32_t i = 0; i < job->sinks.count; i++) {
+        receiver_reported(node, &job->sinks.items[i]);
+    }
+    sink_ops_clear(&job->sinks);
 }
 
 static void applied_done(struct node *node, struct node_disk_job *job)
@@ -334,6 +423,7 @@ static void applied_done(struct node *node, struct node_disk_job *job)
     for (uint32_t r = 0; r < job->apply.runs_count; r++) {
         const struct disk_run *run = &job->apply.runs[r];
         applied_run(node, run, &job->apply.entries[run->first]);
+        digest_note(node_group(node, run->slot), &run->applied);
     }
     apply_clear(&job->apply);
 }
@@ -347,7 +437,14 @@ static void written_done(struct node *node, struct node_disk_job *job)
     for (uint32_t i = 0; i < write->compactions_count; i++) {
         compact_done(node_group(node, write->compactions[i].slot), write->compactions[i].to);
     }
+    for (uint32_t i = 0; i < job->installed_count; i++) {
+        receiver_is_durable(node_group(node, job->installed[i].slot), job->installed[i].target);
+    }
+    for (uint32_t i = 0; i < write->begins.count; i++) {
+        receiver_reported(node, &write->begins.items[i]);
+    }
     write_clear(write);
+    install_clear(job);
     node->synced_ms = node->now_ms;
     for (struct list *item = list_first(&node->undurable); item != NULL;
          item = list_first(&node->undurable)) {
@@ -383,6 +480,9 @@ bool node_disk_done(struct node *node, struct node_disk_job *job)
     }
     if (!node->is_failed) {
         switch ((enum node_disk_part)part) {
+        case NODE_DISK_INSTALL:
+            install_done(node, job);
+            break;
         case NODE_DISK_APPLY:
             applied_done(node, job);
             break;

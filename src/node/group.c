@@ -28,6 +28,8 @@ void group_done(struct group *group)
     free(group->limbo);
     free(group->config_rows);
     free(group->marks);
+    receiver_done(group);
+    digest_done(group);
     tail_done(&group->tail);
     raft_free(group->raft);
     group->raft = NULL;

@@ -21,7 +21,18 @@ enum {
     NODE_MARKS_MAX = 64,        /* of a group's log: index, time, bytes */
     NODE_COMPACT_MIN_ENTRIES = 1024,  /* fewer are not worth a range tombstone */
     NODE_COMPACT_GROUPS = 64,         /* looked at each second */
-    NODE_COMPACT_MAX_ENTRIES = 200000 /* of one step */
+    NODE_COMPACT_MAX_ENTRIES = 200000, /* of one step */
+    NODE_CATCHUP_OUT_MAX = 2,          /* sessions sent at a time: others wait for their turn */
+    NODE_CATCHUP_CREDITS = 4,          /* chunks on their way to one receiver */
+    NODE_CATCHUP_REFETCH_MS = 1000,    /* nothing came: what was on its way is asked for again */
+    NODE_CATCHUP_IDLE_MS = 10000,      /* nothing was asked for: the session ends */
+    NODE_CATCHUP_PIN_MS = 3600000,     /* a session's snapshot and log: it ends */
+    NODE_CATCHUP_KEEP_MS = 10000,      /* the log stays after a session, so that it can be read */
+    NODE_DIGESTS_KEPT = 16,            /* of a group's last applied states */
+    NODE_DIGEST_ROUNDS = 3,            /* a member silent for so many comparisons is unchecked */
+    NODE_COLLECT_LOOK_MS = 10000,      /* how often a leader looks for old delete records */
+    NODE_COLLECT_MAX_RECORDS = 10000,  /* looked at each time */
+    NODE_ADMIN_MARGIN_MS = 100         /* a call to all replicas ends before who asked gives up */
 };
 
 #endif

@@ -4,6 +4,7 @@
  * campaigns; then updates, packets, one batch for the disk. */
 #include "node/parts.h"
 #include "wire/command.h"
+#include "wire/frame.h"
 #include "wire/limits.h"
 
 void *node_grow(void *array, uint32_t count, uint32_t *capacity, size_t size)
@@ -37,6 +38,9 @@ void node_options_init(struct node_options *options)
         .submit_max_bytes = 64ull << 20,
         .disk_soft_free_bytes = 1ull << 30,
         .replica_lag_threshold = 1000,
+        .delete_log_retention_ms = 30 * 24 * 3600000ull,
+        .delete_log_max_records = 1000000,
+        .catchup_bytes_per_s = 32ull << 20,
         .balance = true,
     };
 }
@@ -72,6 +76,8 @@ static void node_init(struct node *node, const struct node_options *options,
     list_init(&node->undurable);
     list_init(&node->asking);
     list_init(&node->forwarded);
+    list_init(&node->background);
+    list_init(&node->sendings);
     node->forwarded_by_id = map_new();
     heap_init(&node->deadlines);
     arena_init(&node->turn);
@@ -167,6 +173,8 @@ void node_free(struct node *node)
     }
     assert(node->flying == NULL);
     node_end_calls(node);
+    background_forget(node);
+    sender_forget(node);
     for (uint32_t i = 0; i < node->groups_count; i++) {
         group_done(&node->groups[i]);
     }
@@ -304,11 +312,56 @@ void node_receive(struct node *node, const struct raft_packet *packet)
     group_touch(group);
 }
 
+static enum err frame_install(struct node *node, node_id from, struct bytes body, struct why *why)
+{
+    struct chunk chunk;
+    enum err err = chunk_decode(body, &chunk, why);
+    if (err == ERR_CORRUPT) { /* the link is fine: it is asked for again */
+        STAT_ADD(node, refused_chunks_total, 1);
+        return OK;
+    }
+    if (err != OK) {
+        return err;
+    }
+    if (chunk.slot >= node->groups_count) {
+        return why_set(why, ERR_BAD_FORMAT, "slot %u is not known here", chunk.slot);
+    }
+    if (chunk.kind == CHUNK_FETCH) {
+        sender_fetch(node, from, &chunk);
+    } else {
+        receiver_chunk(node, from, &chunk, body);
+    }
+    return OK;
+}
+
+enum err node_receive_frame(struct node *node, node_id from, uint8_t kind, struct bytes body,
+                            struct why *why)
+{
+    ASSERT_THREAD(&node->loop);
+    if (node->is_failed) {
+        return OK;
+    }
+    node->now_ms = node_now_us(node) / 1000;
+    if (kind == FRAME_INSTALL) {
+        return frame_install(node, from, body, why);
+    }
+    const struct wire_digest *digests;
+    uint32_t count;
+    enum err err = kind == FRAME_DIGESTS
+                       ? digest_decode(body, &node->turn, &digests, &count, why)
+                       : why_set(why, ERR_BAD_FORMAT, "a frame of kind %u is not for a node", kind);
+    if (err == OK) {
+        digest_receive(node, from, digests, count);
+    }
+    return err;
+}
+
 void node_peer_down(struct node *node, node_id id, bool is_gone)
 {
     ASSERT_THREAD(&node->loop);
     node_contact(node, id, true);
     forward_lost(node, id);
+    sender_lost(node, id);
     for (uint32_t i = 0; i < node->groups_count; i++) {
         struct group *group = &node->groups[i];
         raft_unreachable(group->raft, id);
@@ -365,6 +418,7 @@ static void node_second(struct node *node)
     node->care_due = true;
     node_lazy_sync(node);
     compact_run(node);
+    digest_run(node);
     balance_run(node);
 }
 
@@ -384,6 +438,8 @@ static void node_time(struct node *node)
         node_tick(node, (unsigned)due);
     }
     disk_watch(node);
+    sender_tick(node);
+    receiver_tick(node);
     if (node->now_ms - node->second_ms >= NODE_SECOND_MS) {
         node_second(node);
     }
@@ -405,6 +461,9 @@ void node_turn(struct node *node)
     read_ask(node);
     uint64_t ticked_ms = node->ticked_ms;
     node_time(node);
+    if (node->is_failed) { /* a stuck disk: nobody is answered any more */
+        return;
+    }
     waiter_expire(node);
     ready_run(node);
     if (node->ticked_ms != ticked_ms || node->view_due) {
@@ -570,7 +629,7 @@ struct msg *node_msg(struct node *node)
 
 bool node_is_idle(const struct node *node)
 {
-    return node->flying == NULL && !disk_is_due(node);
+    return node->flying == NULL && node->background_flying == NULL && !disk_is_due(node);
 }
 
 bool node_is_failed(const struct node *node)

@@ -40,6 +40,12 @@ struct node_options {
     uint64_t submit_max_bytes;      /* 64 MiB */
     uint64_t disk_soft_free_bytes;  /* appends are refused below */
     uint32_t replica_lag_threshold; /* entries */
+    /* Delete records that every member has applied go after retention; beyond max_records (0: no
+     * bound) the oldest go whoever lacks them. */
+    uint64_t delete_log_retention_ms; /* 30 days */
+    uint64_t delete_log_max_records;  /* 1,000,000 of a slot */
+    uint64_t catchup_bytes_per_s;     /* sent by this node; 0: unbounded; 32 MiB */
+    uint32_t catchup_chunk_rows;      /* 0: as many as fit; tests want few */
     bool balance;                   /* spread leaders over the members by itself */
 };
 
@@ -132,14 +138,42 @@ MUST_USE enum err node_preview_delete(struct node *node, const struct msg_delete
 
 /* ---- what the node knows of itself and the cluster: a copy, at most a tick old ---------------- */
 enum node_replica_state { NODE_PROBE, NODE_REPLICATE, NODE_DELTA, NODE_FULL, NODE_DOWN };
+/* What comparisons of digests at equal indexes said last. Nobody who could not be asked lately is
+ * anything but unchecked. */
+enum node_checked { NODE_UNCHECKED, NODE_CHECKED_OK, NODE_DIVERGED };
 
 struct node_replica {
     node_id node;
     bool leader, learner;
-    uint8_t state; /* enum node_replica_state */
-    raft_index match_index, applied_index;
-    uint64_t lag; /* leader's last index minus match */
+    uint8_t state;   /* enum node_replica_state */
+    uint8_t checked; /* enum node_checked; of the leader: OK when somebody agrees with it */
+    raft_index checked_index;
+    raft_index match_index, applied_index; /* applied: durably, as it said last */
+    uint64_t lag;                          /* leader's last index minus match */
+    /* state DELTA or FULL: the transfer so far; zeros when none runs yet */
+    uint64_t transfer_bytes, transfer_rows, transfer_total_bytes; /* total: about */
+    uint64_t transfer_eta_ms;                                     /* 0: not known */
 };
+
+enum node_catchup_mode { NODE_BY_LOG, NODE_BY_DELTA, NODE_BY_FULL, NODE_CATCHUP_MODES };
+
+/* Why a replica was brought up by that step. */
+#define NODE_CATCHUP_REASON_TABLE(X) /* symbol, slug */                                            \
+    X(BEHIND, "behind")              /* its next entry was compacted, or it was away (log) */      \
+    X(FLOOR, "floor")                /* the delete log does not reach back to it */                \
+    X(SIZE, "size")                  /* too much changed for a delta */                            \
+    X(OPERATOR, "operator")          /* it was ordered */                                          \
+    X(DIVERGED, "diverged")          /* its digest was a minority's */                             \
+    X(REFUSED, "refused")            /* it could not take a delta, or ended one unequal */
+
+enum node_catchup_reason {
+#define X(symbol, slug) NODE_WHY_##symbol,
+    NODE_CATCHUP_REASON_TABLE(X)
+#undef X
+        NODE_CATCHUP_REASONS
+};
+const char *node_catchup_reason_slug(enum node_catchup_reason reason); /* static text */
+const char *node_catchup_mode_slug(enum node_catchup_mode mode);       /* likewise */
 
 struct node_slot {
     uint32_t slot;
@@ -152,6 +186,10 @@ struct node_slot {
     struct hash128 digest; /* at digest_index */
     raft_index digest_index;
     bool amnesia, installing, quarantined;
+    bool diverged;  /* alarm: this replica's state was found to be a minority's */
+    bool undecided; /* leader: replicas differ and no state has a majority; appends are refused */
+    uint8_t install_kind; /* installing: enum raft_install_kind */
+    uint64_t install_bytes, install_rows; /* received in the session that runs */
     uint64_t leader_silent_ms;
     uint32_t replicas_count; /* on a node that does not lead: only what it knows itself */
     struct node_replica replicas[RAFT_MEMBERS_MAX * 2];
@@ -199,6 +237,13 @@ struct node_metrics {
     uint64_t packets_sent_total, packets_received_total, packets_dropped_total;
     uint64_t peer_bytes_sent_total, peer_bytes_received_total, peer_garbage_total;
     uint64_t elections_total, leader_changes_total;
+    /* catch-ups led here that ended well, by mode and reason */
+    uint64_t catchups[NODE_CATCHUP_MODES][NODE_CATCHUP_REASONS];
+    uint64_t catchup_failed_total, catchup_ms_total; /* sent: broken off; time of those that ended */
+    uint64_t catchup_sent_bytes_total, catchup_received_bytes_total, refused_chunks_total;
+    uint64_t full_syncs_total, recoveries_total; /* installs ended here: full ones; all */
+    uint64_t digests_equal_total, digests_different_total, digests_unknown_total;
+    uint64_t floor_raises_total, collected_records_total; /* applied by this node as leader */
     uint64_t submit_queue_depth, submit_queue_bytes, open_calls, unapplied_entries;
     struct node_histogram fsync, apply, commit, loop_turn; /* commit: propose to commit */
     /* RocksDB's */

@@ -12,12 +12,14 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "msg/msg.h"
+#include "node/catchup.h"
 #include "node/driver.h"
 #include "node/limits.h"
 #include "store/store.h"
 #include "sys/log.h"
 #include "sys/queue.h"
 #include "sys/thread.h"
+#include "wire/digest.h"
 
 /* ---- tail.c: the newest entries of a group's log ---------------------------------------------- */
 struct tail_entry {
@@ -55,7 +57,8 @@ struct disk_entry {
 
 struct disk_run {
     slot_id slot;
-    uint32_t first, count; /* in entries */
+    uint32_t first, count;      /* in entries */
+    struct row_applied applied; /* after the last of them; set by the disk thread */
 };
 
 /* Committed entries of many groups, each group's in their order. */
@@ -77,9 +80,17 @@ struct disk_compaction {
     raft_index to;
 };
 
+/* The end of an install: its rows are written before anything else of the job. */
+struct disk_installed {
+    slot_id slot;
+    struct raft_pos target;
+    struct store_batch *batch; /* owned */
+};
+
 /* One batch for all groups. */
 struct disk_write {
     struct store_batch *batch;           /* owned */
+    struct sink_ops begins;              /* installs whose first rows go into batch */
     struct disk_ticket *tickets;         /* owned */
     struct disk_compaction *compactions; /* owned */
     uint32_t tickets_count, tickets_capacity, compactions_count, compactions_capacity;
@@ -91,7 +102,10 @@ struct node_disk_job {
     struct node *node;
     struct disk_apply apply;
     struct disk_write write;
-    bool has_apply, has_write, has_care; /* fixed while it is with the disk thread */
+    struct sink_ops sinks;            /* rows of installs */
+    struct disk_installed *installed; /* owned */
+    uint32_t installed_count, installed_capacity;
+    bool has_install, has_apply, has_write, has_care; /* fixed while it is with the disk thread */
     uint8_t next;                        /* enum node_disk_part, the disk thread's */
     uint8_t delivered;                   /* likewise, the loop's */
     bool is_spoilt; /* the disk thread's: a part failed, the others are left out */
@@ -110,6 +124,9 @@ struct disk_run *disk_add_run(struct node *node, slot_id slot);
 struct disk_entry *disk_add_entry(struct node *node, struct disk_run *run);
 struct disk_ticket *disk_add_ticket(struct node *node);
 void disk_add_compaction(struct node *node, slot_id slot, raft_index to);
+/* Takes batch. The ticket that belongs to it must be added in the same turn. */
+void disk_add_installed(struct node *node, slot_id slot, struct raft_pos target,
+                        struct store_batch *batch);
 struct store_batch *disk_batch(struct node *node); /* the one being filled; a row is coming */
 void disk_want_sync(struct node *node);
 bool disk_is_due(const struct node *node);  /* there is something to hand over */
@@ -175,6 +192,19 @@ struct group {
     uint32_t marks_count;
     uint64_t log_bytes;    /* counted from the same point as the marks */
     raft_index compacting; /* asked for in a batch; 0: none */
+    raft_index kept_from;  /* after a catch-up: the log above it stays until kept_until_ms */
+    uint64_t kept_until_ms;
+
+    /* catch-up */
+    struct receiving receiving;
+    struct msg_sink *sink;    /* owned. Thread: disk */
+    atomic_bool is_replacing; /* the rows are not one state: nothing is served. Thread: any reads */
+    atomic_bool is_unfit;     /* amnesia or quarantined: likewise */
+    atomic_bool is_diverged;  /* alarm: this replica's digest is a minority's */
+    node_id ordered_peer;     /* of the last full install that was ordered here, and why */
+    uint8_t ordered_reason;   /* enum node_catchup_reason */
+    struct compared *compared; /* owned: digests; NULL: not needed yet */
+    bool is_undecided;         /* leader: replicas differ, and no state has a majority */
     uint64_t looked_ms;    /* for a dedup generation that is due */
 };
 
@@ -198,6 +228,17 @@ MUST_USE enum err boot_groups(struct node *node, const struct node_boot *boot, s
 void ready_run(struct node *node);
 /* Sends packet now, filled with entries when it asks for them. */
 void ready_send(struct group *group, const struct raft_packet *packet);
+
+/* digest.c: what replicas tell each other of their states at equal indexes. */
+void digest_note(struct group *group, const struct row_applied *applied); /* a state reached here */
+void digest_forget(struct group *group);                                  /* another state began */
+void digest_done(struct group *group);
+void digest_run(struct node *node); /* each second: the leader tells */
+void digest_receive(struct node *node, node_id from, const struct wire_digest *digests,
+                    uint32_t count);
+/* Where an apply must stop so that a digest can be compared; to when nowhere. */
+raft_index digest_stop(const struct group *group, raft_index from, raft_index to);
+enum node_checked digest_checked(const struct group *group, node_id peer, raft_index *ret_index);
 
 void compact_run(struct node *node);                    /* each second */
 void compact_done(struct group *group, raft_index to);  /* the batch that did it is written */
@@ -237,6 +278,7 @@ void waiter_finish(struct node *node, struct node_call *call, enum err err, cons
 void waiter_add(struct list *list, struct node_call *call); /* by call->index, ascending */
 void waiter_expire(struct node *node);                      /* those whose deadline has come */
 void waiter_end_list(struct node *node, struct list *list);
+#define READ_UNREADY "this replica is being brought up to date, ask another one"
 #define WAITER_OF(item) CONTAINER_OF(item, struct node_call, link)
 
 /* ---- stats.c ------------------------------------------------------------------------------------ */
@@ -262,13 +304,26 @@ struct stat_histogram {
     X(packets_received_total)                                                                      \
     X(packets_dropped_total)                                                                       \
     X(elections_total)                                                                             \
-    X(leader_changes_total)
+    X(leader_changes_total)                                                                        \
+    X(full_syncs_total)                                                                            \
+    X(recoveries_total)                                                                            \
+    X(catchup_sent_bytes_total)                                                                    \
+    X(catchup_received_bytes_total)                                                                \
+    X(catchup_ms_total)                                                                            \
+    X(catchup_failed_total)                                                                        \
+    X(refused_chunks_total)                                                                        \
+    X(digests_equal_total)                                                                         \
+    X(digests_different_total)                                                                     \
+    X(digests_unknown_total)                                                                       \
+    X(floor_raises_total)                                                                          \
+    X(collected_records_total)
 
 /* Counters are relaxed atomics: any thread adds, any thread reads. */
 struct stats {
 #define X(name) atomic_uint_fast64_t name;
     NODE_COUNTERS(X)
 #undef X
+    atomic_uint_fast64_t catchups[NODE_CATCHUP_MODES][NODE_CATCHUP_REASONS];
     struct stat_histogram fsync, apply, commit, loop_turn;
 };
 #define STAT_ADD(node, name, n)                                                                    \
@@ -302,7 +357,7 @@ struct node {
     uint64_t now_ms; /* of this turn */
     uint64_t ticked_ms, second_ms;
     uint64_t read_tag;
-    uint32_t compact_at;
+    uint32_t compact_at, digest_at;
 
     struct queue *submit; /* owned. Thread: any pushes */
     struct queue_batch submitted;
@@ -319,6 +374,14 @@ struct node {
     struct node_disk_job *filling, *flying; /* flying: NULL when the disk thread has nothing */
     uint64_t flying_since_ms, slow_seen_ms, synced_ms;
     bool is_slow, care_due, is_failed, is_ending, was_drained, view_due;
+
+    struct list background; /* struct node_background_job: they wait */
+    struct node_background_job *background_flying;
+    struct list sendings; /* struct sending */
+    uint64_t sessions;    /* made in this boot */
+    int64_t catchup_tokens; /* bytes that may be sent now */
+    uint64_t refilled_ms;
+    struct group *receiving; /* the one that has all credits; NULL: none */
 
     atomic_bool draining, disk_low, started;
     atomic_uint_fast64_t disk_free_bytes, disk_total_bytes, open_calls_shown, unapplied_shown;

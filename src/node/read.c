@@ -8,9 +8,16 @@
  * his own thread. */
 #include "node/parts.h"
 
+enum { READ_RETRY_MS = 1000 };
+
 /* Waits for call->index to be applied; answers at once when it is. */
 static void read_wait(struct group *group, struct node_call *call)
 {
+    if (atomic_load(&group->is_replacing) || atomic_load(&group->is_unfit)) {
+        call->retry_after_ms = READ_RETRY_MS;
+        waiter_finish(group->node, call, ERR_UNREADY, READ_UNREADY);
+        return;
+    }
     if (call->index <= group->applied) {
         waiter_finish(group->node, call, OK, NULL);
         return;
@@ -25,7 +32,8 @@ static void read_local(struct group *group, struct node_call *call)
     struct raft_status status;
     raft_status(group->raft, &status);
     if (status.amnesia || status.installing || status.quarantined) {
-        waiter_finish(node, call, ERR_UNREADY, NULL);
+        call->retry_after_ms = READ_RETRY_MS;
+        waiter_finish(node, call, ERR_UNREADY, READ_UNREADY);
         return;
     }
     call->staleness_ms = (uint64_t)status.leader_silent_ticks * node->options.tick_ms;
@@ -74,7 +82,9 @@ static void read_ask_group(struct group *group)
          item = list_first(&group->reads_new)) {
         struct node_call *call = WAITER_OF(item);
         if (err != OK) {
-            waiter_finish(node, call, err == ERR_NOT_LEADER ? ERR_NO_LEADER : err, NULL);
+            call->retry_after_ms = err == ERR_UNREADY ? READ_RETRY_MS : 0;
+            waiter_finish(node, call, err == ERR_NOT_LEADER ? ERR_NO_LEADER : err,
+                          err == ERR_UNREADY ? READ_UNREADY : NULL);
             continue;
         }
         call->id = tag;

@@ -59,9 +59,22 @@ static void ready_entry(struct group *group, const struct raft_entry *entry)
     blob_unref(config);
 }
 
+static void ready_install_in(struct group *group, const struct raft_update *update)
+{
+    if (group->node->world.send_frame != NULL) {
+        receiver_begin(group, &update->install_in, update->leader, update->term);
+    }
+}
+
 static void ready_persist(struct group *group, const struct raft_update *update)
 {
     struct node *node = group->node;
+    if (update->flags & RAFT_UPDATE_INSTALLED) {
+        receiver_installed(group, update);
+    }
+    if (update->flags & RAFT_UPDATE_INSTALL_IN) {
+        ready_install_in(group, update);
+    }
     if (update->truncate_from != 0) {
         ready_truncate(group, update->truncate_from);
     }
@@ -218,6 +231,11 @@ static void ready_apply(struct group *group, raft_index from, raft_index to)
 {
     struct node *node = group->node;
     assert(from == group->applying + 1);
+    raft_index stop = digest_stop(group, from, to);
+    if (stop < to) {
+        ready_apply(group, from, stop);
+        from = stop + 1;
+    }
     struct disk_run *run = disk_add_run(node, group->slot);
     struct list *item = group->commands.next;
     uint64_t now_us = node_now_us(node);
@@ -281,14 +299,12 @@ static void ready_config(struct group *group)
 static void ready_installs(struct group *group, const struct raft_update *update)
 {
     for (uint32_t i = 0; i < update->installs_count; i++) {
-        log_every(10000, LOG_LEVEL_WARN, "node",
-                  "a peer needs entries that were compacted, it stays behind",
-                  "slot=%u peer=%" PRIu64 " applied=%" PRIu64, group->slot,
-                  update->installs[i].peer, update->installs[i].applied);
+        sender_need(group, &update->installs[i]);
     }
-    if (update->flags & RAFT_UPDATE_INSTALL_IN) {
+    if ((update->flags & RAFT_UPDATE_INSTALL_IN) && group->node->world.send_frame == NULL) {
         raft_install_received(group->raft, update->install_in.session, false);
     }
+    sender_check(group);
 }
 
 static void ready_take(struct group *group)

@@ -28,6 +28,10 @@ static void route_propose(struct group *group, struct node_call *call)
         waiter_finish(node, call, ERR_DISK_FULL, "the disks of a majority are nearly full");
         return;
     }
+    if (group->is_undecided && command_kind_of(blob_bytes(call->command)) == COMMAND_APPEND) {
+        waiter_finish(node, call, ERR_UNREADY, "replicas differ and no state has a majority");
+        return;
+    }
     route_stamp(group, call->command);
     struct raft_entry entry = {
         .kind = RAFT_ENTRY_DATA, .size_bytes = call->command->len, .payload = call->command};

@@ -68,7 +68,7 @@ static bool send_body(struct node *node, node_id to, struct buf *frame)
     return node->world.send_frame(node->world.arg, to, FRAME_INSTALL, body);
 }
 
-static void send_chunk(struct node *node, node_id to, const struct chunk *chunk)
+void sender_send(struct node *node, node_id to, const struct chunk *chunk)
 {
     struct buf frame = BUF_INIT;
     chunk_encode(&frame, chunk);
@@ -83,7 +83,7 @@ static void send_stop(struct node *node, node_id to, slot_id slot, uint64_t sess
 {
     struct chunk chunk = {
         .kind = CHUNK_STOP, .slot = slot, .session = session, .term = term, .stop = err};
-    send_chunk(node, to, &chunk);
+    sender_send(node, to, &chunk);
 }
 
 static void send_end(struct sending *sending)
@@ -96,7 +96,7 @@ static void send_end(struct sending *sending)
     chunk.end.number = sending->next;
     chunk.end.config_pos = sending->install.config_pos;
     chunk.end.config = sending->install.config;
-    send_chunk(sending->group->node, sending->peer, &chunk);
+    sender_send(sending->group->node, sending->peer, &chunk);
 }
 
 /* ---- its end -------------------------------------------------------------------------------------- */
@@ -486,7 +486,7 @@ static void sending_pump(struct sending *sending)
  * that what is on its way will not come. */
 static void sending_ask(struct sending *sending, const struct chunk_fetch *fetch)
 {
-    bool is_end = sending->is_done && !sending->is_busy && fetch->number == sending->next;
+    bool is_end = !sending->is_busy && sending->is_done && fetch->number == sending->next;
     bool is_again = sending->was_asked && (fetch->number <= sending->asked || sending->is_lost);
     sending->asked = fetch->number;
     sending->limit = fetch->number + fetch->credits;

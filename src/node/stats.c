@@ -59,7 +59,27 @@ static uint8_t stats_replica_state(const struct raft_progress_status *peer)
     return NODE_PROBE;
 }
 
-static void stats_replicas(const struct raft_status *status, struct node_slot *view)
+/* How far the transfer to this replica is, from what its session counted. */
+static void stats_transfer(const struct group *group, struct node_replica *replica)
+{
+    const struct sending *sending = sender_find(group, replica->node);
+    if (sending == NULL || sending->state == SENDING_OPENING || sending->state == SENDING_OVER) {
+        return;
+    }
+    bool is_full = sending->install.kind == RAFT_FULL;
+    uint64_t total = is_full ? sending->estimate.full_bytes : sending->estimate.delta_bytes;
+    uint64_t passed_ms = group->node->now_ms - sending->started_ms;
+    replica->transfer_bytes = sending->bytes;
+    replica->transfer_rows = sending->rows;
+    replica->transfer_total_bytes = total > sending->bytes ? total : sending->bytes;
+    if (sending->bytes > 0) {
+        replica->transfer_eta_ms =
+            (replica->transfer_total_bytes - sending->bytes) * passed_ms / sending->bytes;
+    }
+}
+
+static void stats_replicas(const struct group *group, const struct raft_status *status,
+                           struct node_slot *view)
 {
     view->replicas_count = 1;
     view->replicas[0] = (struct node_replica){.node = status->self,
@@ -68,19 +88,24 @@ static void stats_replicas(const struct raft_status *status, struct node_slot *v
                                               .match_index = status->durable,
                                               .applied_index = status->durable_applied,
                                               .lag = status->last.index - status->durable};
+    view->replicas[0].checked =
+        (uint8_t)digest_checked(group, status->self, &view->replicas[0].checked_index);
     for (uint32_t i = 0;
          i < status->peers_count && view->replicas_count < ARRAY_LEN(view->replicas); i++) {
         const struct raft_progress_status *peer = &status->peers[i];
         if (peer->peer == status->self) {
             continue;
         }
-        view->replicas[view->replicas_count++] =
-            (struct node_replica){.node = peer->peer,
-                                  .learner = peer->learner,
-                                  .state = stats_replica_state(peer),
-                                  .match_index = peer->match,
-                                  .applied_index = peer->applied,
-                                  .lag = status->last.index - peer->match};
+        struct node_replica *replica = &view->replicas[view->replicas_count++];
+        *replica = (struct node_replica){.node = peer->peer,
+                                         .learner = peer->learner,
+                                         .state = stats_replica_state(peer),
+                                         .match_index = peer->match,
+                                         .applied_index = peer->applied,
+                                         .lag = status->last.index - peer->match};
+        replica->checked =
+            (uint8_t)digest_checked(group, peer->peer, &replica->checked_index);
+        stats_transfer(group, replica);
     }
 }
 
@@ -104,8 +129,14 @@ static void stats_view(struct group *group, struct node_slot *view)
     view->amnesia = status.amnesia;
     view->installing = status.installing;
     view->quarantined = status.quarantined;
+    atomic_store(&group->is_unfit, status.amnesia || status.quarantined);
+    view->diverged = atomic_load(&group->is_diverged);
+    view->undecided = status.role == RAFT_LEADER && group->is_undecided;
+    view->install_kind = status.installing ? status.install.kind : 0;
+    view->install_bytes = status.installing ? group->receiving.bytes : 0;
+    view->install_rows = status.installing ? group->receiving.rows : 0;
     view->leader_silent_ms = (uint64_t)status.leader_silent_ticks * group->node->options.tick_ms;
-    stats_replicas(&status, view);
+    stats_replicas(group, &status, view);
 }
 
 void stats_publish(struct node *node)
@@ -273,6 +304,12 @@ void node_get_metrics(struct node *node, struct node_metrics *ret)
 #define X(name) ret->name = atomic_load_explicit(&node->stats.name, memory_order_relaxed);
     NODE_COUNTERS(X)
 #undef X
+    for (int mode = 0; mode < NODE_CATCHUP_MODES; mode++) {
+        for (int reason = 0; reason < NODE_CATCHUP_REASONS; reason++) {
+            ret->catchups[mode][reason] = atomic_load_explicit(
+                &node->stats.catchups[mode][reason], memory_order_relaxed);
+        }
+    }
     histogram_copy(&node->stats.fsync, &ret->fsync);
     histogram_copy(&node->stats.apply, &ret->apply);
     histogram_copy(&node->stats.commit, &ret->commit);

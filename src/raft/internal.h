@@ -81,6 +81,7 @@ struct raft {
     /* time, in ticks */
     uint64_t tick, leader_tick;
     uint32_t election_elapsed, election_timeout;
+    uint32_t pinned_timeout; /* 0: drawn at each reset */
     uint32_t heartbeat_elapsed, check_elapsed;
 
     /* a campaign */

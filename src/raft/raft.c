@@ -151,6 +151,13 @@ void raft_forget_leader(struct raft *raft)
         raft->election_timeout = raft->election_elapsed + soon;
 }
 
+void raft_pin_timeout(struct raft *raft, uint32_t ticks)
+{
+    raft->pinned_timeout = ticks;
+    if (ticks != 0)
+        raft->election_timeout = ticks;
+}
+
 /* ---- completions -------------------------------------------------------------------------------------- */
 void raft_persisted(struct raft *raft, uint64_t seq)
 {

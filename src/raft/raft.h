@@ -178,6 +178,8 @@ void raft_check(const struct raft *raft);
 void raft_tick(struct raft *raft, unsigned ticks);
 void raft_campaign(struct raft *raft);      /* at once, without waiting for the timer */
 void raft_forget_leader(struct raft *raft); /* the leader's process is gone: vote again, soon */
+/* For tests: election timeouts are that long from now on, the running one too; 0: drawn again. */
+void raft_pin_timeout(struct raft *raft, uint32_t ticks);
 void raft_unreachable(struct raft *raft, node_id peer); /* packets to it were dropped: PROBE */
 /* entries and their payloads stay valid until the update that lists them was taken. */
 enum err raft_receive(struct raft *raft, const struct raft_packet *packet);

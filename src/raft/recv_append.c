@@ -217,8 +217,12 @@ struct progress *recv_from_peer(struct raft *raft, const struct raft_packet *pac
     p->disk_free_mb = packet->disk_free_mb;
     if (packet->applied > p->applied)
         p->applied = packet->applied;
+    bool was_unfit = p->amnesia || p->forgot;
     hear_flags(raft, p, packet);
-    return p;
+    if (!was_unfit || p->amnesia || p->forgot)
+        return p;
+    replicate_advance_commit(raft);         /* what it acked meanwhile counts from now on */
+    return member_peer(raft, packet->from); /* the records move when a configuration commits */
 }
 
 /* It acked match in an earlier life and lacks it now: it forgot, votes perhaps included (R19). */

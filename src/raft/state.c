@@ -33,6 +33,8 @@ void state_reset_timer(struct raft *raft)
     raft->election_elapsed = 0;
     raft->election_timeout = raft->options.election_ticks +
                              (uint32_t)rng_below(&raft->rng, raft->options.election_ticks);
+    if (raft->pinned_timeout != 0)
+        raft->election_timeout = raft->pinned_timeout;
 }
 
 /* A term begins: nothing above commit is known to equal the new leader's log. */

@@ -110,7 +110,7 @@ static enum err check_identity(const struct store_identity *found,
     if (found->slot_count != options->slot_count)
         return why_set(why, ERR_WRONG_IDENTITY,
                        "the data has %u slots, the configuration says %u: a cluster's slot count "
-                       "is fixed for its life, so correct 'cluster.slots'",
+                       "is fixed for its life, so correct 'cluster.slot_count'",
                        found->slot_count, options->slot_count);
     return OK;
 }

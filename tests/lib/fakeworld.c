@@ -26,6 +26,8 @@ struct seat {
     struct msg *msg;
     struct node *node;         /* NULL: down */
     struct node_disk_job *job; /* with the disk */
+    struct node_background_job *background;
+    bool is_background_held;
     bool is_held, is_woken, is_moved;
     enum err fatal;
     struct list inbox; /* struct parcel */
@@ -38,6 +40,8 @@ struct fakeworld {
     bool is_cut[FAKEWORLD_NODES_MAX + 1][FAKEWORLD_NODES_MAX + 1];
     bool (*drop)(const struct raft_packet *packet, void *arg);
     void *drop_arg;
+    bool (*drop_frame)(node_id from, node_id to, uint8_t kind, struct bytes body, void *arg);
+    void *drop_frame_arg;
     uint64_t now_us;
     struct rng rng;
 };
@@ -73,6 +77,13 @@ static void fake_disk_submit(void *arg, struct node_disk_job *job)
     struct seat *seat = arg;
     assert(seat->job == NULL);
     seat->job = job;
+}
+
+static void fake_background_submit(void *arg, struct node_background_job *job)
+{
+    struct seat *seat = arg;
+    assert(seat->background == NULL);
+    seat->background = job;
 }
 
 static struct seat *fake_way(struct seat *seat, node_id to)
@@ -127,6 +138,18 @@ static bool fake_send_response(void *arg, node_id to, const struct call_response
     return true;
 }
 
+static bool fake_send_frame(void *arg, node_id to, uint8_t kind, struct bytes body)
+{
+    struct seat *seat = arg;
+    struct fakeworld *world = seat->world;
+    struct seat *target = fake_way(seat, to);
+    if (target != NULL && (world->drop_frame == NULL ||
+                           !world->drop_frame(seat->id, to, kind, body, world->drop_frame_arg))) {
+        frame_encode(&fake_post(seat, target)->frame, kind, body);
+    }
+    return true;
+}
+
 static void fake_flush(void *arg)
 {
     (void)arg;
@@ -145,9 +168,11 @@ static const struct node_world fake_world = {
     .random_u64 = fake_random_u64,
     .wake = fake_wake,
     .disk_submit = fake_disk_submit,
+    .background_submit = fake_background_submit,
     .send = fake_send,
     .send_request = fake_send_request,
     .send_response = fake_send_response,
+    .send_frame = fake_send_frame,
     .flush = fake_flush,
     .fatal = fake_fatal,
 };
@@ -270,6 +295,10 @@ void fakeworld_crash(struct fakeworld *world, node_id id, int64_t keep)
         node_disk_abandon(seat->node, seat->job);
         seat->job = NULL;
     }
+    if (seat->background != NULL) {
+        node_background_abandon(seat->node, seat->background);
+        seat->background = NULL;
+    }
     seat_close(seat);
     memdisk_crash(seat->disk, keep);
 }
@@ -328,6 +357,11 @@ static void seat_deliver_frame(struct seat *seat, node_id from, const struct fra
         node_receive_response(seat->node, from, &response);
         return;
     }
+    if (frame->kind == FRAME_INSTALL || frame->kind == FRAME_DIGESTS) {
+        err = node_receive_frame(seat->node, from, frame->kind, frame->body, NULL);
+        assert(err == OK);
+        return;
+    }
     err = packet_in_decode(frame->body, &in, NULL);
     assert(err == OK);
     for (uint32_t i = 0; i < in.packets_count; i++) {
@@ -361,6 +395,13 @@ static bool seat_move(struct seat *seat)
     if (seat->job != NULL && !seat->is_held) {
         did = true;
         (void)fakeworld_step_disk(seat->world, seat->id);
+    }
+    if (seat->background != NULL && !seat->is_background_held) {
+        did = true;
+        struct node_background_job *job = seat->background;
+        seat->background = NULL;
+        node_background_run(job);
+        node_background_done(seat->node, job);
     }
     for (struct list *item = list_first(&seat->inbox); item != NULL;
          item = list_first(&seat->inbox)) {
@@ -476,6 +517,20 @@ void fakeworld_on_send(struct fakeworld *world,
 {
     world->drop = drop;
     world->drop_arg = arg;
+}
+
+void fakeworld_on_frame(struct fakeworld *world,
+                        bool (*drop)(node_id from, node_id to, uint8_t kind, struct bytes body,
+                                     void *arg),
+                        void *arg)
+{
+    world->drop_frame = drop;
+    world->drop_frame_arg = arg;
+}
+
+void fakeworld_hold_background(struct fakeworld *world, node_id id, bool is_held)
+{
+    seat_of(world, id)->is_background_held = is_held;
 }
 
 void fakeworld_hold_disk(struct fakeworld *world, node_id id, bool is_held)

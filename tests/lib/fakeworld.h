@@ -59,6 +59,13 @@ void fakeworld_cut(struct fakeworld *world, node_id from, node_id to, bool is_cu
 /* Called for each packet that is sent; true: it is lost. NULL: none. */
 void fakeworld_on_send(struct fakeworld *world,
                        bool (*drop)(const struct raft_packet *packet, void *arg), void *arg);
+/* The same for INSTALL and DIGESTS frames. */
+void fakeworld_on_frame(struct fakeworld *world,
+                        bool (*drop)(node_id from, node_id to, uint8_t kind, struct bytes body,
+                                     void *arg),
+                        void *arg);
+/* A held background takes a job and does nothing, until it is let go. */
+void fakeworld_hold_background(struct fakeworld *world, node_id id, bool is_held);
 /* A held disk takes jobs and does nothing, until it is let go or stepped. */
 void fakeworld_hold_disk(struct fakeworld *world, node_id id, bool is_held);
 /* Tells the others that the process of node id has ended, as its closed connections would. */

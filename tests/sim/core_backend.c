@@ -49,6 +49,17 @@ static void after(struct model *model, struct model_node *node)
         model_take(model, node);
 }
 
+/* ---- before the first event ------------------------------------------------------------------ */
+/* option append_bytes=1k inflight_packets=3: as on the `cluster` line; later ones count from the next
+ * start of each node on. */
+static enum step do_option(struct model *model, const struct words *words)
+{
+    if (words->options_count == 0)
+        return STEP_UNKNOWN;
+    model_options(model, words);
+    return STEP_OK;
+}
+
 /* ---- time and roles ------------------------------------------------------------------------- */
 static enum step do_tick(struct model *model, const struct words *words)
 {
@@ -75,6 +86,18 @@ static enum step do_skew(struct model *model, const struct words *words)
     if (words->words_count < 3)
         return STEP_UNKNOWN;
     node->skew_percent = (unsigned)(atof(words->word[2]) * 100.0);
+    return STEP_OK;
+}
+
+/* timeout N 15: the running election timeout and all later ones; 0: drawn again. */
+static enum step do_timeout(struct model *model, const struct words *words)
+{
+    LIVE(node)
+    uint64_t ticks;
+    if (words->words_count < 3 || !number_parse(words->word[2], &ticks))
+        return STEP_UNKNOWN;
+    node->pinned_timeout = (uint32_t)ticks;
+    raft_pin_timeout(node->raft, node->pinned_timeout);
     return STEP_OK;
 }
 
@@ -311,6 +334,28 @@ static enum step do_persist(struct model *model, const struct words *words)
     return did(model_persist(model, node, count_at(words, 2, 1000)));
 }
 
+/* persist-fail N [keep=1]: keep: the write that failed is on disk after all. */
+static enum step do_persist_fail(struct model *model, const struct words *words)
+{
+    LIVE(node)
+    return did(model_persist_fail(model, node, words_number(words, "keep", 0) != 0));
+}
+
+/* cold N [on=0]: ranges that are applied already wait for `fill N [peer=3] [n=1]`, or `settle`. */
+static enum step do_cold(struct model *model, const struct words *words)
+{
+    NODE(node)
+    node->cold = words_number(words, "on", 1) != 0;
+    return STEP_OK;
+}
+
+static enum step do_fill(struct model *model, const struct words *words)
+{
+    LIVE(node)
+    return did(model_fill(model, node, words_number(words, "peer", 0),
+                          (unsigned)words_number(words, "n", 1000)));
+}
+
 static enum step do_apply(struct model *model, const struct words *words)
 {
     LIVE(node)
@@ -483,7 +528,20 @@ static enum step do_restart(struct model *model, const struct words *words)
     NODE(node)
     if (node->up)
         return STEP_NOTHING;
+    if (node->wiped) /* it cannot prove who it was (R20): its peers do not talk to it */
+        return note_error(node, ERR_WRONG_IDENTITY);
     model_restart(model, node);
+    return STEP_OK;
+}
+
+static enum step do_wipe(struct model *model, const struct words *words)
+{
+    NODE(node)
+    if (node->up)
+        return model_fail(model, "wipe: crash the node first");
+    if (node->wiped)
+        return STEP_NOTHING;
+    model_wipe(node);
     return STEP_OK;
 }
 
@@ -500,6 +558,14 @@ static enum step do_compact(struct model *model, const struct words *words)
     return did(model_compact(model, node, words_number(words, "to", node->durable_applied)));
 }
 
+/* floor N to=15: peers that applied that far get a delta, not all. */
+static enum step do_floor(struct model *model, const struct words *words)
+{
+    NODE(node)
+    node->floor = words_number(words, "to", UINT64_MAX);
+    return STEP_OK;
+}
+
 static enum step do_stream(struct model *model, const struct words *words, bool ok)
 {
     node_id from, to;
@@ -514,6 +580,8 @@ static enum step do_forget_log(struct model *model, const struct words *words)
     NODE(node)
     if (node->up)
         return model_fail(model, "forget-log: crash the node first");
+    if (node->wiped)
+        return STEP_NOTHING;
     model_disk_forget(node, words_number(words, "to", 0));
     return STEP_OK;
 }
@@ -554,7 +622,9 @@ static const struct {
     const char *name;
     verb_function *function;
 } verbs[] = {
+    {"option", do_option},
     {"tick", do_tick},
+    {"timeout", do_timeout},
     {"skew", do_skew},
     {"settle", do_settle},
     {"campaign", do_campaign},
@@ -571,6 +641,9 @@ static const struct {
     {"take", do_take},
     {"manual", do_manual},
     {"persist", do_persist},
+    {"persist-fail", do_persist_fail},
+    {"cold", do_cold},
+    {"fill", do_fill},
     {"apply", do_apply},
     {"stall", do_stall},
     {"unstall", do_stall},
@@ -584,9 +657,11 @@ static const struct {
     {"heal", do_heal},
     {"crash", do_crash},
     {"restart", do_restart},
+    {"wipe", do_wipe},
     {"pause", do_pause},
     {"resume", do_pause},
     {"compact", do_compact},
+    {"floor", do_floor},
     {"stream-end", do_stream_end},
     {"stream-fail", do_stream_fail},
     {"forget-log", do_forget_log},
@@ -600,12 +675,37 @@ static enum step core_command(void *self, const struct words *words)
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
         if (strcmp(verbs[i].name, words->word[0]) != 0)
             continue;
+        model->begun |= verbs[i].function != do_option;
         enum step step = verbs[i].function(model, words);
         if (step == STEP_FAILED || step == STEP_UNKNOWN)
             return step;
         return checker_run(model) == STEP_OK ? step : STEP_FAILED;
     }
     return STEP_UNKNOWN;
+}
+
+/* A node in amnesia waits until the index that it promised is there again: somebody must write. */
+static void end_amnesia(struct model *model)
+{
+    struct model_node *leader = NULL;
+    bool waits = false;
+    for (node_id id = 1; id <= MODEL_NODES_MAX; id++) {
+        struct model_node *node = &model->nodes[id];
+        struct raft_status status;
+        if (!node->up)
+            continue;
+        raft_status(node->raft, &status);
+        waits |= status.amnesia;
+        if (status.role == RAFT_LEADER)
+            leader = node;
+    }
+    struct raft_pos first;
+    for (int i = 0; i < 20 && waits && leader != NULL; i++) {
+        struct raft_entry empty = {.kind = RAFT_ENTRY_EMPTY};
+        (void)raft_propose(leader->raft, &empty, 1, &first); /* refused: it is handing over */
+    }
+    if (leader != NULL)
+        after(model, leader);
 }
 
 /* Heals everything, lets time pass, and wants one leader whose log and state all members have. */
@@ -618,9 +718,9 @@ static enum step core_converge(void *self, uint64_t within)
     all_but(model, in);
     for (node_id id = 1; id <= MODEL_NODES_MAX; id++) {
         struct model_node *node = &model->nodes[id];
-        if (!node->exists)
+        if (!node->exists || node->wiped)
             continue;
-        node->paused = node->stalled = node->manual = false;
+        node->paused = node->stalled = node->manual = node->cold = false;
         node->skew_percent = 100;
         for (node_id to = 1; to <= MODEL_NODES_MAX; to++) {
             for (struct model_packet *p = model->links[id][to]; p != NULL; p = p->next)
@@ -628,6 +728,8 @@ static enum step core_converge(void *self, uint64_t within)
         }
         if (!node->up)
             model_restart(model, node);
+        node->pinned_timeout = 0;
+        raft_pin_timeout(node->raft, 0);
         raft_may_lead(node->raft, true, 1000);
     }
     for (uint64_t tick = 0; tick < within; tick++) {
@@ -635,6 +737,8 @@ static enum step core_converge(void *self, uint64_t within)
             return STEP_FAILED;
         if (core_is_converged(model))
             return STEP_OK;
+        if (tick % 50 == 49)
+            end_amnesia(model);
         for (node_id id = 1; id <= MODEL_NODES_MAX; id++) {
             if (model->nodes[id].exists)
                 model_tick(model, &model->nodes[id], 1);
@@ -642,7 +746,8 @@ static enum step core_converge(void *self, uint64_t within)
         if (checker_run(model) != STEP_OK)
             return STEP_FAILED;
     }
-    return core_why_not_converged(model);
+    /* Without a quorum that remembers, to stand still is right. */
+    return model_is_lost(model) ? STEP_OK : core_why_not_converged(model);
 }
 
 static void *core_make(const struct words *cluster, struct buf *transcript)

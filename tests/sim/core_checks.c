@@ -203,22 +203,38 @@ static enum step check_leader(struct model *model, struct model_node *node,
     return STEP_OK;
 }
 
-static bool holds(struct model *model, node_id id, raft_index index, uint64_t chain)
+/* A disk that lost its log counts for what it had acked until the leader was told. */
+static bool held_once(struct model_node *node, const struct raft_status *status, raft_index index,
+                      uint64_t chain)
+{
+    for (uint32_t i = 0; i < status->peers_count; i++) {
+        if (status->peers[i].peer == node->id && status->peers[i].amnesia)
+            return false;
+    }
+    return node->lost.base.index >= index || log_chain(&node->lost, index) == chain;
+}
+
+static bool holds(struct model *model, const struct raft_status *status, node_id id,
+                  raft_index index, uint64_t chain)
 {
     struct model_node *node = &model->nodes[id];
     if (!node->exists)
+        return false;
+    if (node->lost.items != NULL && held_once(node, status, index, chain))
+        return true;
+    if (node->wiped)
         return false;
     if (node->durable.log.base.index >= index)
         return true;
     return log_chain(&node->durable.log, index) == chain;
 }
 
-static bool quorum_holds(struct model *model, const node_id *ids, uint8_t count, raft_index index,
-                         uint64_t chain)
+static bool quorum_holds(struct model *model, const struct raft_status *status, const node_id *ids,
+                         uint8_t count, raft_index index, uint64_t chain)
 {
     unsigned held = 0;
     for (uint8_t i = 0; i < count; i++)
-        held += holds(model, ids[i], index, chain);
+        held += holds(model, status, ids[i], index, chain);
     return count == 0 || held > count / 2u;
 }
 
@@ -250,10 +266,11 @@ static enum step check_commit(struct model *model, struct model_node *node,
             break;
         }
         c->committed[i] = (struct committed){entry->term, status->term, entry->chain};
-        if (i == commit && (!quorum_holds(model, status->config.voters, status->config.voters_count,
-                                          i, entry->chain) ||
-                            !quorum_holds(model, status->config.voters_old,
-                                          status->config.voters_old_count, i, entry->chain)))
+        const struct raft_config *config = &status->config;
+        if (i == commit &&
+            (!quorum_holds(model, status, config->voters, config->voters_count, i, entry->chain) ||
+             !quorum_holds(model, status, config->voters_old, config->voters_old_count, i,
+                           entry->chain)))
             return fail_once(model,
                              "V7: node %llu calls %llu committed without a durable quorum "
                              "(term %llu)",

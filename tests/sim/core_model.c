@@ -325,10 +325,24 @@ static bool fill(struct model_node *node, struct raft_packet *packet)
     return true;
 }
 
+static bool is_cold(const struct model_node *node, const struct raft_packet *packet)
+{
+    return node->cold && packet->kind == RAFT_APPEND && packet->first != 0 &&
+           packet->first <= packet->last && packet->first <= node->written.state.applied;
+}
+
 static void send_or_hold(struct model *model, struct model_node *node,
                          const struct raft_packet *from_core)
 {
     struct raft_packet packet = packet_copy(from_core);
+    if (is_cold(node, &packet)) {
+        struct model_held **end = &node->to_fill, *held = alloc_zero(sizeof(*held));
+        held->packet = packet;
+        while (*end != NULL)
+            end = &(*end)->next;
+        *end = held;
+        return;
+    }
     if (!fill(node, &packet)) {
         packet_done(&packet);
         return;
@@ -341,6 +355,25 @@ static void send_or_hold(struct model *model, struct model_node *node,
     held->packet = packet;
     *node->held_end = held;
     node->held_end = &held->next;
+}
+
+/* A range that waited: its packet leaves if the leader that cut it still leads, and its entries
+ * are still there. */
+static bool fill_one(struct model *model, struct model_node *node, struct model_held **at)
+{
+    struct model_held *held = *at;
+    struct raft_packet packet = held->packet;
+    *at = held->next;
+    free(held);
+    bool leads = raft_role(node->raft) == RAFT_LEADER;
+    if (!leads || packet.term != raft_current_term(node->raft) || !fill(node, &packet)) {
+        model_note(model, "%llu drops a range for %llu", (unsigned long long)node->id,
+                   (unsigned long long)packet.to);
+        packet_done(&packet);
+        return false;
+    }
+    send_now(model, node, &packet);
+    return true;
 }
 
 static void release_held(struct model *model, struct model_node *node)
@@ -443,7 +476,13 @@ static void answer_reads(struct model_node *node, const struct raft_update *upda
     }
 }
 
-/* The plainest choice: a peer below the log gets all of the applied state. */
+static bool is_delta(const struct model_node *node, const struct raft_need *need)
+{
+    return node->floor <= need->applied && need->applied <= node->written.state.applied &&
+           !need->ordered;
+}
+
+/* A peer below the log gets what it lacks, or all, of the applied state. */
 static void offer_installs(struct model *model, struct model_node *node,
                            const struct raft_update *update)
 {
@@ -458,13 +497,13 @@ static void offer_installs(struct model *model, struct model_node *node,
         sending->idle_ticks = 0;
         sending->state = node->written.state;
         sending->chain = chain_at(&node->written.log, at);
-        sending->install =
-            (struct raft_install){.session = (node->boot << 32) | ++model->payloads,
-                                  .kind = RAFT_FULL,
-                                  .base = update->installs[i].applied,
-                                  .target = {model_log_term(&node->written.log, at), at},
-                                  .config_pos = config.pos,
-                                  .config = config.config};
+        sending->install = (struct raft_install){
+            .session = (node->boot << 32) | ++model->payloads,
+            .kind = is_delta(node, &update->installs[i]) ? RAFT_DELTA : RAFT_FULL,
+            .base = update->installs[i].applied,
+            .target = {model_log_term(&node->written.log, at), at},
+            .config_pos = config.pos,
+            .config = config.config};
         raft_install_offer(node->raft, peer, &sending->install);
     }
 }
@@ -671,8 +710,31 @@ bool model_stream(struct model *model, node_id from, node_id to, bool ok)
     return true;
 }
 
+bool model_fill(struct model *model, struct model_node *node, node_id to, unsigned n)
+{
+    bool any = false;
+    struct model_held **at = &node->to_fill;
+    while (node->up && !node->paused && n > 0 && *at != NULL) {
+        if (to != 0 && (*at)->packet.to != to) {
+            at = &(*at)->next;
+            continue;
+        }
+        fill_one(model, node, at);
+        after_event(model, node);
+        at = &node->to_fill; /* the event may have queued more */
+        any = true;
+        n--;
+    }
+    return any;
+}
+
 static void clear_node(struct model_node *node)
 {
+    while (node->to_fill != NULL) {
+        struct model_held *next = node->to_fill->next;
+        free(node->to_fill);
+        node->to_fill = next;
+    }
     while (node->writes != NULL) {
         struct model_write *next = node->writes->next;
         free_write(node->writes);
@@ -719,6 +781,18 @@ void model_crash(struct model *model, struct model_node *node, unsigned keep_tic
     disk_copy(&node->written, &node->durable);
 }
 
+bool model_persist_fail(struct model *model, struct model_node *node, bool keep)
+{
+    bool any = false;
+    for (struct model_write *write = node->writes; write != NULL; write = write->next)
+        any |= write->seq != 0;
+    if (!node->up || node->paused || !any)
+        return false;
+    model_note(model, "%llu: a write failed", (unsigned long long)node->id);
+    model_crash(model, node, keep ? 1 : 0, false);
+    return true;
+}
+
 static void boot_raft(struct model *model, struct model_node *node)
 {
     struct model_disk *disk = &node->durable;
@@ -761,6 +835,8 @@ static void boot_raft(struct model *model, struct model_node *node)
                              .promised_vote = disk->promised_vote,
                              .promised_last = disk->promised_last};
     node->raft = raft_new(&options, &boot);
+    if (node->pinned_timeout != 0)
+        raft_pin_timeout(node->raft, node->pinned_timeout);
     free(trail);
     free(configs);
     free(sizes);
@@ -803,6 +879,11 @@ void model_tick(struct model *model, struct model_node *node, unsigned ticks)
 
 bool model_compact(struct model *model, struct model_node *node, raft_index to)
 {
+    for (node_id peer = 1; peer <= MODEL_NODES_MAX; peer++) { /* an open install pins the log */
+        const struct model_install *sending = &node->sending[peer];
+        if (sending->open && to > sending->install.target.index)
+            to = sending->install.target.index;
+    }
     /* An open install owns the log's fate (R12, R14). */
     if (!node->up || node->written.marker.kind != RAFT_INSTALL_NONE || to > node->durable_applied ||
         to <= node->written.log.base.index)
@@ -833,6 +914,7 @@ static bool settle_round(struct model *model, const bool in[MODEL_NODES_MAX + 1]
         }
         moved |= model_persist(model, node, 1000);
         moved |= model_apply(model, node, 1000);
+        moved |= model_fill(model, node, 0, 1000);
         for (node_id to = 1; to <= MODEL_NODES_MAX; to++) {
             if (in[to] && node->sending[to].open)
                 moved |= model_stream(model, id, to, true);
@@ -853,8 +935,17 @@ bool model_settle(struct model *model, const bool in[MODEL_NODES_MAX + 1], unsig
     return false;
 }
 
+/* What was acked before it was lost may still count, as long as nobody can know of the loss. */
+static void keep_lost(struct model_node *node)
+{
+    struct model_disk lost = {.log = node->lost};
+    disk_copy(&lost, &node->durable);
+    node->lost = lost.log;
+}
+
 void model_disk_forget(struct model_node *node, raft_index to)
 {
+    keep_lost(node);
     log_truncate(&node->durable.log, to + 1);
     if (node->durable.state.applied > to)
         node->durable.state =
@@ -863,6 +954,45 @@ void model_disk_forget(struct model_node *node, raft_index to)
     if (node->durable.commit > to)
         node->durable.commit = node->durable.state.applied;
     disk_copy(&node->written, &node->durable);
+}
+
+void model_wipe(struct model_node *node)
+{
+    assert(!node->up);
+    keep_lost(node);
+    disk_done(&node->durable);
+    disk_done(&node->written);
+    node->wiped = true;
+}
+
+static bool half_is_lost(struct model *model, const node_id *ids, uint8_t count)
+{
+    unsigned fit = 0;
+    for (uint8_t i = 0; i < count; i++) {
+        struct model_node *node = &model->nodes[ids[i]];
+        struct raft_status status;
+        if (!node->exists || node->wiped)
+            continue;
+        if (node->up)
+            raft_status(node->raft, &status);
+        fit += !node->up || !status.amnesia;
+    }
+    return count > 0 && fit <= count / 2u;
+}
+
+bool model_is_lost(struct model *model)
+{
+    for (node_id id = 1; id <= MODEL_NODES_MAX; id++) {
+        struct model_node *node = &model->nodes[id];
+        struct raft_status status;
+        if (!node->exists || !node->up)
+            continue;
+        raft_status(node->raft, &status);
+        if (half_is_lost(model, status.config.voters, status.config.voters_count) ||
+            half_is_lost(model, status.config.voters_old, status.config.voters_old_count))
+            return true;
+    }
+    return false;
 }
 
 /* ---- start and end ------------------------------------------------------------------------------ */
@@ -883,6 +1013,7 @@ static void make_node(struct model *model, node_id id)
     node->id = id;
     node->exists = true;
     node->skew_percent = 100;
+    node->floor = UINT64_MAX;
     node->writes_end = &node->writes;
     node->held_end = &node->held;
     node->durable.log.base = model->base;
@@ -896,10 +1027,9 @@ static void make_node(struct model *model, node_id id)
     model_restart(model, node);
 }
 
-static void parse_options(struct model *model, const struct words *words)
+void model_options(struct model *model, const struct words *words)
 {
     struct raft_options *o = &model->options;
-    raft_options_init(o, 0, 1, 1);
     o->append_max_bytes = (uint32_t)words_number(words, "append_bytes", o->append_max_bytes);
     o->append_max_entries = (uint32_t)words_number(words, "append_entries", o->append_max_entries);
     if (o->append_max_entries > MODEL_PACKET_ENTRIES_MAX)
@@ -913,6 +1043,14 @@ static void parse_options(struct model *model, const struct words *words)
     o->unapplied_max_bytes = words_number(words, "unapplied_bytes", o->unapplied_max_bytes);
     o->unapplied_max_entries =
         (uint32_t)words_number(words, "unapplied_entries", o->unapplied_max_entries);
+    for (node_id id = 1; id <= MODEL_NODES_MAX && !model->begun; id++) {
+        struct model_node *node = &model->nodes[id];
+        if (!node->exists)
+            continue;
+        raft_free(node->raft);
+        node->boot--;
+        boot_raft(model, node);
+    }
 }
 
 struct model *model_new(const struct words *cluster, struct buf *transcript)
@@ -921,7 +1059,8 @@ struct model *model_new(const struct words *cluster, struct buf *transcript)
     model->transcript = transcript;
     model->seed = words_number(cluster, "seed", 1);
     model->checker = checker_new();
-    parse_options(model, cluster);
+    raft_options_init(&model->options, 0, 1, 1);
+    model_options(model, cluster);
     parse_members(cluster, "voters", model->initial.voters, &model->initial.voters_count);
     parse_members(cluster, "learners", model->initial.learners, &model->initial.learners_count);
     const char *base = words_option(cluster, "base");
@@ -954,6 +1093,8 @@ void model_free(struct model *model)
         raft_free(node->raft);
         disk_done(&node->written);
         disk_done(&node->durable);
+        log_truncate(&node->lost, node->lost.base.index + 1);
+        free(node->lost.items);
     }
     checker_free(model->checker);
     free(model);

@@ -101,6 +101,7 @@ struct model_node {
     unsigned skew_percent, skew_rest; /* ticks of its clock per 100 of ours */
     struct raft *raft;
     struct model_disk written, durable;
+    struct model_log lost;                    /* what its disk once held durably, and lost */
     struct model_write *writes, **writes_end; /* FIFO */
     struct model_held *held, **held_end;
     raft_index apply_from, apply_to; /* handed out, not applied yet */
@@ -113,7 +114,10 @@ struct model_node {
     int reads_count;
     uint64_t elections, busy;
     enum err last_error;
-    raft_index fail_persist; /* >0: the next persist stops the process */
+    uint32_t pinned_timeout; /* 0: election timeouts are drawn */
+    bool cold;               /* ranges at or below applied are filled later, by model_fill */
+    struct model_held *to_fill;
+    raft_index floor; /* a peer that applied that far gets a delta; UINT64_MAX: never */
     /* watermarks for the invariants */
     raft_index seen_commit, seen_applied;
     raft_term seen_term;
@@ -133,6 +137,7 @@ struct model {
     struct raft_config initial;
     struct raft_pos base;
     uint64_t seed, payloads;
+    bool begun; /* something happened: `option` counts from the next start of a node on */
     uint64_t elections;
     struct buf *transcript; /* borrowed; NULL: not wanted */
     char error[512];
@@ -156,7 +161,19 @@ void model_restart(struct model *model, struct model_node *node);
 void model_drop_link(struct model *model, node_id from, node_id to);
 bool model_settle(struct model *model, const bool in[MODEL_NODES_MAX + 1], unsigned max_rounds);
 void model_tick(struct model *model, struct model_node *node, unsigned ticks);
+/* The ticket in front fails: nothing is known of it, the process stops (R18). keep: it is on disk
+ * all the same. */
+bool model_persist_fail(struct model *model, struct model_node *node, bool keep);
+/* Reads n cold ranges for to (0: any) and sends them. */
+bool model_fill(struct model *model, struct model_node *node, node_id to, unsigned n);
+/* Up to its own pins (open installs) and what is durably applied. */
 bool model_compact(struct model *model, struct model_node *node, raft_index to);
+/* A stopped node's disk is replaced by an empty one: its identity is gone, and peers refuse it. */
+void model_wipe(struct model_node *node);
+/* A node whose identity is gone, or that waits in amnesia, helps nobody: is some configuration
+ * without a quorum for good? */
+bool model_is_lost(struct model *model);
+void model_options(struct model *model, const struct words *words);
 
 struct model_packet *model_packet_copy(const struct model_packet *item);
 /* The stopped node's disk loses all entries above to; what it promised stays. */

@@ -354,8 +354,8 @@ static enum step do_heal(struct world *world, const struct words *words)
 static enum step do_clog(struct world *world, const struct words *words)
 {
     node_id from, to;
-    if (words->words_count < 2 || !link_parse(words->word[1], &from, &to) || from == 0 ||
-        to == 0 || from > world->nodes || to > world->nodes)
+    if (words->words_count < 2 || !link_parse(words->word[1], &from, &to) || from == 0 || to == 0 ||
+        from > world->nodes || to > world->nodes)
         return STEP_UNKNOWN;
     world->is_clogged[from][to] = strcmp(words->word[0], "clog") == 0;
     return STEP_OK;
@@ -487,25 +487,44 @@ static const struct {
     const char *name;
     enum step (*function)(struct world *world, const struct words *words);
 } verbs[] = {
-    {"tick", do_tick},         {"run", do_run},
-    {"skew", do_skew},         {"wall", do_wall},
-    {"settle", do_settle},     {"campaign", do_campaign},
-    {"elect", do_elect},       {"transfer", do_transfer},
-    {"drain", do_drain},       {"send", do_send},
-    {"retry", do_retry},       {"delete", do_delete},
-    {"read", do_read},         {"deliver", do_deliver},
-    {"drop", do_drop},         {"dup", do_dup},
-    {"hold", do_hold},         {"release", do_release},
-    {"reorder", do_reorder},   {"cut", do_cut},
-    {"heal", do_heal},         {"clog", do_clog},
-    {"unclog", do_clog},       {"link-down", do_link_down},
-    {"crash", do_crash},       {"restart", do_restart},
-    {"pause", do_pause},       {"resume", do_pause},
-    {"disk", do_disk},         {"stall", do_stall},
-    {"unstall", do_stall},     {"slow", do_slow},
-    {"fail-write", do_fail},   {"fail-sync", do_fail},
-    {"fail-promise", do_fail}, {"disk-space", do_disk_space},
-    {"forget-log", do_forget_log}, {"expect", world_expect},
+    {"tick", do_tick},
+    {"run", do_run},
+    {"skew", do_skew},
+    {"wall", do_wall},
+    {"settle", do_settle},
+    {"campaign", do_campaign},
+    {"elect", do_elect},
+    {"transfer", do_transfer},
+    {"drain", do_drain},
+    {"send", do_send},
+    {"retry", do_retry},
+    {"delete", do_delete},
+    {"read", do_read},
+    {"deliver", do_deliver},
+    {"drop", do_drop},
+    {"dup", do_dup},
+    {"hold", do_hold},
+    {"release", do_release},
+    {"reorder", do_reorder},
+    {"cut", do_cut},
+    {"heal", do_heal},
+    {"clog", do_clog},
+    {"unclog", do_clog},
+    {"link-down", do_link_down},
+    {"crash", do_crash},
+    {"restart", do_restart},
+    {"pause", do_pause},
+    {"resume", do_pause},
+    {"disk", do_disk},
+    {"stall", do_stall},
+    {"unstall", do_stall},
+    {"slow", do_slow},
+    {"fail-write", do_fail},
+    {"fail-sync", do_fail},
+    {"fail-promise", do_fail},
+    {"disk-space", do_disk_space},
+    {"forget-log", do_forget_log},
+    {"expect", world_expect},
     {"serve", world_serve},
 };
 

@@ -43,9 +43,9 @@ static void note_ack(struct seat *seat, const struct raft_packet *packet)
         world_fail(seat->world, "I7: node %llu acks index %llu of slot %u, durable is %llu",
                    LLU(seat->id), LLU(packet->pos.index), packet->slot, LLU(at->durable_last));
     /* What is acked is named by its index; its term is the log's. */
-    struct raft_pos pos = {raft_term_at(node_group_raft(seat->node, packet->slot),
-                                        packet->pos.index),
-                           packet->pos.index};
+    struct raft_pos pos = {
+        raft_term_at(node_group_raft(seat->node, packet->slot), packet->pos.index),
+        packet->pos.index};
     if (pos_is_behind(at->told.acked, pos))
         at->told.acked = pos;
 }
@@ -58,8 +58,7 @@ void check_sent(struct seat *seat, const struct raft_packet *packet)
     bool is_free = packet->kind == RAFT_PREVOTE || (packet->kind == RAFT_PREVOTE_REPLY && is_grant);
     for (uint32_t i = 0; i < packet->entries_count; i++) {
         const struct raft_entry *entry = &packet->entries[i];
-        struct bytes payload =
-            entry->payload == NULL ? BYTES_NONE : blob_bytes(entry->payload);
+        struct bytes payload = entry->payload == NULL ? BYTES_NONE : blob_bytes(entry->payload);
         witness_saw(world->witness, packet->slot, entry->pos, witness_hash(entry->kind, payload));
     }
     if (is_free)
@@ -167,7 +166,8 @@ static void check_applied_slot(struct seat *seat, slot_id slot)
         struct row_entry row;
         err = store_get_entry(seat->store, slot, i, &value, &row);
         if (err != OK)
-            world_fail(world, "I13: node %llu applied index %llu of slot %u, which is not in its log",
+            world_fail(world,
+                       "I13: node %llu applied index %llu of slot %u, which is not in its log",
                        LLU(seat->id), LLU(i), slot);
         else
             witness_apply(world->witness, seat->id, slot, &row);

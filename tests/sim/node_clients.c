@@ -235,8 +235,7 @@ static enum step op_send(struct op *op, struct seat *seat, const struct words *w
     for (uint32_t i = 0; i < op->count; i++) {
         messages[i] = (struct command_message){.payload_encoding = PAYLOAD_UTF8};
         int len = snprintf(payloads[i], sizeof(payloads[i]), "%s/%u", op->payload, i);
-        messages[i].payload =
-            size > 0 ? buf_bytes(&filler) : bytes_of(payloads[i], (size_t)len);
+        messages[i].payload = size > 0 ? buf_bytes(&filler) : bytes_of(payloads[i], (size_t)len);
         if (op->no[0] != '\0') {
             len = snprintf(numbers[i], sizeof(numbers[i]), "%s.%u", op->no, i);
             messages[i].client_msg_no = bytes_of(numbers[i], (size_t)len);
@@ -250,8 +249,7 @@ static enum step op_send(struct op *op, struct seat *seat, const struct words *w
                                 .expected_last_seq = words_number(words, "expect_last", 0),
                                 .messages = messages,
                                 .messages_count = op->count};
-    struct command command = {.kind = COMMAND_APPEND,
-                              .append = {.parts = &part, .parts_count = 1}};
+    struct command command = {.kind = COMMAND_APPEND, .append = {.parts = &part, .parts_count = 1}};
     op->call.kind = NODE_CALL_COMMAND;
     op->call.command = command_encode(&command);
     buf_done(&filler);

@@ -20,9 +20,9 @@ struct op {
     uint32_t count;
     bool is_open, is_done;
     enum err err;
-    uint64_t floor;     /* a linearizable read may not show less */
-    uint64_t applied;   /* in how many indexes */
-    uint64_t at_index;  /* the last of them */
+    uint64_t floor;    /* a linearizable read may not show less */
+    uint64_t applied;  /* in how many indexes */
+    uint64_t at_index; /* the last of them */
     /* the answer, for expectations */
     struct msg_append_result first; /* of its first message */
     uint64_t deleted_count, already_deleted, page_index, last_seq;

@@ -4,6 +4,8 @@
 
 #include "node_world.h"
 
+/* Notes what does not hold: STEP_FAILED. */
+enum step world_no(struct world *world, const char *format, ...) PRINTF_LIKE(2, 3);
 enum step world_expect(struct world *world, const struct words *words);
 enum step world_serve(struct world *world, const struct words *words);
 /* Heals everything, restarts what is down, and demands that all nodes become equal and answer. */

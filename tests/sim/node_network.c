@@ -87,8 +87,7 @@ static void world_post(struct world *world, struct parcel *parcel)
     }
     if (weather->delay_ms > 0)
         parcel->due_us += rng_below(&world->rng, weather->delay_ms) * 1000;
-    if (!is_call && weather->dup_percent > 0 &&
-        rng_below(&world->rng, 100) < weather->dup_percent)
+    if (!is_call && weather->dup_percent > 0 && rng_below(&world->rng, 100) < weather->dup_percent)
         link_add(world, parcel_copy(parcel));
     link_add(world, parcel);
 }

@@ -99,8 +99,7 @@ static struct witness_channel *channel_made(struct witness *witness, slot_id slo
         return channel;
     assert(at->channels_count < WITNESS_CHANNELS_MAX);
     channel = &at->channels[at->channels_count++];
-    channel->name =
-        (struct channel){.type = name.type, .id = arena_copy(&witness->arena, name.id)};
+    channel->name = (struct channel){.type = name.type, .id = arena_copy(&witness->arena, name.id)};
     return channel;
 }
 
@@ -156,8 +155,7 @@ static void apply_message(struct witness *witness, slot_id slot, struct witness_
                           uint64_t index, uint32_t position, uint64_t time_ms, bool is_mismatch,
                           const struct command_message *message, struct msg_append_result *ret)
 {
-    const struct witness_dedup *dedup =
-        find_dedup(&witness->slots[slot], channel, message);
+    const struct witness_dedup *dedup = find_dedup(&witness->slots[slot], channel, message);
     if (dedup != NULL && !bytes_is_equal(dedup->payload, message->payload)) {
         ret->err = ERR_CLIENT_MSG_NO_REUSED;
     } else if (dedup != NULL) {
@@ -256,8 +254,7 @@ static void apply_generation(struct witness_slot *slot, uint64_t index,
                              const struct command *command)
 {
     uint64_t window_ms = command->dedup_generation.window_ms;
-    while (slot->generations_count > 1 &&
-           slot->started_ms[1] + window_ms <= command->time_ms) {
+    while (slot->generations_count > 1 && slot->started_ms[1] + window_ms <= command->time_ms) {
         size_t kept = 0;
         for (size_t i = 0; i < slot->dedup_count; i++) {
             if (slot->dedup[i].generation != slot->generations[0])
@@ -278,8 +275,7 @@ static void apply_generation(struct witness_slot *slot, uint64_t index,
         command->time_ms > previous_ms ? command->time_ms : previous_ms;
 }
 
-static void model_apply(struct witness *witness, slot_id slot, uint64_t index,
-                        struct bytes payload)
+static void model_apply(struct witness *witness, slot_id slot, uint64_t index, struct bytes payload)
 {
     struct command command;
     struct arena arena;
@@ -298,8 +294,7 @@ static void model_apply(struct witness *witness, slot_id slot, uint64_t index,
     arena_done(&arena);
 }
 
-void witness_apply(struct witness *witness, node_id node, slot_id slot,
-                   const struct row_entry *row)
+void witness_apply(struct witness *witness, node_id node, slot_id slot, const struct row_entry *row)
 {
     struct witness_slot *at = &witness->slots[slot];
     struct witness_entry *entry = witness_at(witness, slot, row->index);
@@ -381,8 +376,7 @@ void witness_page(struct witness *witness, node_id node, slot_id slot, struct ch
     for (uint64_t seq = 1; seq <= last_seq; seq++) {
         const struct witness_message *want = &channel->messages[seq - 1];
         bool is_deleted = want->delete_index != 0 && want->delete_index <= at;
-        bool is_shown =
-            shown < page->messages_count && page->messages[shown].seq == seq;
+        bool is_shown = shown < page->messages_count && page->messages[shown].seq == seq;
         if (is_deleted && is_shown)
             world_fail(world, "I18: node %llu shows seq %llu at index %llu, deleted by %llu",
                        LLU(node), LLU(seq), LLU(at), LLU(want->delete_index));

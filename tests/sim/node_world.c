@@ -96,8 +96,7 @@ static void world_limits(struct world *world, const struct words *words)
         (uint32_t)words_number(words, "append_bytes", limits->append_max_bytes);
     limits->inflight_max_packets =
         (uint32_t)words_number(words, "inflight_packets", limits->inflight_max_packets);
-    limits->inflight_max_bytes =
-        words_number(words, "inflight_bytes", limits->inflight_max_bytes);
+    limits->inflight_max_bytes = words_number(words, "inflight_bytes", limits->inflight_max_bytes);
     limits->uncommitted_max_bytes =
         words_number(words, "uncommitted_bytes", limits->uncommitted_max_bytes);
     limits->apply_max_bytes = words_number(words, "apply_bytes", limits->apply_max_bytes);

@@ -42,8 +42,8 @@ struct seat_slot {
     uint64_t durable_applied; /* what a power cut would leave */
     uint64_t durable_last;    /* of the log */
     raft_term durable_term;
-    raft_term led_term;       /* the last one in which it was seen leading */
-    raft_term term;           /* as the core said last */
+    raft_term led_term; /* the last one in which it was seen leading */
+    raft_term term;     /* as the core said last */
     raft_index commit;
     bool amnesia;
 };
@@ -58,13 +58,13 @@ struct seat {
     struct node_disk_job *job; /* with the disk */
     uint64_t job_due_us;       /* of the world's clock: when its next part is done */
     bool is_paused, is_stalled, is_woken, is_moved;
-    bool is_dying;           /* its process is gone: what it says now is heard by nobody */
-    bool is_drained;         /* it was told to stop, and refuses calls until it is started again */
-    uint64_t slow_ms;        /* how long a part of a job takes */
-    unsigned rate_percent;   /* its clock's rate */
-    int64_t wall_shift_ms;   /* its wall clock's error */
-    uint64_t mono_us;        /* its clock */
-    enum err fatal;          /* why the node said that it cannot go on */
+    bool is_dying;         /* its process is gone: what it says now is heard by nobody */
+    bool is_drained;       /* it was told to stop, and refuses calls until it is started again */
+    uint64_t slow_ms;      /* how long a part of a job takes */
+    unsigned rate_percent; /* its clock's rate */
+    int64_t wall_shift_ms; /* its wall clock's error */
+    uint64_t mono_us;      /* its clock */
+    enum err fatal;        /* why the node said that it cannot go on */
     struct seat_slot slots[WORLD_SLOTS_MAX];
 };
 

@@ -8,7 +8,7 @@
 
 struct drawn {
     unsigned nodes, voters, spare;
-    bool forgot;
+    bool lost; /* one disk lost its log's end, or all: another would be more than a group stands */
     unsigned tags;
 };
 
@@ -205,11 +205,42 @@ static void draw_pause(struct rng *rng, struct buf *line, void *state)
     buf_printf(line, "%s %u\n", rng_below(rng, 3) == 0 ? "pause" : "resume", any_node(rng, state));
 }
 
+/* The write in front fails: the process stops, whatever is on the disk. */
+static void draw_persist_fail(struct rng *rng, struct buf *line, void *state)
+{
+    buf_printf(line, "persist-fail %u keep=%u\n", any_node(rng, state),
+               (unsigned)rng_below(rng, 2));
+}
+
+/* A disk that lost the end of its log, or everything: once in a run, and only where a quorum is left
+ * to remember. Both are rare, as most runs should have all their nodes. */
+static void draw_lose(struct rng *rng, struct buf *line, void *state)
+{
+    struct drawn *d = state;
+    if (d->lost || d->voters < 3 || rng_below(rng, 4) != 0)
+        return;
+    d->lost = true;
+    unsigned node = any_node(rng, d);
+    buf_printf(line, "crash %u lose=none\n", node);
+    if (rng_below(rng, 3) == 0)
+        buf_printf(line, "wipe %u\n", node);
+    else
+        buf_printf(line, "forget-log %u to=%u\n", node, (unsigned)rng_between(rng, 0, 25));
+}
+
+static void draw_fill(struct rng *rng, struct buf *line, void *state)
+{
+    if (rng_below(rng, 4) == 0)
+        buf_printf(line, "cold %u on=%u\n", any_node(rng, state), rng_below(rng, 3) > 0);
+    else
+        buf_printf(line, "fill %u n=%u\n", any_node(rng, state), (unsigned)rng_between(rng, 1, 3));
+}
+
 static void draw_odd(struct rng *rng, struct buf *line, void *state)
 {
     struct drawn *d = state;
     unsigned node = any_node(rng, d), peer = any_node(rng, d);
-    switch (rng_below(rng, 7)) {
+    switch (rng_below(rng, 9)) {
     case 0:
         buf_printf(line, "may-lead %u yes=%u\n", node, (unsigned)rng_below(rng, 2));
         break;
@@ -226,6 +257,13 @@ static void draw_odd(struct rng *rng, struct buf *line, void *state)
         buf_printf(line, "stream-fail %u->%u\n", node, peer);
         break;
     case 5:
+        buf_printf(line, "floor %u to=%u\n", node, (unsigned)rng_between(rng, 0, 20));
+        break;
+    case 6:
+        buf_printf(line, "timeout %u %u\n", node,
+                   rng_below(rng, 3) == 0 ? 0 : (unsigned)rng_between(rng, 15, 29));
+        break;
+    case 7:
         buf_printf(line, "skew %u %s\n", node, rng_below(rng, 2) == 0 ? "0.5" : "2");
         break;
     default:
@@ -238,7 +276,8 @@ static const struct choice choices[] = {
     {12, draw_apply}, {12, draw_propose}, {5, draw_read},   {1, draw_campaign},
     {3, draw_crash},  {6, draw_restart},  {2, draw_cut},    {4, draw_heal},
     {8, draw_link},   {2, draw_transfer}, {3, draw_config}, {3, draw_compact},
-    {3, draw_stall},  {3, draw_pause},    {4, draw_odd},
+    {3, draw_stall},  {3, draw_pause},    {5, draw_odd},    {1, draw_persist_fail},
+    {1, draw_lose},   {4, draw_fill},
 };
 
 static void draw_command(struct rng *rng, struct buf *line, void *state, unsigned step)

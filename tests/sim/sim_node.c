@@ -64,10 +64,11 @@ static void draw_cluster(struct rng *rng, struct buf *line, void *state)
     if (d->has_log_limits)
         buf_printf(line, " log_keep=%u", (unsigned)rng_below(rng, 9));
     if (one_in(rng, 3))
-        buf_printf(line, " append_entries=%u inflight_packets=%u",
-                   (unsigned)rng_between(rng, 1, 5), (unsigned)rng_between(rng, 1, 4));
+        buf_printf(line, " append_entries=%u inflight_packets=%u", (unsigned)rng_between(rng, 1, 5),
+                   (unsigned)rng_between(rng, 1, 4));
     if (one_in(rng, 4))
-        buf_printf(line, " append_bytes=300 inflight_bytes=600 uncommitted_bytes=%u apply_bytes=200",
+        buf_printf(line,
+                   " append_bytes=300 inflight_bytes=600 uncommitted_bytes=%u apply_bytes=200",
                    (unsigned)rng_between(rng, 200, 3000));
     if (one_in(rng, 6))
         buf_append_string(line, " unapplied_entries=4");
@@ -135,7 +136,7 @@ static void draw_settle(struct rng *rng, struct buf *line, void *state)
 /* ---- clients ---------------------------------------------------------------------------------------- */
 static void draw_timeout(struct rng *rng, struct buf *line)
 {
-    static const unsigned timeouts[] = {1, 50, 300, 1000, 10000};
+    static const unsigned timeouts[] = {1, 50, 300, 1000, 10000, 30000, 30000};
     if (one_in(rng, 4))
         buf_printf(line, " timeout=%u", timeouts[rng_below(rng, ARRAY_LEN(timeouts))]);
 }
@@ -144,6 +145,8 @@ static void draw_send(struct rng *rng, struct buf *line, void *state)
 {
     struct drawn *d = state;
     unsigned count = one_in(rng, 3) ? (unsigned)rng_between(rng, 2, 9) : 1;
+    if (one_in(rng, 20)) /* enough of them for a range tombstone */
+        count = (unsigned)rng_between(rng, 40, 64);
     buf_printf(line, "send %u %c \"m\" count=%u", any_node(rng, d), any_channel(rng), count);
     if (one_in(rng, 2))
         buf_printf(line, " no=k%u", one_in(rng, 8) ? (unsigned)rng_below(rng, 3) : ++d->numbers);
@@ -183,8 +186,8 @@ static void draw_delete(struct rng *rng, struct buf *line, void *state)
     }
     default: {
         unsigned a = (unsigned)rng_between(rng, 1, most);
-        buf_printf(line, "%u-%u clamp=%u", a, a + (unsigned)rng_below(rng, one_in(rng, 6) ? 150 : 8),
-                   one_in(rng, 4) ? 0 : 1);
+        buf_printf(line, "%u-%u clamp=%u", a,
+                   a + (unsigned)rng_below(rng, one_in(rng, 6) ? 150 : 8), one_in(rng, 4) ? 0 : 1);
     }
     }
     draw_timeout(rng, line);
@@ -211,9 +214,12 @@ static void draw_role(struct rng *rng, struct buf *line, void *state)
     case 0:
         buf_printf(line, "campaign %u %u\n", any_node(rng, d), slot);
         break;
-    case 1:
-        buf_printf(line, "drain %u\n", any_node(rng, d));
+    case 1: { /* a stop in good order, and a start */
+        unsigned node = any_node(rng, d);
+        buf_printf(line, "drain %u\nrun %u\ncrash %u lose=none\nrestart %u\n", node,
+                   (unsigned)rng_between(rng, 1, 3000), node, node);
         break;
+    }
     default:
         buf_printf(line, "transfer %u slot=%u to=%u\n", any_node(rng, d), slot, any_node(rng, d));
     }
@@ -240,8 +246,8 @@ static void draw_crash(struct rng *rng, struct buf *line, void *state)
     }
     /* A disk that lost the end of the log. The promise file is exact after a kill only. */
     if (all == 1 && d->has_forget && one_in(rng, 2))
-        buf_printf(line, "restart %u\ncrash %u lose=none\nforget-log %u %u to=%u\n", node, node, node,
-                   (unsigned)rng_below(rng, d->slots), (unsigned)rng_below(rng, 60));
+        buf_printf(line, "restart %u\ncrash %u lose=none\nforget-log %u %u to=%u\n", node, node,
+                   node, (unsigned)rng_below(rng, d->slots), (unsigned)rng_below(rng, 60));
     for (unsigned peer = 1; all == 1 && peer <= d->nodes; peer++) {
         if (peer != node && one_in(rng, 2))
             buf_printf(line, "link-down %u peer=%u gone=1\n", peer, node);
@@ -283,8 +289,8 @@ static void draw_heal(struct rng *rng, struct buf *line, void *state)
 
 static void draw_link(struct rng *rng, struct buf *line, void *state)
 {
-    static const char *const verbs[] = {"drop", "drop", "dup", "dup", "reorder", "reorder", "hold",
-                                        "release", "clog", "unclog", "unclog"};
+    static const char *const verbs[] = {"drop", "drop",    "dup",  "dup",    "reorder", "reorder",
+                                        "hold", "release", "clog", "unclog", "unclog"};
     const char *verb = verbs[rng_below(rng, ARRAY_LEN(verbs))];
     const struct drawn *d = state;
     unsigned a = any_node(rng, state), b = any_node(rng, state);

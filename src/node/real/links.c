@@ -32,6 +32,8 @@ static void on_frame(node_id from, uint8_t kind, struct bytes body, void *arg)
         if (err == OK) {
             node_receive_response(real->node, from, &response);
         }
+    } else if (kind == FRAME_INSTALL || kind == FRAME_DIGESTS) {
+        err = node_receive_frame(real->node, from, kind, body, &why);
     }
     if (err != OK) {
         log_every(10000, LOG_LEVEL_WARN, "node", "a peer sent what is not understood, ignored",
@@ -64,7 +66,7 @@ bool links_send(void *arg, node_id to, enum node_lane lane, const struct raft_pa
 }
 
 /* net wants the body alone. */
-static bool links_send_frame(struct real *real, node_id to, uint8_t kind, struct buf *frame)
+static bool links_send_whole(struct real *real, node_id to, uint8_t kind, struct buf *frame)
 {
     struct bytes body = bytes_of(frame->data + FRAME_HEADER_BYTES, frame->len - FRAME_HEADER_BYTES);
     bool did_send = net_send_frame(real->net, to, kind, body);
@@ -80,7 +82,7 @@ bool links_send_request(void *arg, node_id to, const struct call_request *reques
     }
     struct buf frame = BUF_INIT;
     call_encode_request(&frame, request);
-    return links_send_frame(real, to, FRAME_REQUEST, &frame);
+    return links_send_whole(real, to, FRAME_REQUEST, &frame);
 }
 
 bool links_send_response(void *arg, node_id to, const struct call_response *response)
@@ -91,7 +93,14 @@ bool links_send_response(void *arg, node_id to, const struct call_response *resp
     }
     struct buf frame = BUF_INIT;
     call_encode_response(&frame, response);
-    return links_send_frame(real, to, FRAME_RESPONSE, &frame);
+    return links_send_whole(real, to, FRAME_RESPONSE, &frame);
+}
+
+bool links_send_frame(void *arg, node_id to, uint8_t kind, struct bytes body)
+{
+    struct real *real = arg;
+    return real->net != NULL && net_can_send(real->net, to) &&
+           net_send_frame(real->net, to, kind, body);
 }
 
 void links_flush(void *arg)

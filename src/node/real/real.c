@@ -49,6 +49,13 @@ static void world_disk_submit(void *arg, struct node_disk_job *job)
     real_disk_submit(&real->disk, job);
 }
 
+static void world_background_submit(void *arg, struct node_background_job *job)
+{
+    struct real *real = arg;
+    real->background_job = job;
+    real_background_submit(&real->background, job);
+}
+
 static void world_fatal(void *arg, enum err err, const char *text)
 {
     struct real *real = arg;
@@ -66,10 +73,12 @@ static const struct node_world real_world = {
     .random_u64 = world_random_u64,
     .wake = world_wake,
     .disk_submit = world_disk_submit,
+    .background_submit = world_background_submit,
     .send = links_send,
     .flush = links_flush,
     .send_request = links_send_request,
     .send_response = links_send_response,
+    .send_frame = links_send_frame,
     .link_figures = links_figures,
     .fatal = world_fatal,
 };
@@ -90,7 +99,7 @@ static bool real_is_over(struct real *real)
         links_flush(real);
         real->calls_ended_ms = now_ms;
     }
-    return real->calls_ended_ms != 0 && real->job == NULL &&
+    return real->calls_ended_ms != 0 && real->job == NULL && real->background_job == NULL &&
            (node_is_failed(real->node) || node_is_idle(real->node)) &&
            (real->net == NULL || now_ms >= real->calls_ended_ms + REAL_LINGER_MS);
 }
@@ -107,6 +116,11 @@ static uint64_t real_turn(void *arg)
         if (node_disk_done(real->node, job)) {
             real->job = NULL;
         }
+    }
+    if (real_background_take_done(&real->background)) {
+        struct node_background_job *done = real->background_job;
+        real->background_job = NULL;
+        node_background_done(real->node, done);
     }
     node_turn(real->node);
     if (real_is_over(real)) {
@@ -155,6 +169,7 @@ static enum err real_open_store(struct real *real, const struct node_options *op
 static void real_free(struct real *real)
 {
     real_disk_stop(&real->disk);
+    real_background_stop(&real->background);
     node_free(real->node);
     net_stop(real->net);
     net_loop_free(real->loop);
@@ -183,6 +198,12 @@ enum err node_start(const struct node_options *options, struct node **ret_node, 
         err = real_disk_start(&real->disk, world_wake, real);
         if (err != OK) {
             err = why_set(&own, err, "cannot start the disk thread");
+        }
+    }
+    if (err == OK) {
+        err = real_background_start(&real->background, world_wake, real);
+        if (err != OK) {
+            err = why_set(&own, err, "cannot start the background thread");
         }
     }
     struct node *node = real->node;

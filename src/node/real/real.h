@@ -24,6 +24,7 @@ MUST_USE enum err links_start(struct real *real, const struct node_options *opti
 bool links_send(void *arg, node_id to, enum node_lane lane, const struct raft_packet *packet);
 bool links_send_request(void *arg, node_id to, const struct call_request *request);
 bool links_send_response(void *arg, node_id to, const struct call_response *response);
+bool links_send_frame(void *arg, node_id to, uint8_t kind, struct bytes body);
 void links_flush(void *arg);
 void links_figures(void *arg, struct node_link_figures *ret); /* Thread: any */
 
@@ -44,6 +45,25 @@ void real_disk_submit(struct real_disk *disk, struct node_disk_job *job); /* Thr
 unsigned real_disk_take_done(struct real_disk *disk);                     /* Thread: loop */
 void real_disk_stop(struct real_disk *disk); /* waits for the job at work; fine when not started */
 
+/* ---- background.c: the thread for slow reads -------------------------------------------------------- */
+struct real_background {
+    struct thread thread;
+    struct mutex lock;
+    struct cond has_job;
+    struct node_background_job *job; /* under lock; NULL: nothing to do */
+    bool is_stopped;                 /* under lock */
+    atomic_bool is_done;             /* the job was run and the loop has not taken it yet */
+    void (*on_done)(void *arg);      /* called on the background thread */
+    void *arg;                       /* borrowed */
+};
+
+MUST_USE enum err real_background_start(struct real_background *background,
+                                        void (*on_done)(void *arg), void *arg);
+/* Thread: loop */
+void real_background_submit(struct real_background *background, struct node_background_job *job);
+bool real_background_take_done(struct real_background *background); /* Thread: loop */
+void real_background_stop(struct real_background *background); /* as real_disk_stop */
+
 /* ---- real.c ------------------------------------------------------------------------------------------ */
 struct real {
     struct node *node;
@@ -52,6 +72,8 @@ struct real {
     struct net_loop *loop;
     struct net *net; /* NULL: no peers */
     struct real_disk disk;
+    struct real_background background;
+    struct node_background_job *background_job; /* with the background thread: loop */
     struct node_disk_job *job;       /* with the disk thread: loop */
     atomic_uint_fast64_t stop_at_ms; /* 0: nobody asked */
     bool is_claimed;                 /* loop */

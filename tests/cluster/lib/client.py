@@ -26,6 +26,7 @@ class Client:
         self.history, self.name, self.slot_count, self.timeout = history, name, slot_count, timeout
         self.connections = {}  # (node id, its start) -> HTTPConnection
         self.sent = 0
+        self.sent_at = None
         self.seen = {}  # slot -> highest log index this client knows of
 
     def close(self):
@@ -50,6 +51,7 @@ class Client:
             headers = {"Content-Type": "application/json"} if body is not None else {}
             connection.request(method, path, body=json.dumps(body) if body is not None else None,
                                headers=headers)
+            self.sent_at = hist.now()
             response = connection.getresponse()
             data = response.read()
         except (OSError, http.client.HTTPException) as problem:
@@ -72,8 +74,10 @@ class Client:
         slot = hist.slot_of(channel[1], self.slot_count)
         record = {"op": op, "client": self.name, "node": node.id, "boot": node.boot,
                   "channel": list(channel), "slot": slot, "args": args, "start": hist.now()}
+        self.sent_at = None
         status, code, reply, headers = self.exchange(node, method, path, body)
         record["end"] = hist.now()
+        record["sent"] = self.sent_at  # all of the request is in the kernel's hands by then
         record["status"], record["code"] = status, code
         if headers and headers.get("Lethe-Applied-Index"):
             record["applied_index"] = int(headers["Lethe-Applied-Index"])

@@ -3,7 +3,7 @@
 
 Fields of every record:
   id, op        append | delete | read
-  start, end    monotonic seconds around the call
+  start, end    monotonic seconds around the call; sent: when the request was written, if it was
   client, node, boot   who asked which node in its which start
   channel, slot, args  what was asked: args is what the checkers need to know of the request
   status, code         HTTP status and the problem's slug; status None: no reply came, and code says
@@ -59,6 +59,12 @@ class History:
             key = record["op"] + " " + outcome(record["status"], record.get("code"))
             counts[key] = counts.get(key, 0) + 1
         return counts
+
+
+def in_flight(records, node, moment):
+    """Calls at this node that were sent and not yet answered then."""
+    return [r for r in records if r["node"] == node.id and r.get("sent") is not None
+            and r["sent"] < moment < r["end"]]
 
 
 def now():

@@ -23,7 +23,7 @@ def run(context):
         code = node.wait_end(10)
         slowest = max(slowest, hist.now() - asked)
         expect(code == 0, f"SIGTERM under load ends with {code}")
-        open_then = [r for r in list(context.history.records) if r["start"] < asked < r["end"]]
+        open_then = hist.in_flight(list(context.history.records), node, asked)
         unanswered = [r for r in open_then if r["status"] is None]
         expect(not unanswered, f"{len(unanswered)} of {len(open_then)} calls in flight had no "
                f"answer: {unanswered[:1]}")

@@ -39,8 +39,7 @@ def restart(cluster, node, history):
     code = node.stop()
     spent = hist.now() - asked
     expect(code == 0, f"node {node.id} ended with {code}")
-    open_then = [r for r in list(history.records) if r["node"] == node.id
-                 and r["start"] < asked < r["end"]]
+    open_then = hist.in_flight(list(history.records), node, asked)
     lost = [r for r in open_then if r["status"] is None]
     expect(not lost, f"{len(lost)} of {len(open_then)} calls in flight had no answer: asked to "
            f"stop at {asked}, {lost[:1]}")

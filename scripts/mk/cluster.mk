@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+# Cluster tests: real daemons under faults, judged by checkers over the whole history.
+#
+#   make cluster                      what every CI run plays, about six minutes
+#   make cluster ONLY=21 SEED=7       one test; `tests/cluster/run.py --list` names them
+#   make soak HOURS=8                 all of them, longer, again and again with new seeds
+#   LETHE_NO_SKIP=1 make cluster      a skip (no strace, no root) is a failure
+ONLY ?=
+CLUSTER_SEED = $(if $(filter command% environment%,$(origin SEED)),--seed $(SEED))
+SOAK_FOR = $(if $(HOURS),$(shell expr $(HOURS) '*' 3600),$(if $(filter command%,$(origin SECONDS)),$(SECONDS),0))
+CLUSTER_RUN = BUILD=$(BUILD) $(PYTHON) tests/cluster/run.py $(CLUSTER_SEED) $(if $(ONLY),--only $(ONLY))
+
+.PHONY: cluster soak cluster-checkers
+cluster-checkers: ## the cluster tests' checkers refuse histories that break a rule
+	$(Q)$(PYTHON) tests/cluster/test_checkers.py
+
+cluster: all cluster-checkers ## real daemons under kills, cuts, damage: the CI set (ONLY= SEED=)
+	$(Q)$(CLUSTER_RUN) --ci
+
+soak: all cluster-checkers ## every cluster test, longer (HOURS= or SECONDS=: repeats until then)
+	$(Q)$(CLUSTER_RUN) --for $(SOAK_FOR)
