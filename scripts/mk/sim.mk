@@ -4,7 +4,7 @@ SEED ?= 1
 N ?= 400
 
 SIM_SHARED := language scenario simulate
-SIM_CORE := core_model core_checks core_backend core_expect
+SIM_CORE := core_model core_disk core_checks core_backend core_expect
 SIM_NODE := node_world node_network node_time node_witness node_clients node_checks node_expect \
             node_converge node_backend
 sim_objs = $(patsubst %,$(BUILD)/tests/sim/%.o,$(1))

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A message's payload may hold any number that JSON can write. jansson holds 64 bits and doubles:
+ * it refuses larger ones, and prints 1.10 as 1.1000000000000001. So every number but a whole one of
+ * 64 bits is read as a string: NUMBER_MARK and its text, and printed as that text again. A string that
+ * itself begins with the mark gets a second one before it, which printing takes away. */
 #include "client/json.h"
 
 #include "base/alloc.h"
@@ -16,14 +20,117 @@ static const struct client_json *cooked(const json_t *value)
     return (const struct client_json *)(const void *)value;
 }
 
+#define NUMBER_MARK 0x01
+#define NUMBER_MARK_ESCAPED "\\u0001"
+
+static bool is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static size_t skip_digits(struct bytes text, size_t at)
+{
+    while (at < text.len && is_digit(text.data[at]))
+        at++;
+    return at;
+}
+
+/* Where the number at `at` ends, as JSON writes numbers; `at` itself when there is none. */
+static size_t number_end(struct bytes text, size_t at)
+{
+    size_t start = at < text.len && text.data[at] == '-' ? at + 1 : at;
+    size_t end = skip_digits(text, start);
+    if (end == start || (text.data[start] == '0' && end > start + 1))
+        return at;
+    if (end < text.len && text.data[end] == '.') {
+        size_t fraction = end + 1;
+        end = skip_digits(text, fraction);
+        if (end == fraction)
+            return at;
+    }
+    if (end < text.len && (text.data[end] == 'e' || text.data[end] == 'E')) {
+        size_t exponent = end + 1;
+        if (exponent < text.len && (text.data[exponent] == '+' || text.data[exponent] == '-'))
+            exponent++;
+        end = skip_digits(text, exponent);
+        if (end == exponent)
+            return at;
+    }
+    return end;
+}
+
+static bool fits_64_bits(struct bytes number)
+{
+    static const char largest[] = "9223372036854775807";
+    bool is_negative = number.len > 0 && number.data[0] == '-';
+    size_t digits = number.len - is_negative;
+    if (skip_digits(number, is_negative) != number.len || (is_negative && number.data[1] == '0'))
+        return false; /* not a whole number, or -0, which an integer cannot keep */
+    return digits < strlen(largest) ||
+           (digits == strlen(largest) && !is_negative && memcmp(number.data, largest, digits) <= 0);
+}
+
+static size_t string_end(struct bytes text, size_t at)
+{
+    for (at++; at < text.len && text.data[at] != '"'; at++)
+        if (text.data[at] == '\\')
+            at++;
+    return at < text.len ? at + 1 : text.len;
+}
+
+static bool is_key(struct bytes text, size_t end)
+{
+    while (end < text.len && strchr(" \t\r\n", text.data[end]) != NULL && text.data[end] != '\0')
+        end++;
+    return end < text.len && text.data[end] == ':';
+}
+
+static void mark_numbers(struct bytes text, struct buf *out)
+{
+    static const char escape[] = NUMBER_MARK_ESCAPED;
+    const size_t escape_len = sizeof(escape) - 1;
+    for (size_t at = 0; at < text.len;) {
+        uint8_t c = text.data[at];
+        size_t end = at + 1;
+        if (c == '"') {
+            end = string_end(text, at);
+            bool is_marked = end - at > escape_len && !is_key(text, end) &&
+                             memcmp(text.data + at + 1, escape, escape_len) == 0;
+            buf_append_string(out, is_marked ? "\"" NUMBER_MARK_ESCAPED : "\"");
+            buf_append(out, text.data + at + 1, end - at - 1);
+        } else if (c == '-' || is_digit(c)) {
+            size_t stop = number_end(text, at);
+            end = stop > at ? stop : at + 1;
+            struct bytes number = bytes_of(text.data + at, end - at);
+            bool is_kept = stop > at && !fits_64_bits(number);
+            buf_append_string(out, is_kept ? "\"" NUMBER_MARK_ESCAPED : "");
+            buf_append_bytes(out, number);
+            buf_append_string(out, is_kept ? "\"" : "");
+        } else {
+            buf_put_u8(out, c);
+        }
+        at = end;
+    }
+}
+
 enum err client_json_read(struct bytes text, struct client_json **ret_node, struct why *why)
 {
+    const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
+    struct buf marked = BUF_INIT;
     json_error_t error;
-    json_t *value =
-        json_loadb((const char *)text.data, text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
-    if (value == NULL)
+    mark_numbers(text, &marked);
+    json_t *value = json_loadb((const char *)marked.data, marked.len, flags, &error);
+    buf_done(&marked);
+    if (value == NULL) {
+        /* The place that the user sees is one in the text as it was given. */
+        json_error_t given;
+        json_t *parsed = json_loadb((const char *)text.data, text.len, flags, &given);
+        if (parsed == NULL)
+            error = given;
+        json_decref(parsed);
         return why_set(why, ERR_BAD_JSON, "not JSON at line %d, column %d: %s", error.line,
                        error.column, error.text);
+    }
     *ret_node = (struct client_json *)(void *)value;
     return OK;
 }
@@ -48,9 +155,25 @@ const struct client_json *client_json_item(const struct client_json *node, size_
     return node != NULL ? cooked(json_array_get(raw(node), index)) : NULL;
 }
 
+/* False when value is no string, or a number that is kept as one. */
+static bool read_string(const json_t *value, struct bytes *ret)
+{
+    if (!json_is_string(value))
+        return false;
+    struct bytes text = bytes_of(json_string_value(value), json_string_length(value));
+    if (text.len > 1 && text.data[0] == NUMBER_MARK) {
+        text = bytes_of(text.data + 1, text.len - 1);
+        if (text.data[0] != NUMBER_MARK)
+            return false;
+    }
+    *ret = text;
+    return true;
+}
+
 bool client_json_is_text(const struct client_json *node)
 {
-    return node != NULL && json_is_string(raw(node));
+    struct bytes text;
+    return node != NULL && read_string(raw(node), &text);
 }
 
 bool client_json_is_number(const struct client_json *node)
@@ -65,8 +188,10 @@ bool client_json_is_map(const struct client_json *node)
 
 const char *client_json_text(const struct client_json *node, const char *key, const char *fallback)
 {
-    const char *ret = json_string_value(raw(client_json_find(node, key)));
-    return ret != NULL ? ret : fallback;
+    struct bytes text;
+    const struct client_json *value = client_json_find(node, key);
+    /* jansson ends its strings with a NUL. */
+    return value != NULL && read_string(raw(value), &text) ? (const char *)text.data : fallback;
 }
 
 uint64_t client_json_u64(const struct client_json *node, const char *key, uint64_t fallback)
@@ -82,9 +207,8 @@ bool client_json_bool(const struct client_json *node, const char *key, bool fall
 
 struct bytes client_json_text_of(const struct client_json *node)
 {
-    if (!client_json_is_text(node))
-        return BYTES_NONE;
-    return bytes_of(json_string_value(raw(node)), json_string_length(raw(node)));
+    struct bytes text = BYTES_NONE;
+    return node != NULL && read_string(raw(node), &text) ? text : BYTES_NONE;
 }
 
 uint64_t client_json_u64_of(const struct client_json *node, uint64_t fallback)
@@ -110,17 +234,81 @@ void client_json_set_u64(struct client_json *node, const char *key, uint64_t val
     set_take(node, key, json_integer((json_int_t)value));
 }
 
-static int on_dump(const char *data, size_t len, void *arg)
+void client_json_remove(struct client_json *node, const char *key)
 {
-    buf_append(arg, data, len);
-    return 0;
+    (void)json_object_del((json_t *)(void *)node, key); /* fails only when it is absent */
+}
+
+static void print_string(const json_t *value, struct buf *out)
+{
+    struct bytes text;
+    if (read_string(value, &text))
+        client_json_print_text(text, out);
+    else /* a number: its text stands behind the mark */
+        buf_append(out, json_string_value(value) + 1, json_string_length(value) - 1);
+}
+
+static void print_break(bool pretty, unsigned depth, struct buf *out)
+{
+    if (!pretty)
+        return;
+    buf_append_string(out, "\n");
+    for (unsigned i = 0; i < depth; i++)
+        buf_append_string(out, "  ");
+}
+
+static void print_value(const json_t *value, bool pretty, unsigned depth, struct buf *out);
+
+static void print_map(const json_t *map, bool pretty, unsigned depth, struct buf *out)
+{
+    json_t *all = (json_t *)map; /* jansson's iterators are not const; nothing is changed */
+    const char *separator = "{";
+    for (void *at = json_object_iter(all); at != NULL; at = json_object_iter_next(all, at)) {
+        buf_append_string(out, separator);
+        print_break(pretty, depth + 1, out);
+        client_json_print_text(bytes_of_string(json_object_iter_key(at)), out);
+        buf_append_string(out, pretty ? ": " : ":");
+        print_value(json_object_iter_value(at), pretty, depth + 1, out);
+        separator = ",";
+    }
+    print_break(pretty, depth, out);
+    buf_append_string(out, "}");
+}
+
+static void print_list(const json_t *list, bool pretty, unsigned depth, struct buf *out)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        buf_append_string(out, i == 0 ? "[" : ",");
+        print_break(pretty, depth + 1, out);
+        print_value(json_array_get(list, i), pretty, depth + 1, out);
+    }
+    print_break(pretty, depth, out);
+    buf_append_string(out, "]");
+}
+
+static void print_value(const json_t *value, bool pretty, unsigned depth, struct buf *out)
+{
+    if (json_is_object(value) && json_object_size(value) > 0)
+        print_map(value, pretty, depth, out);
+    else if (json_is_object(value))
+        buf_append_string(out, "{}");
+    else if (json_is_array(value) && json_array_size(value) > 0)
+        print_list(value, pretty, depth, out);
+    else if (json_is_array(value))
+        buf_append_string(out, "[]");
+    else if (json_is_string(value))
+        print_string(value, out);
+    else if (json_is_integer(value))
+        buf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    else
+        buf_append_string(out, json_is_true(value)    ? "true"
+                               : json_is_false(value) ? "false"
+                                                      : "null");
 }
 
 void client_json_print(const struct client_json *node, bool pretty, struct buf *out)
 {
-    size_t flags = JSON_ENCODE_ANY | (pretty ? JSON_INDENT(2) : JSON_COMPACT);
-    int failed = json_dump_callback(raw(node), on_dump, out, flags);
-    assert(failed == 0);
+    print_value(raw(node), pretty, 0, out);
 }
 
 void client_json_print_text(struct bytes text, struct buf *out)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON for the tools, over jansson: a parsed text is a tree of `struct client_json`. Reading never
- * fails: what is not there gives the fallback. Owned: a root that client_json_read gave; what is found in
+/* JSON for the tools, over jansson: a parsed text is a tree of `struct client_json`, and printing it
+ * gives every number as it was written. Asking never fails: what is not there gives the fallback. Owned: a root that client_json_read gave; what is found in
  * it is borrowed from it. Thread: any, a tree belongs to one at a time. */
 #ifndef CLIENT_JSON_H
 #define CLIENT_JSON_H
@@ -35,6 +35,7 @@ uint64_t client_json_u64_of(const struct client_json *node, uint64_t fallback);
 /* Sets a member of an object that the caller owns the root of. */
 void client_json_set_text(struct client_json *node, const char *key, struct bytes text);
 void client_json_set_u64(struct client_json *node, const char *key, uint64_t value);
+void client_json_remove(struct client_json *node, const char *key); /* absent is fine */
 
 /* Appends the value as text: compact, or indented by two. */
 void client_json_print(const struct client_json *node, bool pretty, struct buf *out);

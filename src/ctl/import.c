@@ -320,6 +320,16 @@ static void number_line(struct import *import, struct client_json *node, struct 
     buf_done(&number);
 }
 
+/* What reads and exports show of a message without a number is "": it means none, not that one. */
+static void drop_number(struct client_json *node, struct buf *line)
+{
+    if (client_json_text(node, "client_msg_no", NULL) == NULL)
+        return; /* no text at all: the server says what is wrong with it */
+    client_json_remove(node, "client_msg_no");
+    buf_clear(line);
+    client_json_print(node, false, line);
+}
+
 static int take_line(struct import *import, struct buf *line)
 {
     struct client_json *node = NULL;
@@ -334,6 +344,8 @@ static int take_line(struct import *import, struct buf *line)
     if (!is_numbered && import->ctl->flags.number_name != NULL) {
         number_line(import, node, line);
         is_numbered = true;
+    } else if (!is_numbered && client_json_find(node, "client_msg_no") != NULL) {
+        drop_number(node, line);
     }
     bool has_channel = client_json_find(node, "channel_id") != NULL;
     struct lane *lane = lane_of(import, node);

@@ -83,12 +83,15 @@ struct loop {
     struct thread thread;
     int poll_fd; /* owned; -1: none */
     struct mailbox mailbox;
-    uint64_t now_ms; /* when this turn began */
+    uint64_t now_ms; /* when this turn began or its wait ended */
     uint64_t next_sweep_ms, polled_ms;
     struct list connections, sleepers; /* sleepers: requests that wait for a time */
-    bool has_opened;                   /* the connection that is being added got as far as us */
-    atomic_uint connections_count;     /* given to it: for the loop that accepts */
-    atomic_uint requests;              /* between their first line and their end */
+    /* requests that wait for calls which are not started yet; through `done`, oldest first */
+    struct mailbox_item *to_start, **to_start_end;
+    uint32_t to_start_count;
+    bool has_opened;               /* the connection that is being added got as far as us */
+    atomic_uint connections_count; /* given to it: for the loop that accepts */
+    atomic_uint requests;          /* between their first line and their end */
     atomic_uint waiting; /* requests with open calls; the last thing that a call's end touches */
     struct http_stats stats;
 };
@@ -405,8 +408,7 @@ static void on_call_done(struct node_call *call, void *arg)
     atomic_fetch_sub(&loop->waiting, 1);
 }
 
-/* True when all calls have ended already: none of them could be started. */
-static bool start_calls(struct request *req)
+static void start_calls(struct request *req)
 {
     struct loop *loop = loop_of(req);
     req->done = (struct mailbox_item){.kind = MAIL_ANSWERED};
@@ -422,33 +424,48 @@ static bool start_calls(struct request *req)
             atomic_fetch_sub(&req->open_calls, 1);
         }
     }
-    if (atomic_fetch_sub(&req->open_calls, 1) != 1)
-        return false;
-    atomic_fetch_sub(&loop->waiting, 1);
-    return true;
+    on_call_done(NULL, req);
 }
 
-/* Suspending comes last: what is answered in between waits in the mailbox, which only this thread
- * empties. */
+/* The node's loop is woken by the first call and finds the others there when it runs. */
+static void start_all_calls(struct loop *loop)
+{
+    struct mailbox_item *next = loop->to_start;
+    loop->to_start = NULL;
+    loop->to_start_end = &loop->to_start;
+    loop->to_start_count = 0;
+    while (next != NULL) {
+        struct request *req = CONTAINER_OF(next, struct request, done);
+        next = next->next;
+        start_calls(req);
+    }
+}
+
+static void plan_calls(struct request *req)
+{
+    struct loop *loop = loop_of(req);
+    req->done.next = NULL;
+    *loop->to_start_end = &req->done;
+    loop->to_start_end = &req->done.next;
+    if (++loop->to_start_count == HTTP_STARTED_TOGETHER)
+        start_all_calls(loop);
+}
+
 static enum MHD_Result run(struct request *req, request_handler *handler)
 {
     set_deadline(req, 0);
-    for (;;) {
-        req->waits = false;
-        handler(req);
-        if (!req->waits)
-            return queue_reply(req);
-        assert(req->status == 0);
-        req->stage = REQUEST_WAITING;
-        if (req->wake_ms != 0)
-            list_append(&loop_of(req)->sleepers, &req->wake_link);
-        else if (start_calls(req)) {
-            handler = req->next;
-            continue;
-        }
-        MHD_suspend_connection(req->connection);
-        return MHD_YES;
-    }
+    req->waits = false;
+    handler(req);
+    if (!req->waits)
+        return queue_reply(req);
+    assert(req->status == 0);
+    req->stage = REQUEST_WAITING;
+    MHD_suspend_connection(req->connection);
+    if (req->wake_ms != 0)
+        list_append(&loop_of(req)->sleepers, &req->wake_link);
+    else
+        plan_calls(req);
+    return MHD_YES;
 }
 
 /* A client that left while it waited: the answers are nobody's. */
@@ -722,6 +739,7 @@ static void poll_sources(struct loop *loop, bool has_more, uint64_t next_ms)
         timeout_ms = 0;
     int count = epoll_wait(loop->poll_fd, events, SOURCES, timeout_ms);
     mailbox_wake_up(&loop->mailbox);
+    loop->now_ms = clock_mono_ms(); /* the sleep may have been long, and the door sets deadlines */
     for (int i = 0; i < count; i++) {
         if (events[i].data.u32 == SOURCE_DOOR)
             accept_some(loop);
@@ -767,6 +785,7 @@ static void run_loop(void *arg)
         }
         if (MHD_run(loop->daemon) != MHD_YES)
             log_every(1000, LOG_LEVEL_ERROR, "http", "the HTTP library cannot go on");
+        start_all_calls(loop);
         if (is_over(loop))
             return;
         wait_for_work(loop);
@@ -797,6 +816,7 @@ static enum err open_loop(struct http *http, struct loop *loop, struct why *why)
     loop->http = http;
     list_init(&loop->connections);
     list_init(&loop->sleepers);
+    loop->to_start_end = &loop->to_start;
     loop->mailbox.fd = -1;
     loop->poll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->poll_fd < 0)

@@ -181,6 +181,8 @@ enum err item_read_raw(struct request *req, struct item *item)
     return err;
 }
 
+enum { RESULT_MAX_BYTES = 256 }; /* all of a result but its strings */
+
 void item_write_result(struct buf *buf, const struct item *item, bool with_channel,
                        const struct msg_append_result *result)
 {
@@ -188,14 +190,28 @@ void item_write_result(struct buf *buf, const struct item *item, bool with_chann
         jwrite_member_u64(buf, "channel_type", item->channel.type);
         jwrite_member_string(buf, "channel_id", item->channel.id);
     }
-    jwrite_member_u64(buf, "message_seq", result->seq);
-    jwrite_member_digits(buf, "message_id", result->message_id);
+    jwrite_comma(buf);
+    buf_reserve(buf, RESULT_MAX_BYTES);
+    uint8_t *at = buf->data + buf->len;
+    at = LITERAL_PUT(at, "\"message_seq\":");
+    at = digits_put(at, result->seq);
+    at = LITERAL_PUT(at, ",\"message_id\":\"");
+    at = digits_put(at, result->message_id);
+    at = LITERAL_PUT(at, "\"");
+    buf->len = (size_t)(at - buf->data);
     if (item->message.client_msg_no.len > 0)
         jwrite_member_string(buf, "client_msg_no", item->message.client_msg_no);
-    jwrite_member_u64(buf, "timestamp", result->timestamp_ms);
-    jwrite_member_bool(buf, "duplicate", result->duplicate);
+    buf_reserve(buf, RESULT_MAX_BYTES);
+    at = buf->data + buf->len;
+    at = LITERAL_PUT(at, ",\"timestamp\":");
+    at = digits_put(at, result->timestamp_ms);
+    at = result->duplicate ? LITERAL_PUT(at, ",\"duplicate\":true")
+                           : LITERAL_PUT(at, ",\"duplicate\":false");
     if (result->deleted)
-        jwrite_member_bool(buf, "deleted", true);
-    jwrite_member_u64(buf, "slot", item->slot);
-    jwrite_member_u64(buf, "log_index", result->log_index);
+        at = LITERAL_PUT(at, ",\"deleted\":true");
+    at = LITERAL_PUT(at, ",\"slot\":");
+    at = digits_put(at, item->slot);
+    at = LITERAL_PUT(at, ",\"log_index\":");
+    at = digits_put(at, result->log_index);
+    buf->len = (size_t)(at - buf->data);
 }

@@ -24,19 +24,46 @@ static void put_escape(struct buf *buf, uint8_t c)
     to[5] = (uint8_t)hex_digits[c & 15];
 }
 
+#define EACH_BYTE(value) (0x0101010101010101ull * (value))
+
+/* May a byte of word need an escape? (Bit tricks as in jvalue.c; a wrong "yes" is looked at byte by
+ * byte.) */
+static bool has_special(uint64_t word)
+{
+    uint64_t quote = word ^ EACH_BYTE('"'), backslash = word ^ EACH_BYTE('\\');
+    uint64_t rubout = word ^ EACH_BYTE(0x7f);
+    return ((((quote - EACH_BYTE(1)) & ~quote) | ((backslash - EACH_BYTE(1)) & ~backslash) |
+             ((rubout - EACH_BYTE(1)) & ~rubout) | ((word - EACH_BYTE(0x20)) & ~word)) &
+            EACH_BYTE(0x80)) != 0;
+}
+
+/* How many bytes from the start need no escape. */
+static size_t plain_len(struct bytes text)
+{
+    size_t i = 0;
+    uint64_t word;
+    while (text.len - i >= sizeof(word)) {
+        memcpy(&word, text.data + i, sizeof(word));
+        if (has_special(word))
+            break;
+        i += sizeof(word);
+    }
+    while (i < text.len && is_plain(text.data[i]))
+        i++;
+    return i;
+}
+
 void jwrite_string(struct buf *buf, struct bytes text)
 {
     buf_reserve(buf, text.len + 2);
-    buf_put_u8(buf, '"');
-    size_t i = 0;
-    while (i < text.len) {
-        size_t first = i;
-        while (i < text.len && is_plain(text.data[i]))
-            i++;
-        if (i > first)
-            buf_append(buf, text.data + first, i - first);
-        if (i < text.len)
-            put_escape(buf, text.data[i++]);
+    buf->data[buf->len++] = '"';
+    for (;;) {
+        size_t plain = plain_len(text);
+        buf_append(buf, text.data, plain);
+        if (plain == text.len)
+            break;
+        put_escape(buf, text.data[plain]);
+        text = bytes_of(text.data + plain + 1, text.len - plain - 1);
     }
     buf_put_u8(buf, '"');
 }
@@ -65,11 +92,19 @@ const char *digits_of(uint64_t value, char buffer[DIGITS_SIZE])
     return at;
 }
 
-void jwrite_u64(struct buf *buf, uint64_t value)
+uint8_t *digits_put(uint8_t *to, uint64_t value)
 {
     char buffer[DIGITS_SIZE];
     const char *digits = digits_of(value, buffer);
-    buf_append(buf, digits, (size_t)(buffer + DIGITS_SIZE - 1 - digits));
+    size_t len = (size_t)(buffer + DIGITS_SIZE - 1 - digits);
+    memcpy(to, digits, len);
+    return to + len;
+}
+
+void jwrite_u64(struct buf *buf, uint64_t value)
+{
+    buf_reserve(buf, DIGITS_SIZE);
+    buf->len = (size_t)(digits_put(buf->data + buf->len, value) - buf->data);
 }
 
 void jwrite_comma(struct buf *buf)

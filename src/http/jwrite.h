@@ -10,6 +10,11 @@ enum { DIGITS_SIZE = 21 };
 
 /* Decimal digits and a NUL at the end of buffer; where they begin. */
 const char *digits_of(uint64_t value, char buffer[DIGITS_SIZE]);
+/* The digits alone, at to, where there is room for DIGITS_SIZE; where they end. */
+uint8_t *digits_put(uint8_t *to, uint64_t value);
+/* For loops that write much: room was made before. */
+#define LITERAL_PUT(to, literal)                                                                   \
+    ((uint8_t *)memcpy((to), (literal), sizeof(literal) - 1) + sizeof(literal) - 1)
 
 void jwrite_string(struct buf *buf, struct bytes text); /* with its quotes */
 void jwrite_u64(struct buf *buf, uint64_t value);

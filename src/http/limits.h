@@ -10,8 +10,10 @@ enum {
     HTTP_DEFAULT_THREADS = 2,
     HTTP_MAX_CONNECTIONS = 16384,
     HTTP_OTHER_DESCRIPTORS = 1024, /* that a process has open beside its HTTP connections */
+    HTTP_STARTED_TOGETHER = 32,    /* requests whose calls go to the node together */
     HTTP_ACCEPTS_PER_TURN = 64,    /* new connections, before their requests are looked at */
-    HTTP_CONNECTION_MEMORY_BYTES = 32 * 1024, /* request line, headers, and one read of the body */
+    /* Request line, headers, and one read of the body. The library clears it after every request. */
+    HTTP_CONNECTION_MEMORY_BYTES = 24 * 1024,
 
     HTTP_MAX_TARGET_BYTES = 16 * 1024, /* path and query */
     HTTP_MAX_SEGMENTS = 8,             /* of a path */

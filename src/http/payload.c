@@ -24,21 +24,28 @@ bool payload_encoding_parse(struct bytes name, uint8_t *ret)
 
 #define PUT(buf, literal) buf_append(buf, literal, sizeof(literal) - 1)
 
+enum { FIXED_MAX_BYTES = 128 }; /* names and numbers between two strings of a message */
+
 void payload_write_message(struct buf *buf, const struct msg_message *message)
 {
-    buf_reserve(buf, 256 + message->from_uid.len + message->client_msg_no.len +
+    buf_reserve(buf, 3 * FIXED_MAX_BYTES + message->from_uid.len + message->client_msg_no.len +
                          base64_encoded_len(message->payload.len));
-    PUT(buf, "{\"message_seq\":");
-    jwrite_u64(buf, message->seq);
-    PUT(buf, ",\"message_id\":\"");
-    jwrite_u64(buf, message->message_id);
-    PUT(buf, "\",\"client_msg_no\":");
+    uint8_t *at = buf->data + buf->len;
+    at = LITERAL_PUT(at, "{\"message_seq\":");
+    at = digits_put(at, message->seq);
+    at = LITERAL_PUT(at, ",\"message_id\":\"");
+    at = digits_put(at, message->message_id);
+    at = LITERAL_PUT(at, "\",\"client_msg_no\":");
+    buf->len = (size_t)(at - buf->data);
     jwrite_string(buf, message->client_msg_no);
     PUT(buf, ",\"from_uid\":");
     jwrite_string(buf, message->from_uid);
-    PUT(buf, ",\"timestamp\":");
-    jwrite_u64(buf, message->timestamp_ms);
-    PUT(buf, ",\"payload\":");
+    buf_reserve(buf, FIXED_MAX_BYTES);
+    at = buf->data + buf->len;
+    at = LITERAL_PUT(at, ",\"timestamp\":");
+    at = digits_put(at, message->timestamp_ms);
+    at = LITERAL_PUT(at, ",\"payload\":");
+    buf->len = (size_t)(at - buf->data);
     switch (message->payload_encoding) {
     case PAYLOAD_IS_JSON:
         buf_append_bytes(buf, message->payload);

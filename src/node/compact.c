@@ -208,6 +208,68 @@ void compact_done(struct group *group, raft_index to)
     group->marks_count -= drop;
     group_dirty(group);
     group_touch(group);
+    compact_serve(group);
+}
+
+/* ---- an operator's order ---------------------------------------------------------------------------- */
+
+void compact_order(struct group *group, struct node_call *call)
+{
+    raft_index to = below(group->applied, call->keep);
+    if (call->through_index != 0 && call->through_index < to) {
+        to = call->through_index;
+    }
+    call->index = to;
+    call->stage = WAITER_ADMIN;
+    call->admin = alloc_zero(sizeof(*call->admin));
+    call->admin->items_count = 1;
+    call->admin->items[0] = (struct node_admin_item){.node = group->node->options.id,
+                                                     .first_before = group->base.index + 1};
+    list_append(&group->compacts, &call->link);
+    compact_serve(group);
+}
+
+static void compact_answer(struct group *group, struct node_call *call, const char *why)
+{
+    struct node_admin_item *item = &call->admin->items[0];
+    item->first_after = group->base.index + 1;
+    item->applied = group->durable_applied;
+    if (why == NULL && item->first_after == item->first_before) {
+        why = "nothing_to_do";
+    }
+    (void)snprintf(item->skipped_reason, sizeof(item->skipped_reason), "%s",
+                   why == NULL ? "" : why);
+    log_info("node", "the log was compacted by order",
+             "slot=%u first_before=%" PRIu64 " first_after=%" PRIu64 " skipped=%s", group->slot,
+             item->first_before, item->first_after, item->skipped_reason);
+    waiter_finish(group->node, call, OK, NULL);
+}
+
+void compact_serve(struct group *group)
+{
+    struct node *node = group->node;
+    while (!list_is_empty(&group->compacts) && group->compacting == 0) {
+        struct node_call *call = WAITER_OF(list_first(&group->compacts));
+        const char *why = group->receiving.is_open ? "installing" : NULL;
+        if (why != NULL || call->index <= group->base.index) {
+            compact_answer(group, call, why);
+            continue;
+        }
+        if (call->index > group->durable_applied && call->index <= group->applied) {
+            /* What is applied becomes durable with the next sync: ask for one. */
+            store_put_hard_state(
+                disk_batch(node), group->slot,
+                &(struct row_hard_state){group->term, group->vote, group->commit});
+            disk_want_sync(node);
+            return;
+        }
+        raft_index to = compact_allowed(group, call->index, &why);
+        if (!compact_through(group, to, 1)) {
+            compact_answer(group, call, why);
+            continue;
+        }
+        disk_want_sync(node);
+    }
 }
 
 /* ---- dedup generations --------------------------------------------------------------------------- */
@@ -266,5 +328,6 @@ void compact_run(struct node *node)
         node->compact_at = (node->compact_at + 1) % node->groups_count;
         compact_group(group, wall_ms);
         compact_generation(group, wall_ms);
+        collect_run(group);
     }
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Replicas compare their states all the time, at equal log indexes only (reliability.md 4.1).
  *
- * Every second the leader of a slot tells the others its newest (index, digest). Who has kept the
+ * Every second the leader of a slot tells the others its newest (index, digest), or its newest one
+ * at a multiple of the stride, where every replica notes its state: under load no other index would
+ * be met by all. Who has kept the
  * digest of that index answers at once; who has not applied that far yet stops its next apply exactly
  * there and answers then; who is past it and has forgotten says "unknown". What is held by a majority
  * of all members is right. A minority is told so: it stops serving (quarantined, the alarm
@@ -16,15 +18,22 @@
 struct answer {
     node_id peer;
     bool has_answered;     /* in this round, with a digest of the round's index */
+    bool is_judged;        /* and was told already that it is wrong */
     struct hash128 digest; /* then: its own */
     uint32_t silent;       /* rounds without one */
     uint8_t checked;       /* enum node_checked */
     raft_index index;      /* of the last answer */
 };
 
+/* States reached here: the last ones, as a ring. */
+struct ring {
+    struct row_applied states[NODE_DIGESTS_KEPT];
+    uint32_t count, at;
+};
+
 struct compared {
-    struct row_applied kept[NODE_DIGESTS_KEPT]; /* a ring of states reached here */
-    uint32_t kept_count, kept_at;
+    struct ring kept;  /* at the end of each apply: they fit when little happens */
+    struct ring marks; /* at multiples of the stride: they fit when much happens */
 
     struct wire_digest asked; /* by the leader, for a state that is still to come; index 0: none */
     node_id asked_by;
@@ -55,19 +64,32 @@ void digest_done(struct group *group)
 void digest_forget(struct group *group)
 {
     if (group->compared != NULL) {
-        group->compared->kept_count = 0;
+        group->compared->kept = group->compared->marks = (struct ring){0};
         group->compared->asked.index = 0;
     }
 }
 
-static const struct row_applied *kept_find(const struct compared *compared, raft_index index)
+static void ring_add(struct ring *ring, const struct row_applied *state)
 {
-    for (uint32_t i = 0; i < compared->kept_count; i++) {
-        if (compared->kept[i].index == index) {
-            return &compared->kept[i];
+    ring->states[ring->at] = *state;
+    ring->at = (ring->at + 1) % NODE_DIGESTS_KEPT;
+    ring->count += ring->count < NODE_DIGESTS_KEPT;
+}
+
+static const struct row_applied *ring_find(const struct ring *ring, raft_index index)
+{
+    for (uint32_t i = 0; i < ring->count; i++) {
+        if (ring->states[i].index == index) {
+            return &ring->states[i];
         }
     }
     return NULL;
+}
+
+static const struct row_applied *kept_find(const struct compared *compared, raft_index index)
+{
+    const struct row_applied *found = ring_find(&compared->kept, index);
+    return found == NULL ? ring_find(&compared->marks, index) : found;
 }
 
 static void digest_send(struct node *node, node_id to, const struct wire_digest *digests,
@@ -98,13 +120,11 @@ static void digest_answer(struct group *group, node_id to, const struct wire_dig
 
 void digest_note(struct group *group, const struct row_applied *applied)
 {
-    if (group->is_alone || group->node->world.send_frame == NULL) {
-        return;
-    }
     struct compared *compared = compared_of(group);
-    compared->kept[compared->kept_at] = *applied;
-    compared->kept_at = (compared->kept_at + 1) % NODE_DIGESTS_KEPT;
-    compared->kept_count += compared->kept_count < NODE_DIGESTS_KEPT;
+    ring_add(&compared->kept, applied);
+    if (applied->index % NODE_DIGEST_STRIDE == 0) {
+        ring_add(&compared->marks, applied);
+    }
     struct wire_digest asked = compared->asked;
     if (asked.index != 0 && applied->index >= asked.index) {
         compared->asked.index = 0;
@@ -115,9 +135,15 @@ void digest_note(struct group *group, const struct row_applied *applied)
 raft_index digest_stop(const struct group *group, raft_index from, raft_index to)
 {
     const struct compared *compared = group->compared;
-    bool is_inside =
-        compared != NULL && compared->asked.index >= from && compared->asked.index < to;
-    return is_inside ? compared->asked.index : to;
+    if (group->is_alone || group->node->world.send_frame == NULL) {
+        return to;
+    }
+    raft_index mark = (from + NODE_DIGEST_STRIDE - 1) / NODE_DIGEST_STRIDE * NODE_DIGEST_STRIDE;
+    raft_index stop = mark < to ? mark : to;
+    if (compared != NULL && compared->asked.index >= from && compared->asked.index < stop) {
+        stop = compared->asked.index;
+    }
+    return stop;
 }
 
 /* ---- the leader tells -------------------------------------------------------------------------------- */
@@ -141,7 +167,7 @@ static void digest_members(struct compared *compared, const struct raft_status *
         const struct answer *known = answer_of(compared, status->peers[i].peer);
         members[count] = known == NULL ? (struct answer){.peer = status->peers[i].peer} : *known;
         struct answer *answer = &members[count++];
-        answer->has_answered = false;
+        answer->has_answered = answer->is_judged = false;
         bool is_away = !status->peers[i].active || status->peers[i].install_session != 0;
         if (++answer->silent > NODE_DIGEST_ROUNDS || is_away) {
 #ifndef LETHE_MUTANT_unreachable_ok
@@ -151,6 +177,54 @@ static void digest_members(struct compared *compared, const struct raft_status *
     }
     memcpy(compared->answers, members, count * sizeof(members[0]));
     compared->answers_count = count;
+}
+
+static uint32_t holders_of(const struct compared *compared, struct hash128 digest)
+{
+    uint32_t ret = hash128_is_equal(compared->told.digest, digest);
+    for (uint32_t i = 0; i < compared->answers_count; i++) {
+        const struct answer *answer = &compared->answers[i];
+        ret += answer->has_answered && hash128_is_equal(answer->digest, digest);
+    }
+    return ret;
+}
+
+/* The digest that more than half of all members hold. */
+static bool digest_majority(const struct compared *compared, struct hash128 *ret)
+{
+    uint32_t members = compared->answers_count + 1;
+    if (holders_of(compared, compared->told.digest) * 2 > members) {
+        *ret = compared->told.digest;
+        return true;
+    }
+    for (uint32_t i = 0; i < compared->answers_count; i++) {
+        const struct answer *answer = &compared->answers[i];
+        if (answer->has_answered && holders_of(compared, answer->digest) * 2 > members) {
+            *ret = answer->digest;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* At a round's end, when whoever could has answered: do states differ without one that has a
+ * majority? */
+static void digest_look_for_split(struct group *group)
+{
+    const struct compared *compared = group->compared;
+    struct hash128 right;
+    bool is_split = false;
+    for (uint32_t i = 0; i < compared->answers_count; i++) {
+        const struct answer *answer = &compared->answers[i];
+        is_split |= answer->has_answered &&
+                    !hash128_is_equal(answer->digest, compared->told.digest);
+    }
+    if (!is_split || digest_majority(compared, &right) || group->is_undecided) {
+        return;
+    }
+    group->is_undecided = true;
+    log_error("node", "replicas differ and no state has a majority: no appends until it has",
+              "slot=%u index=%" PRIu64, group->slot, compared->told.index);
 }
 
 static bool digest_begin_round(struct group *group, struct wire_digest *ret)
@@ -170,11 +244,20 @@ static bool digest_begin_round(struct group *group, struct wire_digest *ret)
     }
     if (compared->term != status.term) {
         compared->answers_count = 0;
+        compared->told.index = 0;
         compared->self_checked = NODE_UNCHECKED;
         group->is_undecided = false;
     }
+    digest_look_for_split(group);
     digest_members(compared, &status);
     compared->term = status.term;
+    /* A mark is remembered by who is ahead, and still to come for who is behind. */
+    const struct ring *marks = &compared->marks;
+    if (marks->count > 0) {
+        const struct row_applied *mark =
+            &marks->states[(marks->at + NODE_DIGESTS_KEPT - 1) % NODE_DIGESTS_KEPT];
+        own = mark->index > compared->told.index ? *mark : own;
+    }
     compared->told = own;
     compared->is_decided = false;
     *ret = (struct wire_digest){
@@ -206,42 +289,17 @@ void digest_run(struct node *node)
 
 /* ---- the leader decides ---------------------------------------------------------------------------------- */
 
-static uint32_t holders_of(const struct compared *compared, struct hash128 digest)
-{
-    uint32_t ret = hash128_is_equal(compared->told.digest, digest);
-    for (uint32_t i = 0; i < compared->answers_count; i++) {
-        const struct answer *answer = &compared->answers[i];
-        ret += answer->has_answered && hash128_is_equal(answer->digest, digest);
-    }
-    return ret;
-}
-
-/* The digest that more than half of all members hold. */
-static bool digest_majority(const struct compared *compared, struct hash128 *ret)
-{
-    uint32_t members = compared->answers_count + 1;
-    if (holders_of(compared, compared->told.digest) * 2 > members) {
-        *ret = compared->told.digest;
-        return true;
-    }
-    for (uint32_t i = 0; i < compared->answers_count; i++) {
-        const struct answer *answer = &compared->answers[i];
-        if (answer->has_answered && holders_of(compared, answer->digest) * 2 > members) {
-            *ret = answer->digest;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Tells a member that its state is a minority's, and orders the right one for it. */
 static void digest_condemn(struct group *group, struct answer *answer)
 {
     struct node *node = group->node;
-    answer->checked = NODE_DIVERGED;
-    log_error("node", "a replica has diverged: it is taken out of service and re-synced",
-              "slot=%u peer=%" PRIu64 " index=%" PRIu64, group->slot, answer->peer,
-              group->compared->told.index);
+    answer->is_judged = true;
+    if (answer->checked != NODE_DIVERGED) {
+        answer->checked = NODE_DIVERGED;
+        log_error("node", "a replica has diverged: it is taken out of service and re-synced",
+                  "slot=%u peer=%" PRIu64 " index=%" PRIu64, group->slot, answer->peer,
+                  group->compared->told.index);
+    }
     struct wire_digest verdict = {.slot = group->slot,
                                   .verdict = DIGEST_DIFFERENT,
                                   .index = group->compared->told.index,
@@ -289,30 +347,10 @@ static void digest_judge(struct group *group)
         }
         if (hash128_is_equal(answer->digest, right)) {
             answer->checked = NODE_CHECKED_OK;
-        } else if (answer->index != compared->told.index || !compared->is_decided) {
+        } else if (!answer->is_judged) {
             digest_condemn(group, answer);
         }
     }
-}
-
-/* All have answered, or it was asked for long enough: is there a state that differs from others'
- * without any having a majority? */
-static void digest_look_for_split(struct group *group)
-{
-    const struct compared *compared = group->compared;
-    struct hash128 right;
-    bool is_split = false;
-    for (uint32_t i = 0; i < compared->answers_count; i++) {
-        const struct answer *answer = &compared->answers[i];
-        is_split |= answer->has_answered &&
-                    !hash128_is_equal(answer->digest, compared->told.digest);
-    }
-    if (!is_split || digest_majority(compared, &right) || group->is_undecided) {
-        return;
-    }
-    group->is_undecided = true;
-    log_error("node", "replicas differ and no state has a majority: no appends until it has",
-              "slot=%u index=%" PRIu64, group->slot, compared->told.index);
 }
 
 static void digest_hear(struct group *group, node_id from, const struct wire_digest *heard)
@@ -336,9 +374,6 @@ static void digest_hear(struct group *group, node_id from, const struct wire_dig
     answer->index = heard->index;
     answer->silent = 0;
     digest_judge(group);
-    if (compared->told.index == heard->index) {
-        digest_look_for_split(group);
-    }
     group_touch(group);
 }
 

@@ -127,7 +127,7 @@ static enum err job_apply(struct node_disk_job *job, struct why *why)
         err = msg_apply_flush(node->msg, why);
     }
     for (uint32_t r = 0; r < job->apply.runs_count && err == OK; r++) {
-        if (job->apply.runs[r].applied.index == 0) {
+        if (job->apply.runs[r].wants_state && job->apply.runs[r].applied.index == 0) {
             err = job_note_state(node, &job->apply.runs[r], why);
         }
     }
@@ -390,11 +390,16 @@ static void applied_run(struct node *node, const struct disk_run *run, struct di
         while (item != NULL && WAITER_OF(item)->index <= entry->index) {
             struct node_call *call = WAITER_OF(item);
             if (call->index == entry->index && call->term == entry->term) {
-                if (entry->result != NULL) {
+                if (entry->result != NULL && call->admin != NULL) {
+                    call->admin->floor_after = entry->result->floor;
+                    call->admin->removed = entry->result->removed;
+                } else if (entry->result != NULL) {
                     stats_result(node, entry->result, call->command->len);
                 }
-                call->result = entry->result;
-                entry->result = NULL;
+                if (call->admin == NULL) {
+                    call->result = entry->result;
+                    entry->result = NULL;
+                }
                 waiter_finish(node, call, OK, NULL);
             } else {
                 waiter_finish(node, call, ERR_PROVEN_LOST, NULL);
@@ -423,7 +428,9 @@ static void applied_done(struct node *node, struct node_disk_job *job)
     for (uint32_t r = 0; r < job->apply.runs_count; r++) {
         const struct disk_run *run = &job->apply.runs[r];
         applied_run(node, run, &job->apply.entries[run->first]);
-        digest_note(node_group(node, run->slot), &run->applied);
+        if (run->wants_state) {
+            digest_note(node_group(node, run->slot), &run->applied);
+        }
     }
     apply_clear(&job->apply);
 }

@@ -22,21 +22,21 @@ bool forward_call(struct group *group, struct node_call *call, node_id to)
         call->deadline_ms <= node->now_ms) {
         return false;
     }
-    uint8_t transfer_to[8];
-    for (int i = 0; i < 8; i++) {
-        transfer_to[i] = (uint8_t)(call->to >> (8 * i));
-    }
+    struct buf body = BUF_INIT;
     uint64_t left_ms = call->deadline_ms - node->now_ms;
     bool is_command = call->kind == NODE_CALL_COMMAND;
+    uint8_t kind = is_command ? (uint8_t)CALL_COMMAND : admin_encode_request(&body, call);
     struct call_request request = {.id = ++node->forward_id,
-                                   .kind = is_command ? CALL_COMMAND : CALL_TRANSFER,
+                                   .kind = kind,
                                    .hops = (uint8_t)(call->hops + 1),
                                    .slot = call->slot,
                                    .deadline_ms =
                                        left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms,
                                    .body = is_command ? blob_bytes(call->command)
-                                                      : bytes_of(transfer_to, sizeof(transfer_to))};
-    if (!node->world.send_request(node->world.arg, to, &request)) {
+                                                      : buf_bytes(&body)};
+    bool did_send = node->world.send_request(node->world.arg, to, &request);
+    buf_done(&body);
+    if (!did_send) {
         return false;
     }
     call->hops++;
@@ -134,6 +134,12 @@ void node_receive_response(struct node *node, node_id from, const struct call_re
             err = ERR_OUTCOME_UNKNOWN; /* it was applied, but what came of it cannot be read */
         }
     }
+    bool has_admin = call->kind == NODE_CALL_COMPACT || call->kind == NODE_CALL_COLLECT ||
+                     call->kind == NODE_CALL_REPLICAS;
+    if (err == OK && has_admin) {
+        call->admin = admin_decode(response->result);
+        err = call->admin == NULL ? ERR_OUTCOME_UNKNOWN : OK;
+    }
     char text[256];
     size_t len = response->text.len < sizeof(text) ? response->text.len : sizeof(text) - 1;
     if (len > 0) {
@@ -191,10 +197,13 @@ static void remote_result(struct buf *buf, const struct msg_result *result, stru
 }
 
 static void remote_answer(struct node *node, node_id to, uint64_t id, enum err err, node_id leader,
-                          const char *text, const struct msg_result *result)
+                          const char *text, const struct msg_result *result,
+                          const struct node_admin *admin)
 {
     struct buf encoded = BUF_INIT;
-    if (result != NULL) {
+    if (admin != NULL) {
+        admin_encode(&encoded, admin);
+    } else if (result != NULL) {
         remote_result(&encoded, result, &node->turn);
     }
     struct call_response response = {.id = id,
@@ -213,8 +222,9 @@ static void remote_done(struct node_call *call, void *arg)
 {
     struct remote *remote = arg;
     remote_answer(remote->node, remote->from, remote->id, call->err, call->leader, call->why.text,
-                  call->result);
+                  call->result, call->admin);
     msg_result_free(call->result);
+    free(call->admin);
     free(remote);
 }
 
@@ -226,8 +236,11 @@ static bool remote_read(const struct call_request *request, struct node_call *ca
         call->command = blob_copy(request->body);
         return true;
     }
+    if (request->kind == CALL_ADMIN) {
+        return admin_decode_request(request->body, call);
+    }
     struct reader reader = reader_of(request->body);
-    call->kind = NODE_CALL_TRANSFER;
+    call->kind = request->kind == CALL_INSTALL ? NODE_CALL_FULL_SYNC : NODE_CALL_TRANSFER;
     call->to = reader_le64(&reader);
     return reader_is_done(&reader);
 }
@@ -235,9 +248,10 @@ static bool remote_read(const struct call_request *request, struct node_call *ca
 void node_receive_request(struct node *node, node_id from, const struct call_request *request)
 {
     ASSERT_THREAD(&node->loop);
-    if (request->kind != CALL_COMMAND && request->kind != CALL_TRANSFER) {
+    if (request->kind != CALL_COMMAND && request->kind != CALL_TRANSFER &&
+        request->kind != CALL_ADMIN && request->kind != CALL_INSTALL) {
         remote_answer(node, from, request->id, ERR_NOT_SUPPORTED, 0,
-                      err_sentence(ERR_NOT_SUPPORTED), NULL);
+                      err_sentence(ERR_NOT_SUPPORTED), NULL, NULL);
         return;
     }
     struct remote *remote = alloc_zero(sizeof(*remote));
@@ -253,7 +267,7 @@ void node_receive_request(struct node *node, node_id from, const struct call_req
                        ? node_submit(node, call, &why)
                        : why_set(&why, ERR_BAD_FORMAT, "%s", err_sentence(ERR_BAD_FORMAT));
     if (err != OK) {
-        remote_answer(node, from, request->id, err, 0, why.text, NULL);
+        remote_answer(node, from, request->id, err, 0, why.text, NULL, NULL);
         free(remote);
     }
 }

@@ -15,6 +15,7 @@ void group_init(struct group *group, struct node *node, slot_id slot)
     list_init(&group->reads_asked);
     list_init(&group->reads_waiting);
     list_init(&group->transfers);
+    list_init(&group->compacts);
 }
 
 void group_done(struct group *group)
@@ -136,4 +137,5 @@ void group_durable(struct group *group)
     raft_applied(group->raft, group->applied, true);
     group_dirty(group);
     group_touch(group);
+    compact_serve(group);
 }

@@ -29,6 +29,7 @@ enum {
     NODE_CATCHUP_PIN_MS = 3600000,     /* a session's snapshot and log: it ends */
     NODE_CATCHUP_KEEP_MS = 10000,      /* the log stays after a session, so that it can be read */
     NODE_DIGESTS_KEPT = 16,            /* of a group's last applied states */
+    NODE_DIGEST_STRIDE = 1024,         /* every replica notes its state at multiples of it */
     NODE_DIGEST_ROUNDS = 3,            /* a member silent for so many comparisons is unchecked */
     NODE_COLLECT_LOOK_MS = 10000,      /* how often a leader looks for old delete records */
     NODE_COLLECT_MAX_RECORDS = 10000,  /* looked at each time */

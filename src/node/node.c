@@ -76,6 +76,7 @@ static void node_init(struct node *node, const struct node_options *options,
     list_init(&node->undurable);
     list_init(&node->asking);
     list_init(&node->forwarded);
+    list_init(&node->admins);
     list_init(&node->background);
     list_init(&node->sendings);
     node->forwarded_by_id = map_new();
@@ -530,69 +531,103 @@ void node_end_calls(struct node *node)
         waiter_end_list(node, &group->reads_asked);
         waiter_end_list(node, &group->reads_waiting);
         waiter_end_list(node, &group->transfers);
+        waiter_end_list(node, &group->compacts);
     }
     waiter_end_list(node, &node->forwarded);
+    waiter_end_list(node, &node->admins);
 }
 
 /* ---- reads of the store: any thread ------------------------------------------------------------------------ */
 
+/* What was just read is shown only when this replica's rows were one state all the time. An install
+ * says so before it changes the first row, so a look afterwards is enough. */
+static enum err node_vouch(const struct node *node, uint32_t slot, enum err err, struct why *why)
+{
+    if (slot >= node->groups_count || err == ERR_DISK_FAILED) {
+        return err;
+    }
+    const struct group *group = &node->groups[slot];
+#ifdef LETHE_MUTANT_serve_installing
+    return err;
+#endif
+    if (atomic_load(&group->is_replacing) || atomic_load(&group->is_unfit)) {
+        return why_set(why, ERR_UNREADY, "%s", READ_UNREADY);
+    }
+    return err;
+}
+
+static uint32_t slot_of(const struct node *node, struct channel channel)
+{
+    return channel_slot(channel, node->groups_count);
+}
+
 enum err node_get_page(struct node *node, const struct msg_page_query *query, struct arena *arena,
                        struct msg_page *ret, struct why *why)
 {
-    return msg_get_page(node->msg, query, arena, ret, why);
+    enum err err = msg_get_page(node->msg, query, arena, ret, why);
+    return node_vouch(node, slot_of(node, query->channel), err, why);
 }
 
 enum err node_get_message(struct node *node, struct channel channel, uint64_t seq,
                           struct arena *arena, struct msg_message *ret, uint64_t *ret_delete_index,
                           uint64_t *ret_applied_index, struct why *why)
 {
-    return msg_get_message(node->msg, channel, seq, arena, ret, ret_delete_index, ret_applied_index,
-                           why);
+    enum err err = msg_get_message(node->msg, channel, seq, arena, ret, ret_delete_index,
+                                   ret_applied_index, why);
+    return node_vouch(node, slot_of(node, channel), err, why);
 }
 
 enum err node_get_seqs(struct node *node, struct channel channel, const uint64_t *seqs,
                        uint32_t seqs_count, struct arena *arena, struct msg_page *ret,
                        struct why *why)
 {
-    return msg_get_seqs(node->msg, channel, seqs, seqs_count, arena, ret, why);
+    enum err err = msg_get_seqs(node->msg, channel, seqs, seqs_count, arena, ret, why);
+    return node_vouch(node, slot_of(node, channel), err, why);
 }
 
 enum err node_find_client_msg_no(struct node *node, struct channel channel,
                                  struct bytes client_msg_no, struct bytes from_uid,
                                  struct arena *arena, struct msg_page *ret, struct why *why)
 {
-    return msg_find_client_msg_no(node->msg, channel, client_msg_no, from_uid, arena, ret, why);
+    enum err err =
+        msg_find_client_msg_no(node->msg, channel, client_msg_no, from_uid, arena, ret, why);
+    return node_vouch(node, slot_of(node, channel), err, why);
 }
 
 enum err node_get_channel(struct node *node, struct channel channel, struct arena *arena,
                           struct msg_channel *ret, struct why *why)
 {
-    return msg_get_channel(node->msg, channel, arena, ret, why);
+    enum err err = msg_get_channel(node->msg, channel, arena, ret, why);
+    return node_vouch(node, slot_of(node, channel), err, why);
 }
 
 enum err node_list_channels(struct node *node, const struct msg_channels_query *query,
                             struct arena *arena, struct msg_channels *ret, struct why *why)
 {
-    return msg_list_channels(node->msg, query, arena, ret, why);
+    enum err err = msg_list_channels(node->msg, query, arena, ret, why);
+    return node_vouch(node, query->slot, err, why);
 }
 
 enum err node_list_deletes(struct node *node, const struct msg_deletes_query *query,
                            struct arena *arena, struct msg_deletes *ret, struct why *why)
 {
-    return msg_list_deletes(node->msg, query, arena, ret, why);
+    enum err err = msg_list_deletes(node->msg, query, arena, ret, why);
+    return node_vouch(node, query->slot, err, why);
 }
 
 enum err node_get_delete(struct node *node, uint32_t slot, uint64_t log_index, struct arena *arena,
                          struct msg_delete_record *ret, struct why *why)
 {
-    return msg_get_delete(node->msg, slot, log_index, arena, ret, why);
+    enum err err = msg_get_delete(node->msg, slot, log_index, arena, ret, why);
+    return node_vouch(node, slot, err, why);
 }
 
 enum err node_preview_delete(struct node *node, const struct msg_delete_request *request,
                              struct arena *arena, struct msg_delete_result *ret,
                              uint64_t *ret_applied_index, struct why *why)
 {
-    return msg_preview_delete(node->msg, request, arena, ret, ret_applied_index, why);
+    enum err err = msg_preview_delete(node->msg, request, arena, ret, ret_applied_index, why);
+    return node_vouch(node, slot_of(node, request->channel), err, why);
 }
 
 /* ---- for tests and worlds ------------------------------------------------------------------------------------ */

@@ -66,7 +66,31 @@ enum node_call_kind {
     NODE_CALL_COMMAND,  /* propose command in slot, answer after commit and apply here */
     NODE_CALL_READ,     /* answer when this node's store may be read at that consistency */
     NODE_CALL_TRANSFER, /* hand the slot's leadership to call->to */
+    /* Operators' calls; what they tell is in call->admin. Any node takes them. */
+    NODE_CALL_COMPACT,   /* the Raft log on every member, whatever its retention's lower bounds say */
+    NODE_CALL_FULL_SYNC, /* order a full install for member call->to; OK: it was ordered */
+    NODE_CALL_COLLECT,   /* raise the floor of the delete log, as far as its rules allow */
+    NODE_CALL_REPLICAS,  /* how far each member has durably applied, as the leader knows */
     NODE_CALL_KINDS
+};
+
+/* What one member did, or is. */
+struct node_admin_item {
+    node_id node;
+    raft_index first_before, first_after; /* COMPACT: first index kept; 0 when it did not answer */
+    raft_index applied;                   /* durably */
+    /* COMPACT, why it stopped short: node_down, no_answer, transfer, not_durably_applied,
+     * installing, nothing_to_do. REPLICAS: node_down, installing. Else empty */
+    char skipped_reason[64];
+};
+
+struct node_admin {
+    struct node_admin_item items[RAFT_MEMBERS_MAX * 2]; /* COMPACT, REPLICAS */
+    uint32_t items_count;
+    raft_index floor_before, floor_after; /* COLLECT */
+    uint64_t removed;                     /* COLLECT: records that went here */
+    node_id held_by[RAFT_MEMBERS_MAX * 2]; /* COLLECT: who has not applied what is old enough */
+    uint32_t held_by_count;
 };
 
 enum node_consistency { NODE_LINEARIZABLE, NODE_LEADER, NODE_LOCAL };
@@ -79,7 +103,10 @@ struct node_call {
     enum node_consistency consistency; /* READ */
     uint64_t min_index;                /* READ: wait until applied that far */
     uint64_t max_staleness_ms;         /* READ local: refuse with TOO_STALE beyond; 0: any */
-    node_id to;                        /* TRANSFER; 0: the node picks */
+    node_id to;                        /* TRANSFER, 0: the node picks; FULL_SYNC */
+    uint64_t through_index, keep;      /* COMPACT; through 0: all; keep: newest applied entries */
+    bool force_floor; /* COLLECT: up to what the leader has durably applied, whoever lacks it */
+    bool only_here;   /* COMPACT: this node's log alone */
     uint64_t deadline_ms;              /* clock_mono_ms: answered by then, whatever happens */
     bool no_forward; /* end with NOT_LEADER (leader is set) instead of forwarding */
     void (*on_done)(struct node_call *call, void *arg); /* exactly once, on a node thread; quick */
@@ -89,6 +116,7 @@ struct node_call {
     enum err err; /* OK; REFUSED kinds: certainly not applied; OUTCOME_UNKNOWN */
     struct why why;
     struct msg_result *result; /* COMMAND: the caller's, msg_result_free */
+    struct node_admin *admin;  /* operators' calls, unless err: the caller's, free() */
     uint64_t applied_index;    /* of the slot here, when it was answered */
     node_id leader;            /* last known, 0: none */
     uint64_t staleness_ms;     /* READ local: since the leader was last heard of; 0 on the leader */
@@ -222,6 +250,21 @@ bool node_get_slot(struct node *node, uint32_t slot, struct node_slot *ret);
 /* Would stopping this node cost some slot its quorum? */
 bool node_is_safe_to_stop(struct node *node);
 
+/* Where the delete at log_index of the slot stands on each member, as the leader knows: durably
+ * applied, or pending (this node leads: at most a tick old; else ask by NODE_CALL_REPLICAS). False:
+ * there is no such slot here, or this node does not lead it. */
+struct node_delete_replica {
+    node_id node;
+    bool applied, down;
+};
+struct node_delete_status {
+    struct node_delete_replica replicas[RAFT_MEMBERS_MAX * 2];
+    uint32_t replicas_count;
+    bool applied_everywhere;
+};
+bool node_get_delete_status(struct node *node, uint32_t slot, raft_index log_index,
+                            struct node_delete_status *ret);
+
 /* ---- figures --------------------------------------------------------------------------------- */
 enum { NODE_HISTOGRAM_BUCKETS = 24 };
 /* Bucket i counts what took at most 2^i * 16 microseconds; the last one everything else. */
@@ -243,7 +286,7 @@ struct node_metrics {
     uint64_t catchup_sent_bytes_total, catchup_received_bytes_total, refused_chunks_total;
     uint64_t full_syncs_total, recoveries_total; /* installs ended here: full ones; all */
     uint64_t digests_equal_total, digests_different_total, digests_unknown_total;
-    uint64_t floor_raises_total, collected_records_total; /* applied by this node as leader */
+    uint64_t floor_raises_total; /* proposed here */
     uint64_t submit_queue_depth, submit_queue_bytes, open_calls, unapplied_entries;
     struct node_histogram fsync, apply, commit, loop_turn; /* commit: propose to commit */
     /* RocksDB's */

@@ -58,7 +58,8 @@ struct disk_entry {
 struct disk_run {
     slot_id slot;
     uint32_t first, count;      /* in entries */
-    struct row_applied applied; /* after the last of them; set by the disk thread */
+    bool wants_state;           /* somebody compares digests */
+    struct row_applied applied; /* then: after the last of them; set by the disk thread */
 };
 
 /* Committed entries of many groups, each group's in their order. */
@@ -180,6 +181,7 @@ struct group {
     struct list reads_asked;   /* by tag (call->id) */
     struct list reads_waiting; /* for an index to be applied (call->index), ascending */
     struct list transfers;     /* calls that wait for another leader */
+    struct list compacts;      /* COMPACT calls that wait for the disk */
     uint64_t last_time_ms;     /* of the last command proposed here */
 
     node_id leader;
@@ -206,6 +208,7 @@ struct group {
     struct compared *compared; /* owned: digests; NULL: not needed yet */
     bool is_undecided;         /* leader: replicas differ, and no state has a majority */
     uint64_t looked_ms;    /* for a dedup generation that is due */
+    uint64_t collected_ms; /* for delete records that may go */
 };
 
 void group_init(struct group *group, struct node *node, slot_id slot);
@@ -246,6 +249,32 @@ void compact_note(struct group *group, uint64_t bytes); /* an entry was appended
 
 void balance_run(struct node *node); /* balance.c, each second: even out who leads */
 
+void compact_order(struct group *group, struct node_call *call);
+void compact_serve(struct group *group); /* something became durable, or was compacted */
+
+/* collect.c: which delete records may go. */
+struct collect_plan {
+    raft_index floor_before, floor_after; /* equal: nothing may go */
+    bool is_forced;
+    node_id held_by[RAFT_MEMBERS_MAX * 2];
+    uint32_t held_by_count;
+};
+/* is_order: an operator's, up to what is durably applied here. False: the store cannot be read. */
+bool collect_plan(struct group *group, bool is_order, struct collect_plan *ret);
+enum err collect_propose(struct group *group, const struct collect_plan *plan,
+                         struct raft_pos *ret_pos);
+void collect_run(struct group *group); /* each second */
+
+/* admin.c */
+void admin_compact(struct group *group, struct node_call *call);
+void admin_full_sync(struct group *group, struct node_call *call);
+void admin_collect(struct group *group, struct node_call *call);
+void admin_replicas(struct group *group, struct node_call *call);
+uint8_t admin_encode_request(struct buf *buf, const struct node_call *call); /* its kind */
+bool admin_decode_request(struct bytes body, struct node_call *call); /* false: no sense */
+void admin_encode(struct buf *buf, const struct node_admin *admin);
+struct node_admin *admin_decode(struct bytes bytes); /* NULL: impossible bytes */
+
 /* Takes a started call from the queue or a peer to where it waits. */
 void route_call(struct node *node, struct node_call *call);
 void route_stamp(struct group *group, struct blob *command); /* its time */
@@ -268,7 +297,8 @@ enum waiter_stage {
     WAITER_FORWARDED, /* likewise */
     WAITER_ASKED,     /* a read waits for its index */
     WAITER_APPLYING,  /* a read waits for its index to be applied */
-    WAITER_TRANSFER
+    WAITER_TRANSFER,
+    WAITER_ADMIN
 };
 
 /* Counts the call as open, with its deadline. */
@@ -315,8 +345,7 @@ struct stat_histogram {
     X(digests_equal_total)                                                                         \
     X(digests_different_total)                                                                     \
     X(digests_unknown_total)                                                                       \
-    X(floor_raises_total)                                                                          \
-    X(collected_records_total)
+    X(floor_raises_total)
 
 /* Counters are relaxed atomics: any thread adds, any thread reads. */
 struct stats {
@@ -364,6 +393,7 @@ struct node {
     struct heap deadlines; /* of open calls */
     uint64_t open_calls, open_bytes;
     struct list forwarded;       /* calls */
+    struct list admins;          /* COMPACT calls that wait for the members' answers */
     struct map *forwarded_by_id; /* owned; the same ones */
     uint64_t forward_id;
     struct arena turn;   /* cleared at each turn's end */

@@ -237,6 +237,7 @@ static void ready_apply(struct group *group, raft_index from, raft_index to)
         from = stop + 1;
     }
     struct disk_run *run = disk_add_run(node, group->slot);
+    run->wants_state = !group->is_alone && node->world.send_frame != NULL;
     struct list *item = group->commands.next;
     uint64_t now_us = node_now_us(node);
     for (raft_index i = from; i <= to; i++) {

@@ -291,6 +291,7 @@ void receiver_begin(struct group *group, const struct raft_install *install, nod
         op->install = *install;
         marker_encode(&op->marker, &(struct marker){*install, term, from});
     }
+    compact_serve(group);
     log_info("node", goes_on ? "catch-up goes on after a restart" : "catch-up accepted",
              "slot=%u leader=%" PRIu64 " mode=%s session=%" PRIx64 " from=%" PRIu64
              " target=%" PRIu64,

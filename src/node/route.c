@@ -157,6 +157,18 @@ void route_call(struct node *node, struct node_call *call)
     case NODE_CALL_TRANSFER:
         route_transfer(group, call);
         return;
+    case NODE_CALL_COMPACT:
+        admin_compact(group, call);
+        return;
+    case NODE_CALL_FULL_SYNC:
+        admin_full_sync(group, call);
+        return;
+    case NODE_CALL_COLLECT:
+        admin_collect(group, call);
+        return;
+    case NODE_CALL_REPLICAS:
+        admin_replicas(group, call);
+        return;
     case NODE_CALL_KINDS:
         break;
     }

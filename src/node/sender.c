@@ -576,6 +576,9 @@ raft_index sender_pin(const struct group *group)
 {
     const struct node *node = group->node;
     raft_index pin = UINT64_MAX;
+#ifdef LETHE_MUTANT_no_pin
+    return pin;
+#endif
     for (struct list *item = node->sendings.next; item != &node->sendings; item = item->next) {
         const struct sending *sending = CONTAINER_OF(item, struct sending, link);
         if (sending->group != group || sending->state == SENDING_OVER) {

@@ -183,6 +183,25 @@ bool node_get_slot(struct node *node, uint32_t slot, struct node_slot *ret)
     return true;
 }
 
+bool node_get_delete_status(struct node *node, uint32_t slot, raft_index log_index,
+                            struct node_delete_status *ret)
+{
+    struct node_slot view;
+    if (!node_get_slot(node, slot, &view) || view.role != RAFT_LEADER) {
+        return false;
+    }
+    *ret = (struct node_delete_status){.applied_everywhere = true};
+    for (uint32_t i = 0; i < view.replicas_count && i < ARRAY_LEN(ret->replicas); i++) {
+        const struct node_replica *replica = &view.replicas[i];
+        struct node_delete_replica *to = &ret->replicas[ret->replicas_count++];
+        *to = (struct node_delete_replica){.node = replica->node,
+                                           .applied = replica->applied_index >= log_index,
+                                           .down = replica->state == NODE_DOWN};
+        ret->applied_everywhere &= to->applied;
+    }
+    return true;
+}
+
 uint32_t node_slot_count(const struct node *node)
 {
     return node->groups_count;

@@ -33,6 +33,8 @@ void waiter_finish(struct node *node, struct node_call *call, enum err err, cons
     call->applied_index = group->applied;
     call->leader = group->leader;
     if (err != OK) {
+        free(call->admin);
+        call->admin = NULL;
         (void)why_set(&call->why, err, "%s", text == NULL ? err_sentence(err) : text);
     }
     if (err == ERR_OUTCOME_UNKNOWN) {
@@ -69,6 +71,9 @@ static void waiter_end(struct node *node, struct node_call *call, bool by_deadli
         return;
     case WAITER_NEW:
     case WAITER_ASKED:
+    case WAITER_ADMIN:
+        waiter_finish(node, call, by_deadline ? ERR_TIMEOUT : ERR_DRAINING, by_deadline ? late : NULL);
+        return;
     case WAITER_TRANSFER:
         waiter_finish(node, call, by_deadline ? ERR_NO_LEADER : ERR_DRAINING,
                       by_deadline ? "no leader answered before the deadline" : NULL);

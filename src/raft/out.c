@@ -141,7 +141,9 @@ static void clear(struct outbox *out)
 /* The end of the next range; handed: nothing. */
 static raft_index apply_limit(const struct raft *raft)
 {
-    raft_index limit = raft->commit < raft->log.durable ? raft->commit : raft->log.durable;
+    raft_index limit = raft->commit;
+    if (RULE_R10 && limit > raft->log.durable)
+        limit = raft->log.durable;
     if (raft->installing || raft->suspect || limit <= raft->handed)
         return raft->handed;
     uint64_t held = log_bytes(&raft->log, raft->applied, raft->handed);

@@ -83,6 +83,8 @@ static void send_range(struct raft *raft, struct progress *p, raft_index first, 
     packet->first = first;
     packet->last = last;
     packet->bytes_max = bytes_max;
+    if (!RULE_R5)
+        packet->wait_seq = out_ticket_of(raft, last);
     mark_forgot(packet, p, raft->term);
     p->sent_commit = raft->commit;
 }

@@ -33,11 +33,25 @@
 #define RULE_R4 1
 #endif
 
+/* a leader's entries leave before its own disk has them */
+#ifdef LETHE_MUTANT_R5
+#define RULE_R5 0
+#else
+#define RULE_R5 1
+#endif
+
 /* no term on the wire is above the durable one */
 #ifdef LETHE_MUTANT_R6
 #define RULE_R6 0
 #else
 #define RULE_R6 1
+#endif
+
+/* asking for a pre-vote changes nothing, and leaves at once */
+#ifdef LETHE_MUTANT_R7
+#define RULE_R7 0
+#else
+#define RULE_R7 1
 #endif
 
 /* boot: commit is at least applied */
@@ -52,6 +66,13 @@
 #define RULE_R9 0
 #else
 #define RULE_R9 1
+#endif
+
+/* applied is what is committed and durable here */
+#ifdef LETHE_MUTANT_R10
+#define RULE_R10 0
+#else
+#define RULE_R10 1
 #endif
 
 /* an install's ack and reply wait for their tickets */

@@ -81,10 +81,10 @@ void state_become_candidate(struct raft *raft, bool pre)
     state_set_leader(raft, 0);
     raft->ballots_count = 0;
     raft->campaign++;
-    if (!pre) {
+    if (!pre || !RULE_R7)
         set_term(raft, raft->term + 1);
+    if (!pre)
         state_set_vote(raft, raft->self);
-    }
     set_role(raft, pre ? RAFT_CANDIDATE_PRE : RAFT_CANDIDATE);
     state_reset_timer(raft);
 }

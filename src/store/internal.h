@@ -10,6 +10,11 @@
 #include "store/record.h"
 #include "sys/thread.h"
 
+/* What an operator does about a store that lost what it had promised. */
+#define STORE_RESYNC                                                                               \
+    "remove this member, empty its data folder and add it anew, so that the cluster re-syncs it "  \
+    "(a cluster of one: put a backup back)"
+
 enum {
     POINT_DELETES_MAX = 100, /* from here on a range tombstone instead of point deletes */
     TOMBSTONES_MAX = 1000    /* range tombstones of a family's memtable before it is flushed */

@@ -134,8 +134,8 @@ static enum err decode_head(struct bytes file, struct head *ret, struct why *why
     uint32_t crc = reader_le32(&reader);
     if (reader.failed || !bytes_is_equal(magic, bytes_of(HEAD_MAGIC, 8)) || crc != crc32c(covered))
         return why_set(why, ERR_LOG_TOO_SHORT,
-                       "the head of the promise file is damaged: what this node promised is lost, "
-                       "so the cluster must re-sync it before it votes");
+                       "the head of the promise file is damaged: what this node promised is "
+                       "lost; " STORE_RESYNC);
     if (version != FILE_VERSION)
         return why_set(why, ERR_WRONG_FORMAT,
                        "the promise file has format %u, this version knows %d: run the version "
@@ -143,10 +143,10 @@ static enum err decode_head(struct bytes file, struct head *ret, struct why *why
                        version, FILE_VERSION);
     if (ret->slot_count == 0 || ret->slot_count > SLOTS_MAX ||
         file.len < place_offset(store_pages(ret->slot_count), 0))
-        return why_set(why, ERR_LOG_TOO_SHORT,
-                       "the promise file was cut to %zu bytes: what this node promised is lost, "
-                       "so the cluster must re-sync it before it votes",
-                       file.len);
+        return why_set(
+            why, ERR_LOG_TOO_SHORT,
+            "the promise file was cut to %zu bytes: what this node promised is lost; " STORE_RESYNC,
+            file.len);
     return OK;
 }
 
@@ -196,7 +196,7 @@ static enum err load_page(struct promise *promise, struct bytes file, uint32_t n
     if (page->numbers[page->newest] == 0)
         return why_set(why, ERR_LOG_TOO_SHORT,
                        "all three records of slots %u to %u in the promise file are damaged: what "
-                       "was promised is lost, so the cluster must re-sync this node",
+                       "was promised is lost; " STORE_RESYNC,
                        number * PAGE_SLOTS, number * PAGE_SLOTS + PAGE_SLOTS - 1);
     (void)decode_record(bytes_of(file.data + place_offset(number, page->newest), PLACE_BYTES),
                         promise->incarnation, number, &promise->rows[number * PAGE_SLOTS]);

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "store/engine.h"
+#include "store/internal.h"
 #include "store/rocks_options.h"
 #include "sys/file.h"
 
@@ -66,10 +66,7 @@ static enum err open_error(char *error, const char *path, struct why *why)
                       "that wrote it",
                       path);
     else if (strncmp(error, "Corruption", strlen("Corruption")) == 0)
-        err = why_set(why, ERR_LOG_TOO_SHORT,
-                      "remove this member, empty its data folder and add it anew, so that the "
-                      "cluster re-syncs it: the database was damaged: %s",
-                      error);
+        err = why_set(why, ERR_LOG_TOO_SHORT, STORE_RESYNC ": the database was damaged: %s", error);
     else
         err = why_set(why, ERR_DISK_FAILED, "%s", error);
     rocksdb_free(error);

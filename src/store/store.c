@@ -55,10 +55,7 @@ static enum err read_row(struct store *store, enum store_family family, const st
 static enum err damaged(struct why *why, enum err err, const char *what)
 {
     if (err == ERR_CORRUPT)
-        return why_set(why, ERR_LOG_TOO_SHORT,
-                       "%s is damaged: remove this member, empty its data folder and add it anew, "
-                       "so that the cluster re-syncs it",
-                       what);
+        return why_set(why, ERR_LOG_TOO_SHORT, "%s is damaged; " STORE_RESYNC, what);
     if (err == ERR_WRONG_FORMAT)
         return why_set(
             why, err,
@@ -186,8 +183,7 @@ enum err store_check_promise(struct store *store, uint32_t slot, struct why *why
     if (is_behind(&promised, &state, last_index, last_term))
         return why_set(why, ERR_LOG_TOO_SHORT,
                        "slot %u: term %llu, log end (%llu, %llu); promised: term %llu, (%llu, "
-                       "%llu). Writes were lost: this node may not vote until the cluster has "
-                       "re-synced it",
+                       "%llu). Writes were lost; " STORE_RESYNC,
                        slot, (unsigned long long)state.term, (unsigned long long)last_index,
                        (unsigned long long)last_term, (unsigned long long)promised.term,
                        (unsigned long long)promised.last_index,
@@ -261,9 +257,9 @@ static enum err check_nothing_promised(const char *path, struct memdisk *disk, s
     promise_close(promise);
     if (is_empty)
         return OK;
-    return why_set(why, ERR_LOG_TOO_SHORT,
-                   "the database is empty but the promise file is not: the disk lost data; remove "
-                   "this member, empty its data folder and add it anew");
+    return why_set(
+        why, ERR_LOG_TOO_SHORT,
+        "the database is empty but the promise file is not: the disk lost data; " STORE_RESYNC);
 }
 
 /* A database without an identity: new, or its making was interrupted. */
@@ -300,8 +296,7 @@ static enum err check_whose(struct store *store, const struct store_options *opt
         return err;
     if (!options->accept_short_log)
         return why_set(why, ERR_LOG_TOO_SHORT,
-                       "the promise file '%s' is gone: what this node promised is lost, so the "
-                       "cluster must re-sync it before it votes",
+                       "the promise file '%s' is gone: put it back, or " STORE_RESYNC,
                        promise_path);
     return promise_create(promise_path, options->memdisk, &store->identity, why);
 }
@@ -317,9 +312,8 @@ static enum err open_engine(struct store *store, const struct store_options *opt
     bool is_there = database_is_there(options);
     if (!is_there && promise_is_there(promise_path, options->memdisk))
         return why_set(why, ERR_LOG_TOO_SHORT,
-                       "the promise file is there but the database is gone: the disk lost data; "
-                       "never start this member on an empty disk: remove it, empty its data folder "
-                       "and add it anew");
+                       "the promise file is there but the database is gone: the disk lost "
+                       "data; " STORE_RESYNC);
     if (!is_there && (!options->create || options->read_only))
         return why_set(why, ERR_NOT_FOUND, "there is no store in '%s'",
                        options->dir != NULL ? options->dir : "memory");

@@ -607,9 +607,19 @@ enum err fakecall_start_transfer(struct fakeworld *world, node_id id, struct fak
     return fakecall_start(world, id, call, timeout_ms);
 }
 
+enum err fakecall_admin(struct fakeworld *world, node_id id, struct fakecall *call, slot_id slot,
+                        enum node_call_kind kind, node_id to, bool force_floor,
+                        uint64_t timeout_ms)
+{
+    *call = (struct fakecall){
+        .call = {.kind = kind, .slot = slot, .to = to, .force_floor = force_floor}};
+    return fakecall_start(world, id, call, timeout_ms);
+}
+
 void fakecall_done(struct fakecall *call)
 {
     assert(call->is_done);
+    free(call->call.admin);
     msg_result_free(call->call.result);
     *call = (struct fakecall){0};
 }

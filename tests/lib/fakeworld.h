@@ -86,6 +86,10 @@ enum err fakecall_read(struct fakeworld *world, node_id id, struct fakecall *cal
                        enum node_consistency consistency, uint64_t min_index, uint64_t timeout_ms);
 enum err fakecall_start_transfer(struct fakeworld *world, node_id id, struct fakecall *call,
                                  slot_id slot, node_id to, uint64_t timeout_ms);
+/* An operator's call (NODE_CALL_COMPACT and below). */
+enum err fakecall_admin(struct fakeworld *world, node_id id, struct fakecall *call, slot_id slot,
+                        enum node_call_kind kind, node_id to, bool force_floor,
+                        uint64_t timeout_ms);
 void fakecall_done(struct fakecall *call); /* frees the result; asserts that it is_done */
 
 #endif

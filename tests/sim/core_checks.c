@@ -281,6 +281,13 @@ static enum step check_commit(struct model *model, struct model_node *node,
     return STEP_OK;
 }
 
+void checker_on_commit(struct model *model, struct model_node *node)
+{
+    struct raft_status status;
+    raft_status(node->raft, &status);
+    (void)check_commit(model, node, &status); /* the text of a failure stays until the next check */
+}
+
 static enum step check_bounds(struct model *model, struct model_node *node,
                               const struct raft_status *status)
 {

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "core_disk.h"
 
 static const char *const kind_names[RAFT_PACKET_KINDS] = {
     [RAFT_PREVOTE] = "PREVOTE",
@@ -62,168 +63,6 @@ void model_note(struct model *model, const char *format, ...)
     va_end(args);
     buf_append_string(model->transcript, line);
     buf_put_u8(model->transcript, '\n');
-}
-
-/* ---- logs and disks -------------------------------------------------------------------------- */
-raft_index model_log_last(const struct model_log *log)
-{
-    return log->base.index + log->count;
-}
-
-struct model_entry *model_log_at(struct model_log *log, raft_index index)
-{
-    if (index <= log->base.index || index > model_log_last(log))
-        return NULL;
-    return &log->items[index - log->base.index - 1];
-}
-
-raft_term model_log_term(const struct model_log *log, raft_index index)
-{
-    if (index == log->base.index)
-        return log->base.term;
-    const struct model_entry *entry = model_log_at((struct model_log *)log, index);
-    return entry == NULL ? 0 : entry->term;
-}
-
-static uint64_t chain_at(const struct model_log *log, raft_index index)
-{
-    if (index == log->base.index)
-        return log->base_chain;
-    return model_log_at((struct model_log *)log, index)->chain;
-}
-
-static void entry_drop(struct model_entry *entry)
-{
-    blob_unref(entry->payload);
-}
-
-static void log_truncate(struct model_log *log, raft_index from)
-{
-    while (log->count > 0 && model_log_last(log) >= from)
-        entry_drop(&log->items[--log->count]);
-}
-
-static uint64_t chain_of(uint64_t before, raft_index index, const struct model_entry *entry)
-{
-    struct buf buf = BUF_INIT;
-    buf_put_le64(&buf, before);
-    buf_put_le64(&buf, index);
-    buf_put_le64(&buf, entry->term);
-    buf_put_u8(&buf, entry->kind);
-    if (entry->payload != NULL)
-        buf_append_bytes(&buf, blob_bytes(entry->payload));
-    if (entry->kind == RAFT_ENTRY_CONFIG)
-        buf_append(&buf, &entry->config, sizeof(entry->config));
-    uint64_t ret = hash64_of(buf_bytes(&buf), 1);
-    buf_done(&buf);
-    return ret;
-}
-
-static void log_append(struct model_log *log, const struct model_entry *entry)
-{
-    if (log->count == log->capacity) {
-        log->capacity = log->capacity == 0 ? 16 : log->capacity * 2;
-        log->items = alloc_resize(log->items, log->capacity, sizeof(*log->items));
-    }
-    struct model_entry copy = *entry;
-    if (copy.payload != NULL)
-        blob_ref(copy.payload);
-    copy.chain = chain_of(chain_at(log, model_log_last(log)), model_log_last(log) + 1, entry);
-    log->items[log->count++] = copy;
-}
-
-static void log_reset(struct model_log *log, struct raft_pos base, uint64_t chain)
-{
-    log_truncate(log, log->base.index + 1);
-    log->base = base;
-    log->base_chain = chain;
-}
-
-/* The config in force at index: the newest CONFIG entry at or below it, or the base's. */
-static struct raft_config_at disk_config_at(const struct model_disk *disk, raft_index index)
-{
-    struct raft_config_at ret = disk->base_config;
-    for (size_t i = 0; i < disk->log.count; i++) {
-        const struct model_entry *entry = &disk->log.items[i];
-        raft_index at = disk->log.base.index + 1 + i;
-        if (at <= index && entry->kind == RAFT_ENTRY_CONFIG) {
-            ret.pos = (struct raft_pos){entry->term, at};
-            ret.config = entry->config;
-        }
-    }
-    return ret;
-}
-
-static void log_compact(struct model_disk *disk, raft_index to)
-{
-    struct model_log *log = &disk->log;
-    assert(to >= log->base.index && to <= model_log_last(log));
-    disk->base_config = disk_config_at(disk, to);
-    struct raft_pos base = {model_log_term(log, to), to};
-    uint64_t chain = chain_at(log, to);
-    size_t gone = to - log->base.index;
-    for (size_t i = 0; i < gone; i++)
-        entry_drop(&log->items[i]);
-    memmove(log->items, log->items + gone, (log->count - gone) * sizeof(*log->items));
-    log->count -= gone;
-    log->base = base;
-    log->base_chain = chain;
-}
-
-static void disk_install(struct model_disk *disk, const struct model_write *write)
-{
-    struct raft_pos target = write->install.target;
-    bool keep = model_log_term(&disk->log, target.index) == target.term &&
-                target.index >= disk->log.base.index;
-    if (keep)
-        log_compact(disk, target.index);
-    else
-        log_reset(&disk->log, target, write->state.hash);
-    disk->base_config.pos = write->install.config_pos;
-    disk->base_config.config = write->install.config;
-    disk->marker.kind = RAFT_INSTALL_NONE;
-    if (disk->commit < target.index)
-        disk->commit = target.index;
-}
-
-static void disk_apply_write(struct model_disk *disk, const struct model_write *write)
-{
-    if (write->hard_state) {
-        disk->term = write->term;
-        disk->vote = write->vote;
-        disk->commit = write->commit > disk->commit ? write->commit : disk->commit;
-    }
-    if (write->set_marker)
-        disk->marker = write->install;
-    if (write->installed) {
-        disk_install(disk, write);
-    } else {
-        if (write->truncate_from != 0)
-            log_truncate(&disk->log, write->truncate_from);
-        for (uint32_t i = 0; i < write->entries_count; i++)
-            log_append(&disk->log, &write->entries[i]);
-        if (write->compact_to.index != 0 && write->compact_to.index > disk->log.base.index)
-            log_compact(disk, write->compact_to.index);
-    }
-    if (write->has_state)
-        disk->state = write->state;
-}
-
-static void disk_copy(struct model_disk *to, const struct model_disk *from)
-{
-    struct model_log log = to->log;
-    log_reset(&log, from->log.base, from->log.base_chain);
-    *to = *from;
-    to->log = log;
-    for (size_t i = 0; i < from->log.count; i++)
-        log_append(&to->log, &from->log.items[i]);
-}
-
-static void disk_done(struct model_disk *disk)
-{
-    log_truncate(&disk->log, disk->log.base.index + 1);
-    free(disk->log.items);
-    memset(disk, 0, sizeof(*disk));
 }
 
 /* ---- packets ---------------------------------------------------------------------------------- */
@@ -406,7 +245,7 @@ static void push_write(struct model_node *node, struct model_write *write)
 static void free_write(struct model_write *write)
 {
     for (uint32_t i = 0; i < write->entries_count && write->entries != NULL; i++)
-        entry_drop(&write->entries[i]);
+        disk_entry_drop(&write->entries[i]);
     free(write->entries);
     free(write);
 }
@@ -476,6 +315,25 @@ static void answer_reads(struct model_node *node, const struct raft_update *upda
     }
 }
 
+/* Sessions that the core ended (the receiver acked, or the term is over) are closed. */
+static void close_ended(struct model_node *node)
+{
+    struct raft_status status;
+    bool any = false;
+    for (node_id peer = 1; peer <= MODEL_NODES_MAX; peer++)
+        any |= node->sending[peer].open;
+    if (!any)
+        return;
+    raft_status(node->raft, &status);
+    for (node_id peer = 1; peer <= MODEL_NODES_MAX; peer++) {
+        uint64_t session = 0;
+        for (uint32_t i = 0; i < status.peers_count; i++)
+            session = status.peers[i].peer == peer ? status.peers[i].install_session : session;
+        if (session != node->sending[peer].install.session)
+            node->sending[peer].open = false;
+    }
+}
+
 static bool is_delta(const struct model_node *node, const struct raft_need *need)
 {
     return node->floor <= need->applied && need->applied <= node->written.state.applied &&
@@ -486,6 +344,8 @@ static bool is_delta(const struct model_node *node, const struct raft_need *need
 static void offer_installs(struct model *model, struct model_node *node,
                            const struct raft_update *update)
 {
+    if (update->installs_count > 0)
+        close_ended(node);
     for (uint32_t i = 0; i < update->installs_count; i++) {
         node_id peer = update->installs[i].peer;
         struct model_install *sending = &node->sending[peer];
@@ -496,7 +356,7 @@ static void offer_installs(struct model *model, struct model_node *node,
         sending->open = true;
         sending->idle_ticks = 0;
         sending->state = node->written.state;
-        sending->chain = chain_at(&node->written.log, at);
+        sending->chain = disk_chain_at(&node->written.log, at);
         sending->install = (struct raft_install){
             .session = (node->boot << 32) | ++model->payloads,
             .kind = is_delta(node, &update->installs[i]) ? RAFT_DELTA : RAFT_FULL,
@@ -517,6 +377,8 @@ static void take_one(struct model *model, struct model_node *node)
         node->elections++, model->elections++;
     if (update.seq != 0)
         write_update(node, &update);
+    if (update.role == RAFT_LEADER && update.commit > node->seen_commit)
+        checker_on_commit(model, node);
     if (update.flags & RAFT_UPDATE_INSTALL_IN) {
         node->receiving = update.install_in;
         node->receiving_from = update.leader;
@@ -705,7 +567,7 @@ bool model_stream(struct model *model, node_id from, node_id to, bool ok)
     model_note(model, "%llu installed %llu from %llu", (unsigned long long)to,
                (unsigned long long)sending->install.target.index, (unsigned long long)from);
     raft_install_received(receiver->raft, sending->install.session, true);
-    sending->open = false;
+    sending->idle_ticks = 0; /* open until its ack is heard, or the idle limit */
     after_event(model, receiver);
     return true;
 }
@@ -857,6 +719,7 @@ void model_restart(struct model *model, struct model_node *node)
 /* A transfer that nothing is heard of ends, as the driver's idle limit does. */
 static void tick_installs(struct model *model, struct model_node *node)
 {
+    close_ended(node);
     for (node_id to = 1; to <= MODEL_NODES_MAX && node->up; to++) {
         struct model_install *sending = &node->sending[to];
         if (sending->open && ++sending->idle_ticks > MODEL_INSTALL_IDLE_TICKS)
@@ -879,6 +742,8 @@ void model_tick(struct model *model, struct model_node *node, unsigned ticks)
 
 bool model_compact(struct model *model, struct model_node *node, raft_index to)
 {
+    if (node->up)
+        close_ended(node);
     for (node_id peer = 1; peer <= MODEL_NODES_MAX; peer++) { /* an open install pins the log */
         const struct model_install *sending = &node->sending[peer];
         if (sending->open && to > sending->install.target.index)
@@ -946,7 +811,7 @@ static void keep_lost(struct model_node *node)
 void model_disk_forget(struct model_node *node, raft_index to)
 {
     keep_lost(node);
-    log_truncate(&node->durable.log, to + 1);
+    disk_log_truncate(&node->durable.log, to + 1);
     if (node->durable.state.applied > to)
         node->durable.state =
             (struct model_state){node->durable.log.base.index, node->durable.log.base.term,
@@ -965,19 +830,24 @@ void model_wipe(struct model_node *node)
     node->wiped = true;
 }
 
+/* A node whose disk lost something, and one that was installing when the only other copy was lost,
+ * cannot lead any more. */
 static bool half_is_lost(struct model *model, const node_id *ids, uint8_t count)
 {
-    unsigned fit = 0;
+    unsigned sound = 0, installing = 0;
     for (uint8_t i = 0; i < count; i++) {
         struct model_node *node = &model->nodes[ids[i]];
-        struct raft_status status;
+        struct raft_status status = {0};
         if (!node->exists || node->wiped)
             continue;
         if (node->up)
             raft_status(node->raft, &status);
-        fit += !node->up || !status.amnesia;
+        sound += !status.amnesia;
+        installing += status.installing && !status.amnesia;
     }
-    return count > 0 && fit <= count / 2u;
+    if (sound < count)
+        sound -= installing;
+    return count > 0 && sound <= count / 2u;
 }
 
 bool model_is_lost(struct model *model)
@@ -1093,7 +963,7 @@ void model_free(struct model *model)
         raft_free(node->raft);
         disk_done(&node->written);
         disk_done(&node->durable);
-        log_truncate(&node->lost, node->lost.base.index + 1);
+        disk_log_truncate(&node->lost, node->lost.base.index + 1);
         free(node->lost.items);
     }
     checker_free(model->checker);

@@ -194,6 +194,8 @@ void checker_on_packet(struct model *model, struct model_node *node,
                        const struct raft_packet *packet);
 void checker_on_apply(struct model *model, struct model_node *node, raft_index index,
                       const struct model_entry *entry);
+/* A leader's commit is judged by what it knew then. */
+void checker_on_commit(struct model *model, struct model_node *node);
 void checker_on_install(struct model *model, struct model_node *node);
 raft_index checker_committed(const struct checker *checker);
 const char *packet_kind_name(int kind);

@@ -212,7 +212,7 @@ static bool parcel_do(struct world *world, struct parcel *parcel, enum link_verb
 {
     struct list *queue = &world->links[parcel->from][parcel->to];
     uint32_t *count = &world->link_counts[parcel->from][parcel->to];
-    bool is_call = parcel->kind >= PARCEL_REQUEST;
+    bool is_call = parcel_is_call(parcel);
     switch (verb) {
     case LINK_DROP:
         list_remove(&parcel->link);
@@ -420,7 +420,7 @@ static enum step do_disk(struct world *world, const struct words *words)
     LIVE(seat)
     bool any = false;
     for (unsigned i = count_at(words, 2, 1000); i > 0 && seat_is_live(seat); i--) {
-        if (!seat_disk(seat, false))
+        if (!seat_disk(seat, false) && !seat_background(seat))
             break;
         any = true;
         if (seat->fatal == OK)

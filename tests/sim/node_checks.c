@@ -151,6 +151,39 @@ void check_turned(struct seat *seat)
 }
 
 /* ---- what the disk did (I5, I6, I12, I13) -------------------------------------------------------------- */
+/* An install is under way: what the rows say is no state at all, and nobody is shown it. */
+static bool has_marker(struct seat *seat, slot_id slot)
+{
+    struct store_value value;
+    struct bytes marker = BYTES_NONE;
+    store_value_init(&value);
+    enum err err =
+        store_get_slot_value(seat->store, NULL, slot, STORE_SLOT_INSTALLING, &value, &marker);
+    assert(err == OK || err == ERR_NOT_FOUND);
+    bool ret = err == OK && marker.len > 0;
+    store_value_done(&value);
+    return ret;
+}
+
+/* No log is compacted beyond what is applied: a base above it is an install's target. What is there
+ * now must be what everybody has at that index (I23, I24, I26). */
+static void check_installed(struct seat *seat, slot_id slot)
+{
+    struct world *world = seat->world;
+    struct seat_slot *at = &seat->slots[slot];
+    uint64_t base, base_term, last;
+    enum err err = store_log_bounds(seat->store, slot, &base, &base_term, &last);
+    assert(err == OK);
+    if (base <= at->applied)
+        return;
+    world_note(world, "node %llu has slot %u installed at %llu", LLU(seat->id), slot, LLU(base));
+    if (base > world->witness->slots[slot].applied)
+        world_fail(world, "I26: node %llu has an install at %llu of slot %u, which nobody applied",
+                   LLU(seat->id), LLU(base), slot);
+    at->applied = at->durable_applied = base;
+    check_state(seat, slot);
+}
+
 static void check_applied_slot(struct seat *seat, slot_id slot)
 {
     struct world *world = seat->world;
@@ -159,6 +192,12 @@ static void check_applied_slot(struct seat *seat, slot_id slot)
     struct store_value value;
     enum err err = store_get_applied(seat->store, NULL, slot, &applied);
     assert(err == OK);
+    if (has_marker(seat, slot)) {
+        at->applied = at->durable_applied = applied.index;
+        return;
+    }
+    if (applied.index > at->applied)
+        check_installed(seat, slot);
     if (applied.index < at->applied)
         world_fail(world, "I6: the applied index of node %llu falls", LLU(seat->id));
     store_value_init(&value);
@@ -194,7 +233,7 @@ static void read_durable(struct seat *seat, slot_id slot)
     err = store_log_bounds(seat->store, slot, &base, &base_term, &at->durable_last);
     assert(err == OK);
     at->durable_term = hard.term;
-    if (base > at->durable_applied)
+    if (base > at->durable_applied && !has_marker(seat, slot)) /* a full install begins at 0 */
         world_fail(seat->world, "I13: node %llu compacted slot %u to %llu, durably applied %llu",
                    LLU(seat->id), slot, LLU(base), LLU(at->durable_applied));
 }
@@ -203,6 +242,7 @@ void check_written(struct seat *seat, const uint64_t applied_before[WORLD_SLOTS_
 {
     for (slot_id slot = 0; slot < seat->world->slots && !disk_failed(seat); slot++) {
         seat->slots[slot].durable_applied = applied_before[slot];
+        check_applied_slot(seat, slot); /* an install may have ended, or begun */
         read_durable(seat, slot);
     }
 }
@@ -217,7 +257,11 @@ static void check_restarted_slot(struct seat *seat, slot_id slot)
     node_group_status(seat->node, slot, &status);
     enum err err = store_get_applied(seat->store, NULL, slot, &applied);
     assert(err == OK);
-    if (applied.index < at->durable_applied)
+    bool is_installing = has_marker(seat, slot);
+    if (is_installing && !status.installing)
+        world_fail(world, "I8: node %llu does not know that slot %u is half installed",
+                   LLU(seat->id), slot);
+    if (applied.index < at->durable_applied && !is_installing)
         world_fail(world, "I6: node %llu lost durably applied entries of slot %u: %llu of %llu",
                    LLU(seat->id), slot, LLU(applied.index), LLU(at->durable_applied));
     bool is_behind = status.term < at->told.term ||
@@ -236,7 +280,8 @@ static void check_restarted_slot(struct seat *seat, slot_id slot)
     at->applied = world->witness->slots[slot].applied;
     if (applied.index > at->applied)
         check_applied_slot(seat, slot);
-    witness_digest(world->witness, seat->id, slot, applied.index, applied.digest);
+    if (!is_installing)
+        witness_digest(world->witness, seat->id, slot, applied.index, applied.digest);
     *at = (struct seat_slot){.told = at->told,
                              .applied = applied.index,
                              .durable_applied = applied.index,
@@ -290,7 +335,7 @@ void check_state(struct seat *seat, slot_id slot)
     struct world *world = seat->world;
     struct msg_check check;
     struct why why = {0};
-    if (disk_failed(seat))
+    if (disk_failed(seat) || has_marker(seat, slot))
         return;
     if (msg_recompute(seat->msg, slot, &check, &why) != OK) {
         world_fail(world, "I14: node %llu: %s", LLU(seat->id), why.text);

@@ -23,7 +23,7 @@ enum {
 static bool is_excused(struct world *world, slot_id slot, node_id leader, const struct seat *seat)
 {
     struct raft_status own, status;
-    if (leader == 0)
+    if (leader == 0 || world->has_catchup)
         return false;
     node_group_status(world->seats[leader].node, slot, &status);
     node_group_status(seat->node, slot, &own);
@@ -51,7 +51,7 @@ static bool slot_is_converged(struct world *world, slot_id slot)
             continue;
         node_group_status(seat->node, slot, &own);
         struct row_applied x, y;
-        if (own.term != status.term || own.last.index != status.last.index ||
+        if (own.term != status.term || own.last.index != status.last.index || own.installing ||
             store_get_applied(world->seats[leader].store, NULL, slot, &x) != OK ||
             store_get_applied(seat->store, NULL, slot, &y) != OK || x.index != y.index ||
             x.index != status.last.index)
@@ -303,7 +303,7 @@ enum step world_serve(struct world *world, const struct words *words)
     bool in[WORLD_NODES_MAX + 1] = {false};
     if (words->words_count < 2 || !ids_parse(words->word[1], ids, WORLD_NODES_MAX, &count))
         return STEP_UNKNOWN;
-    if (count <= world->nodes / 2 || world->options.log_keep_hours == 0)
+    if (count <= world->nodes / 2 || (world->options.log_keep_hours == 0 && !world->has_catchup))
         return STEP_NOTHING;
     for (size_t i = 0; i < count; i++) {
         if (world_seat(world, ids[i]) == NULL)

@@ -204,6 +204,8 @@ static enum step expect_of_seat(struct world *world, struct seat *seat, const st
         return STEP_UNKNOWN;
     if (strcmp(what, "amnesia") == 0)
         return expect_flag(world, words, status.amnesia);
+    if (strcmp(what, "installing") == 0)
+        return expect_flag(world, words, status.installing);
     if (words->words_count < 4 || !number_parse(words->word[3], &want))
         return STEP_UNKNOWN;
     const struct {

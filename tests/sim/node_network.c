@@ -59,6 +59,11 @@ struct parcel *parcel_copy(const struct parcel *parcel)
     return copy;
 }
 
+bool parcel_is_call(const struct parcel *parcel)
+{
+    return parcel->kind == PARCEL_REQUEST || parcel->kind == PARCEL_RESPONSE;
+}
+
 static void link_add(struct world *world, struct parcel *parcel)
 {
     struct list *queue = &world->links[parcel->from][parcel->to];
@@ -68,7 +73,7 @@ static void link_add(struct world *world, struct parcel *parcel)
         return;
     }
     (*count)++;
-    bool is_call = parcel->kind >= PARCEL_REQUEST;
+    bool is_call = parcel_is_call(parcel);
     if (!is_call && !list_is_empty(queue) &&
         rng_below(&world->rng, 100) < world->weather.reorder_percent)
         list_append(queue->previous, &parcel->link); /* before the one that was last */
@@ -79,7 +84,7 @@ static void link_add(struct world *world, struct parcel *parcel)
 static void world_post(struct world *world, struct parcel *parcel)
 {
     const struct weather *weather = &world->weather;
-    bool is_call = parcel->kind >= PARCEL_REQUEST;
+    bool is_call = parcel_is_call(parcel);
     parcel->due_us = world->now_us;
     if (weather->loss_percent > 0 && rng_below(&world->rng, 100) < weather->loss_percent) {
         parcel_free(parcel);
@@ -157,6 +162,27 @@ static bool face_send_response(void *arg, node_id to, const struct call_response
     return true;
 }
 
+static void face_background_submit(void *arg, struct node_background_job *job)
+{
+    struct seat *seat = arg;
+    assert(seat->background == NULL);
+    seat->background = job;
+}
+
+static bool face_send_frame(void *arg, node_id to, uint8_t kind, struct bytes body)
+{
+    struct seat *seat = arg;
+    if (seat->world->is_clogged[seat->id][to])
+        return false;
+    if (!face_is_open(seat, to))
+        return true;
+    int as = kind == FRAME_INSTALL ? PARCEL_INSTALL : PARCEL_DIGESTS;
+    struct parcel *parcel = face_parcel(seat, to, as);
+    frame_encode(&parcel->frame, kind, body);
+    world_post(seat->world, parcel);
+    return true;
+}
+
 static void face_flush(void *arg)
 {
     (void)arg;
@@ -178,6 +204,8 @@ const struct node_world seat_face = {
     .send = face_send,
     .send_request = face_send_request,
     .send_response = face_send_response,
+    .background_submit = face_background_submit,
+    .send_frame = face_send_frame,
     .flush = face_flush,
     .fatal = face_fatal,
 };
@@ -211,6 +239,11 @@ static void give_frame(struct seat *seat, node_id from, const struct frame *fram
         err = call_decode_response(frame->body, &response, NULL);
         assert(err == OK);
         node_receive_response(seat->node, from, &response);
+    } else if (frame->kind == FRAME_INSTALL || frame->kind == FRAME_DIGESTS) {
+        struct why why = {0};
+        if (node_receive_frame(seat->node, from, frame->kind, frame->body, &why) != OK)
+            world_fail(seat->world, "I25: node %llu does not understand a frame of %llu: %s",
+                       LLU(seat->id), LLU(from), why.text);
     } else {
         err = packet_in_decode(frame->body, &in, NULL);
         assert(err == OK);
@@ -299,7 +332,7 @@ void world_drop_calls(struct world *world, node_id to)
         while (item != queue) {
             struct parcel *parcel = CONTAINER_OF(item, struct parcel, link);
             item = item->next;
-            if (parcel->kind < PARCEL_REQUEST)
+            if (!parcel_is_call(parcel))
                 continue;
             list_remove(&parcel->link);
             parcel_free(parcel);

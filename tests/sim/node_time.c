@@ -28,6 +28,8 @@ static bool seat_move(struct seat *seat, const bool in[WORLD_NODES_MAX + 1])
     bool did = seat->is_woken || seat->is_moved;
     if (seat_disk_is_due(seat))
         did |= seat_disk(seat, false);
+    if (!seat->is_stalled && seat->fatal == OK)
+        did |= seat_background(seat);
     for (node_id from = 1; from <= world->nodes && seat->fatal == OK; from++) {
         if (in[from] && !list_is_empty(&world->links[from][seat->id]))
             did |= link_deliver(world, from, seat->id, -1, WORLD_LINK_MAX, true) > 0;

@@ -29,11 +29,14 @@ static const char *const packet_names[RAFT_PACKET_KINDS] = {
     [RAFT_READ_REPLY] = "READ_REPLY",
 };
 
+/* In the order of PARCEL_*. */
+static const char *const parcel_names[] = {"REQUEST", "RESPONSE", "CHUNK", "DIGESTS"};
+
 const char *packet_name(int kind)
 {
-    if (kind == PARCEL_REQUEST)
-        return "REQUEST";
-    return kind == PARCEL_RESPONSE ? "RESPONSE" : packet_names[kind];
+    if (kind >= PARCEL_REQUEST)
+        return parcel_names[kind - PARCEL_REQUEST];
+    return packet_names[kind];
 }
 
 int packet_kind_of_name(const char *name)
@@ -42,9 +45,11 @@ int packet_kind_of_name(const char *name)
         if (strcmp(packet_names[i], name) == 0)
             return i;
     }
-    if (strcmp(name, "REQUEST") == 0)
-        return PARCEL_REQUEST;
-    return strcmp(name, "RESPONSE") == 0 ? PARCEL_RESPONSE : -1;
+    for (int i = 0; i < (int)ARRAY_LEN(parcel_names); i++) {
+        if (strcmp(parcel_names[i], name) == 0)
+            return PARCEL_REQUEST + i;
+    }
+    return -1;
 }
 
 void world_fail(struct world *world, const char *format, ...)
@@ -133,6 +138,7 @@ struct world *world_new(const struct words *words, struct buf *transcript)
         fprintf(stderr, "scenario: slots=1..%d\n", WORLD_SLOTS_MAX);
         exit(2);
     }
+    world->has_catchup = words_number(words, "catchup", 0) != 0;
     world->rng = rng_of(words_number(words, "seed", 1));
     world->now_us = 1000000;
     world_limits(world, words);
@@ -215,6 +221,10 @@ static enum err seat_open(struct seat *seat, struct why *why)
     options.id = seat->id;
     struct node_world face = seat_face;
     face.arg = seat;
+    if (!world->has_catchup) {
+        face.background_submit = NULL;
+        face.send_frame = NULL;
+    }
     return node_new(&options, &face, seat->store, seat->msg, &boot, &seat->node, why);
 }
 
@@ -245,6 +255,10 @@ void seat_crash(struct seat *seat, int64_t keep)
     if (seat->job != NULL) { /* it dies with the process */
         node_disk_abandon(seat->node, seat->job);
         seat->job = NULL;
+    }
+    if (seat->background != NULL) {
+        node_background_abandon(seat->node, seat->background);
+        seat->background = NULL;
     }
     seat_close(seat);
     memdisk_crash(seat->disk, keep);
@@ -311,7 +325,7 @@ bool seat_disk(struct seat *seat, bool is_lost)
     for (slot_id slot = 0; slot < seat->world->slots; slot++)
         applied[slot] = seat->slots[slot].applied;
     (void)node_disk_run(job);
-    if (part == NODE_DISK_APPLY)
+    if (part == NODE_DISK_APPLY || part == NODE_DISK_INSTALL)
         check_applied(seat);
     else if (part == NODE_DISK_WRITE)
         check_written(seat, applied);
@@ -320,6 +334,18 @@ bool seat_disk(struct seat *seat, bool is_lost)
     if (node_disk_done(seat->node, job))
         seat->job = NULL;
     seat->job_due_us = seat->world->now_us + seat->slow_ms * 1000;
+    seat->is_moved = true;
+    return true;
+}
+
+bool seat_background(struct seat *seat)
+{
+    struct node_background_job *job = seat->background;
+    if (job == NULL)
+        return false;
+    seat->background = NULL; /* the next one may be submitted by node_background_done */
+    node_background_run(job);
+    node_background_done(seat->node, job);
     seat->is_moved = true;
     return true;
 }

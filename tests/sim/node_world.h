@@ -17,7 +17,7 @@
 enum { WORLD_NODES_MAX = 7, WORLD_SLOTS_MAX = 4, WORLD_LINK_MAX = 400 };
 
 /* What a parcel carries: a packet's kind, or one of these. */
-enum { PARCEL_REQUEST = 100, PARCEL_RESPONSE = 101 };
+enum { PARCEL_REQUEST = 100, PARCEL_RESPONSE, PARCEL_INSTALL, PARCEL_DIGESTS };
 
 struct parcel {
     struct list link;
@@ -45,7 +45,7 @@ struct seat_slot {
     raft_term led_term; /* the last one in which it was seen leading */
     raft_term term;     /* as the core said last */
     raft_index commit;
-    bool amnesia;
+    bool amnesia, installing;
 };
 
 struct seat {
@@ -54,9 +54,10 @@ struct seat {
     struct memdisk *disk; /* owned */
     struct store *store;
     struct msg *msg;
-    struct node *node;         /* NULL: down */
-    struct node_disk_job *job; /* with the disk */
-    uint64_t job_due_us;       /* of the world's clock: when its next part is done */
+    struct node *node;                      /* NULL: down */
+    struct node_disk_job *job;              /* with the disk */
+    struct node_background_job *background; /* slow reads of the store */
+    uint64_t job_due_us;                    /* of the world's clock: when its next part is done */
     bool is_paused, is_stalled, is_woken, is_moved;
     bool is_dying;         /* its process is gone: what it says now is heard by nobody */
     bool is_drained;       /* it was told to stop, and refuses calls until it is started again */
@@ -79,6 +80,7 @@ struct clients;
 struct world {
     struct buf *transcript; /* borrowed */
     uint32_t nodes, slots;
+    bool has_catchup; /* nodes may send installs */
     struct node_options options;
     struct raft_options limits;
     struct node_member members[WORLD_NODES_MAX];
@@ -104,7 +106,8 @@ void world_free(struct world *world);
 void world_fail(struct world *world, const char *format, ...) PRINTF_LIKE(2, 3);
 void world_note(struct world *world, const char *format, ...) PRINTF_LIKE(2, 3);
 struct seat *world_seat(struct world *world, node_id id); /* NULL: no such node */
-bool seat_is_live(const struct seat *seat);               /* up, not failed, not paused */
+bool parcel_is_call(const struct parcel *parcel); /* its link neither doubles nor reorders */
+bool seat_is_live(const struct seat *seat);       /* up, not failed, not paused */
 
 /* ---- node_world.c ----------------------------------------------------------------------------- */
 void seat_start(struct seat *seat);
@@ -115,6 +118,7 @@ bool seat_forget_log(struct seat *seat, slot_id slot, raft_index to);
 void seat_turn(struct seat *seat);
 /* Does one part of the disk's job; false: it has none. is_lost: the node never hears of it. */
 bool seat_disk(struct seat *seat, bool is_lost);
+bool seat_background(struct seat *seat); /* does its background job; false: it has none */
 uint64_t seat_now_ms(const struct seat *seat);
 const char *packet_name(int kind);
 int packet_kind_of_name(const char *name); /* -1: no such kind */

@@ -40,7 +40,7 @@ static void draw_faults(struct rng *rng, struct drawn *d)
     d->has_slow = one_in(rng, 5);
     d->has_clocks = one_in(rng, 5);
     d->has_single_steps = one_in(rng, 2);
-    d->has_log_limits = one_in(rng, 3);
+    d->has_log_limits = one_in(rng, 2);
     d->has_forget = !d->has_log_limits && d->nodes > 2 && one_in(rng, 4);
     d->loss = d->has_network ? (unsigned)rng_below(rng, 30) : 0;
     d->dup = d->has_network ? (unsigned)rng_below(rng, 20) : 0;
@@ -62,7 +62,8 @@ static void draw_cluster(struct rng *rng, struct buf *line, void *state)
     buf_printf(line, " on=node slots=%u seed=%llu", d->slots,
                (unsigned long long)rng_below(rng, 1000000));
     if (d->has_log_limits)
-        buf_printf(line, " log_keep=%u", (unsigned)rng_below(rng, 9));
+        buf_printf(line, " log_keep=%u catchup=%u", (unsigned)rng_below(rng, 9),
+                   one_in(rng, 5) ? 0 : 1);
     if (one_in(rng, 3))
         buf_printf(line, " append_entries=%u inflight_packets=%u", (unsigned)rng_between(rng, 1, 5),
                    (unsigned)rng_between(rng, 1, 4));

@@ -102,6 +102,14 @@ class Context:
                 expect(code == 0, f"node {node.id} ended with {code} on SIGTERM")
         self.judge([dump(node) for node in cluster.nodes])
 
+    def forgive_read_errors(self):
+        """Takes reads out that were answered with 500, and returns how many: on a damaged disk that
+        is the honest answer, elsewhere it is a bug."""
+        records = self.history.records
+        honest = [r for r in records if r["op"] == "read" and r["status"] == 500]
+        self.history.records = [r for r in records if r["op"] != "read" or r["status"] != 500]
+        return len(honest)
+
     def judge(self, dumps):
         findings = checkers.check(self.history.records, dumps)
         self.note(self.summary(dumps))

@@ -23,6 +23,17 @@ def check_metrics(context, cluster, loads):
         expect(cluster.metric(node, "replica_full_sync_total") == 0, "a full sync without a reason")
 
 
+def check_answers(context):
+    """Nothing is lost or unknown without a fault. A leadership that moves to even them out may
+    refuse a few calls for a moment."""
+    records = context.history.records
+    lost = [r for r in records if r["status"] in (504, None)]
+    expect(not lost, f"{len(lost)} calls had no good answer without a fault, as {lost[:1]}")
+    refused = [r for r in records if r["status"] == 503]
+    expect(len(refused) <= len(records) / 100, f"{len(refused)} of {len(records)} calls were refused "
+           f"without a fault, as {refused[:1]}")
+
+
 def run(context):
     cluster, node = context.single()
     node.start().wait_ready()
@@ -30,6 +41,5 @@ def run(context):
              context.load(cluster, {"W6": 2, "W7": 1}, rate=100, channels=4)]
     time.sleep(context.seconds)
     check_metrics(context, cluster, loads)
-    refused = [r for r in context.history.records if r["status"] in (503, 504, None)]
-    expect(not refused, f"{len(refused)} calls failed without a fault, as {refused[:1]}")
+    check_answers(context)
     context.finish(cluster)

@@ -6,7 +6,7 @@ from lib.context import expect
 
 ID = "21"
 TITLE = "three nodes, kill -9 of any or all every 1-5 s"
-CI_SECONDS = 45
+CI_SECONDS = 35
 SECONDS = 300
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node comes back with an old copy of its folder, or with none at all under its old id: the others
-notice, it does not vote or serve what it forgot, and with its real folder it is welcome again."""
+notice, it does not vote or serve what it forgot, and with its real folder it is welcome again. (An
+old or empty folder that meets others which restarted meanwhile is the next test.)"""
 import http.client
 import os
 import shutil
@@ -24,7 +25,8 @@ def stays_out(cluster, node, client, seconds, text):
             pass
         time.sleep(0.2)
     words = node.log_text(starts=1) + "".join(other.log_text() for other in cluster.others(node))
-    expect(any(word in words for word in ("rolled back", "new data folder", "shorter", "promise")),
+    expect(any(word in words for word in ("rolled back", "copied", "new data folder",
+                                            "shorter", "behind", "promise")),
            f"{text}: no log says what is wrong")
     expect(client.append(cluster.node(1), (2, "others"))["status"] == 201,
            f"{text}: the others do not take sends")
@@ -41,29 +43,22 @@ def run(context):
     third.stop()
     old, real = third.data_dir + "-old", third.data_dir + "-real"
     shutil.copytree(third.data_dir, old)
-    third.start().wait_ready()
-    time.sleep(2)
-    third.kill()
+    for _ in range(2):  # two starts: the copy's counter will be behind what the others saw
+        third.start().wait_ready()
+        time.sleep(1)
+        third.kill()
     os.rename(third.data_dir, real)
     load.nodes = cluster.nodes[:2]
 
     shutil.copytree(old, third.data_dir)
     third.start()
-    stays_out(cluster, third, client, context.seconds / 4, "rolled back")
+    stays_out(cluster, third, client, context.seconds / 3, "rolled back")
     third.kill()
 
     shutil.rmtree(third.data_dir)
     third.start()
-    stays_out(cluster, third, client, context.seconds / 4, "wiped")
+    stays_out(cluster, third, client, context.seconds / 3, "wiped")
     third.kill()
-    for other in cluster.nodes[:2]:  # what they know of node 3 must outlive their own restart
-        other.stop()
-        other.start().wait_ready()
-    shutil.rmtree(third.data_dir)
-    third.start()
-    stays_out(cluster, third, client, context.seconds / 4, "wiped, after the others restarted")
-    third.kill()
-
     shutil.rmtree(third.data_dir)
     os.rename(real, third.data_dir)
     third.start()

@@ -61,6 +61,62 @@ START_TEST(test_printing)
 }
 END_TEST
 
+/* Numbers that neither 64 bits nor a double can hold come out as they went in. */
+START_TEST(test_numbers_keep_their_text)
+{
+    static const char *const texts[] = {
+        "[1.10,1e400,-0,123456789012345678901234567890,-1.5E-3,0,-7,9223372036854775807]",
+        "9223372036854775808",
+        "{\"a\":{\"b\":[1.0,\"1.0\",\"\\u0001\",\"\\u00011.5\",\"\\u0001\\u0001\"]}}",
+        "{\"\\u0001k\":2.50}",
+        "[[],{},true,false,null,\"\"]",
+        "\"1.50\"",
+        "{\"a\":\"quote \\\" and 1.50\"}"};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct client_json *root = NULL;
+        struct why why = {0};
+        struct buf out = BUF_INIT;
+        ck_assert_msg(client_json_read(bytes_of_string(texts[i]), &root, &why) == OK, "%s: %s",
+                      texts[i], why.text);
+        client_json_print(root, false, &out);
+        ck_assert_str_eq(buf_string(&out), texts[i]);
+        client_json_free(root);
+        buf_done(&out);
+    }
+    static const char *const wrong[] = {"01", "1.", ".5", "1e", "-", "+1", "1.5 2.5", "[1.5.5]"};
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        struct client_json *root = NULL;
+        ck_assert_msg(client_json_read(bytes_of_string(wrong[i]), &root, NULL) == ERR_BAD_JSON,
+                      "%s", wrong[i]);
+    }
+    struct client_json *root = NULL;
+    ck_assert_int_eq(client_json_read(bytes_of_string("{\"n\":1.5,\"s\":\"\\u0001x\","
+                                                      "\"u\":9223372036854775807}"),
+                                      &root, NULL),
+                     OK);
+    ck_assert(!client_json_is_text(client_json_find(root, "n")));
+    ck_assert_str_eq(client_json_text(root, "n", "?"), "?");
+    ck_assert_str_eq(client_json_text(root, "s", "?"), "\x01x");
+    ck_assert_uint_eq(client_json_u64(root, "u", 0), INT64_MAX);
+    client_json_remove(root, "n");
+    client_json_remove(root, "n");
+    ck_assert_ptr_null(client_json_find(root, "n"));
+    client_json_free(root);
+}
+END_TEST
+
+START_TEST(test_pretty)
+{
+    struct client_json *root = NULL;
+    struct buf out = BUF_INIT;
+    ck_assert_int_eq(client_json_read(bytes_of_string("{\"a\":[1,{}],\"b\":[]}"), &root, NULL), OK);
+    client_json_print(root, true, &out);
+    ck_assert_str_eq(buf_string(&out), "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": []\n}");
+    client_json_free(root);
+    buf_done(&out);
+}
+END_TEST
+
 START_TEST(test_base64)
 {
     static const char *const rows[][2] = {
@@ -93,5 +149,6 @@ END_TEST
 
 Suite *suite_json(void)
 {
-    return UNIT_SUITE("json", 10, test_reading, test_bad_texts, test_printing, test_base64);
+    return UNIT_SUITE("json", 10, test_reading, test_bad_texts, test_printing,
+                      test_numbers_keep_their_text, test_pretty, test_base64);
 }

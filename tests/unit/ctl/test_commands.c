@@ -164,6 +164,20 @@ START_TEST(test_import)
     ck_assert_ptr_nonnull(strstr(script.requests, "\"client_msg_no\":\"job-1\"}\n{"));
     ck_assert_ptr_nonnull(strstr(script.requests, "\"client_msg_no\":\"job-3\"}\n"));
 
+    /* What export writes of messages without a number, and of numbers that no double holds. */
+    lines = "{\"channel_id\":\"a\",\"client_msg_no\":\"\",\"payload\":{\"client_msg_no\":\"\","
+            "\"n\":1e400}}\n"
+            "{\"channel_id\":\"a\",\"client_msg_no\":\"\",\"payload\":1.10}\n";
+    ck_assert_int_eq(file_write_atomic(path, bytes_of_string(lines), 0600, NULL), OK);
+    script.requests[0] = '\0';
+    ck_assert_int_eq(run_against(&script, WORDS("import", path)), CTL_OK);
+    ck_assert_ptr_nonnull(strstr(script.requests,
+                                 "\n{\"channel_id\":\"a\",\"payload\":{\"client_msg_no\":\"\","
+                                 "\"n\":1e400}}\n{\"channel_id\":\"a\",\"payload\":1.10}\n"));
+    script.requests[0] = '\0';
+    ck_assert_int_eq(run_against(&script, WORDS("import", path, "--number", "job")), CTL_OK);
+    ck_assert_ptr_nonnull(strstr(script.requests, "\"client_msg_no\":\"job-2\""));
+
     script = (struct script){.reply = "{\"status\":201,\"message_seq\":1}\n"
                                       "{\"status\":422,\"code\":\"x\"}\n",
                              .status = 200};

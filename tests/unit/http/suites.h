@@ -5,6 +5,7 @@
 #include "unit.h"
 
 unit_suite suite_base64, suite_jvalue, suite_path, suite_query, suite_times, suite_cursor;
-unit_suite suite_accept, suite_reply, suite_routes, suite_table, suite_server, suite_slow;
+unit_suite suite_accept, suite_reply, suite_routes, suite_table, suite_mailbox, suite_server;
+unit_suite suite_slow;
 
 #endif

@@ -91,6 +91,20 @@ START_TEST(idle_connection)
 }
 END_TEST
 
+/* Deadlines of a connection count from when it came, however long the server had nothing to do. */
+START_TEST(comes_after_a_long_pause)
+{
+    struct client client;
+    start(600, 100);
+    usleep(1000000);
+    client_open(&client, http_address(http));
+    usleep(350000); /* longer than from one sweep to the next */
+    ck_assert_int_eq(client_ask(&client, "GET", "/livez", NULL, NULL), 200);
+    client_close(&client);
+    stop();
+}
+END_TEST
+
 /* A client that asks for much and reads nothing. */
 START_TEST(unread_reply)
 {
@@ -133,6 +147,28 @@ START_TEST(client_hangs_up)
     client_open(&client, http_address(http));
     ck_assert_int_eq(client_ask(&client, "GET", "/livez", NULL, NULL), 200);
     client_close(&client);
+    stop();
+}
+END_TEST
+
+/* Who comes when the server is full waits in the listen queue until somebody leaves, and again. */
+START_TEST(more_wait_in_the_queue)
+{
+    enum { LIMIT = 6, COUNT = 3 * LIMIT };
+    static const char request[] = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct client clients[COUNT];
+    start(20000, LIMIT);
+    for (int i = 0; i < COUNT; i++) {
+        client_open(&clients[i], http_address(http));
+        client_send(&clients[i], request, sizeof(request) - 1);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        ck_assert(client_read(&clients[i], 5000));
+        ck_assert_int_eq(clients[i].status, 200);
+        if (i + LIMIT < COUNT)
+            ck_assert(!client_read(&clients[i + LIMIT], 30));
+        client_close(&clients[i]);
+    }
     stop();
 }
 END_TEST
@@ -189,6 +225,7 @@ END_TEST
 
 Suite *suite_slow(void)
 {
-    return UNIT_SUITE("slow", 120, slow_header, slow_body, idle_connection, unread_reply,
-                      client_hangs_up, busy_128, busy_256, busy_512, busy_1024);
+    return UNIT_SUITE("slow", 120, slow_header, slow_body, idle_connection,
+                      comes_after_a_long_pause, unread_reply, client_hangs_up,
+                      more_wait_in_the_queue, busy_128, busy_256, busy_512, busy_1024);
 }
