@@ -304,11 +304,13 @@ static enum err dump_all(struct dump *dump, const char *dir, bool with_rows, str
     return write_line(dump, why);
 }
 
+#define USAGE "usage: lethed dump --data-dir DIR [--rows]\n"
+
 static int usage(const char *word)
 {
     if (word != NULL)
         fprintf(stderr, "lethed dump: '%s' is not understood\n", word);
-    fprintf(stderr, "usage: lethed dump --data-dir DIR [--rows]\n");
+    fputs(USAGE, stderr);
     return LETHED_BAD_CONFIG;
 }
 
@@ -323,6 +325,8 @@ int lethed_dump(int argc, char **argv)
             dir = argv[i] + 11;
         else if (strcmp(argv[i], "--data-dir") == 0 && i + 1 < argc)
             dir = argv[++i];
+        else if (strcmp(argv[i], "--help") == 0)
+            return printf(USAGE) > 0 ? LETHED_OK : LETHED_CANNOT_START;
         else
             return usage(argv[i]);
     }

@@ -5,7 +5,7 @@
 deps: ## install the Debian packages for building, checking and testing
 	$(Q)scripts/install-deps
 
-demo: ## install, build, play the main job on real data, compare (NODES=3: a cluster)
+demo: ## install, build, play the main job on real data, compare (NODES=1: one node)
 	$(Q)scripts/install-deps build
 	$(Q)$(MAKE) --no-print-directory -j $(JOBS) all
 	$(Q)BIN=$(BUILD)/bin scripts/demo
@@ -16,11 +16,11 @@ run: all ## start one node here, on loopback, with its data in $(BUILD)/data
 install: all ## copy programs and configuration below DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/lethe
 	install -m 755 $(PROGRAMS:%=$(BUILD)/bin/%) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 conf/lethe.yaml $(DESTDIR)$(PREFIX)/share/lethe
+	install -m 644 conf/lethe.yaml conf/systemd/lethed.service $(DESTDIR)$(PREFIX)/share/lethe
 
 uninstall: ## remove what install copied; data stays
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%)
-	rm -f $(DESTDIR)$(PREFIX)/share/lethe/lethe.yaml
+	rm -f $(DESTDIR)$(PREFIX)/share/lethe/lethe.yaml $(DESTDIR)$(PREFIX)/share/lethe/lethed.service
 	-rmdir $(DESTDIR)$(PREFIX)/share/lethe
 
 .PHONY: config-file

@@ -17,6 +17,13 @@ static enum err add_server(struct client_context *context, const char *text, str
     return client_list_add(&context->servers, normal, why);
 }
 
+static bool is_plain(const char *token)
+{
+    while (*token > ' ' && *token < 0x7f)
+        token++;
+    return *token == '\0';
+}
+
 enum err client_context_init(struct client_context *context, const struct client_list *servers,
                              const char *token, uint64_t timeout_ms, struct why *why)
 {
@@ -34,6 +41,10 @@ enum err client_context_init(struct client_context *context, const struct client
     client_list_done(&from_environment);
     context->token = token != NULL ? token : getenv("LETHE_TOKEN");
     context->timeout_ms = timeout_ms;
+    if (err == OK && context->token != NULL && !is_plain(context->token))
+        err = why_set(why, ERR_BAD_PARAMETER,
+                      "the token has characters that no header can carry: it must be printable "
+                      "ASCII without blanks");
     return err;
 }
 

@@ -110,6 +110,9 @@ static enum err set_value(const struct client_flag *flag, const char *text, stru
             err = why_set(why, ERR_BAD_PARAMETER,
                           "flag '--%s': '%.60s' is not a time like 250ms, 10s or 5m", flag->name,
                           text);
+        else if (flag->max != 0 && *(uint64_t *)flag->target - flag->min > flag->max - flag->min)
+            err = why_set(why, ERR_BAD_PARAMETER, "flag '--%s' must be from %llu ms to %llu ms",
+                          flag->name, (unsigned long long)flag->min, (unsigned long long)flag->max);
         break;
     case CLIENT_FLAG_LIST:
         err = client_list_add(flag->target, text, why);

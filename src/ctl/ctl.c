@@ -7,6 +7,8 @@
 /* Flags that every command takes. */
 static const char common_flags[] = " server token timeout output quiet help ";
 
+enum { TIMEOUT_MAX_MS = 24 * 3600 * 1000 };
+
 struct flag_table {
     struct client_flag rows[48];
     size_t count;
@@ -28,6 +30,8 @@ static void add_common(struct flag_table *table, struct ctl_flags *flags, bool *
         "servers to try in turn (LETHE_SERVER, else 127.0.0.1:5001)");
     ADD("token", 0, CLIENT_FLAG_TEXT, &flags->token, "T", "who you are (LETHE_TOKEN)");
     ADD("timeout", 0, CLIENT_FLAG_TIME, &flags->timeout_ms, "TIME", "of one request (30s)");
+    table->rows[table->count - 1].min = 1;
+    table->rows[table->count - 1].max = TIMEOUT_MAX_MS;
     ADD("output", 'o', CLIENT_FLAG_TEXT, &flags->output, "table|json", "how to show what came");
     ADD("quiet", 'q', CLIENT_FLAG_SWITCH, &flags->is_quiet, NULL, "no progress");
     ADD("help", 'h', CLIENT_FLAG_SWITCH, help, NULL, "this text");
@@ -150,8 +154,8 @@ static int help_all(const struct flag_table *table)
 static int help_one(const struct flag_table *table, const struct ctl_command *command)
 {
     struct buf out = BUF_INIT;
-    buf_printf(&out, "usage: lethectl %s %s [FLAG ...]\n\n%s\n\n", command->name,
-               command->arguments, command->help);
+    buf_printf(&out, "usage: lethectl %s%s%s [FLAG ...]\n\n%s\n\n", command->name,
+               command->arguments[0] != '\0' ? " " : "", command->arguments, command->help);
     client_flags_help(table->rows, table->count, is_own, (void *)(uintptr_t)command, &out);
     client_flags_help(table->rows, table->count, is_common, NULL, &out);
     int code = ctl_write(buf_bytes(&out));
@@ -210,6 +214,8 @@ int ctl_main(int argc, char **argv)
         return help_for(&table, argc > 2 ? argv[2] : NULL);
     if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0)
         return printf("lethectl %s\n", LETHE_VERSION) > 0 ? CTL_OK : CTL_LOCAL;
+    if (name[0] == '-')
+        return ctl_fail(CTL_USAGE, "the command stands before its flags; try: lethectl help");
     const struct ctl_command *command = ctl_find_command(name);
     if (command == NULL)
         return ctl_fail(CTL_USAGE, "there is no command '%s'; try: lethectl help", name);

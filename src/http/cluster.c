@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What this node knows of itself, its peers and its slots; and handing a leadership over. */
+#include "http/fields.h"
 #include "http/handlers.h"
-#include "http/jvalue.h"
 #include "http/jwrite.h"
 #include "http/reply.h"
 #include "http/table.h"
@@ -141,7 +141,9 @@ static void write_replica(struct buf *out, const struct node_replica *replica)
                                          [NODE_DELTA] = "delta",
                                          [NODE_FULL] = "full",
                                          [NODE_DOWN] = "down"};
-    assert(replica->state < ARRAY_LEN(states));
+    static const char *const checked[] = {
+        [NODE_UNCHECKED] = "unchecked", [NODE_CHECKED_OK] = "ok", [NODE_DIVERGED] = "diverged"};
+    assert(replica->state < ARRAY_LEN(states) && replica->checked < ARRAY_LEN(checked));
     jwrite_comma(out);
     buf_put_u8(out, '{');
     jwrite_member_u64(out, "node", replica->node);
@@ -153,6 +155,17 @@ static void write_replica(struct buf *out, const struct node_replica *replica)
     jwrite_member_u64(out, "applied_index", replica->applied_index);
     jwrite_member_text(out, "state", states[replica->state]);
     jwrite_member_u64(out, "lag", replica->lag);
+    jwrite_member_text(out, "checked", checked[replica->checked]);
+    jwrite_member_u64(out, "checked_index", replica->checked_index);
+    if (replica->state == NODE_DELTA || replica->state == NODE_FULL) {
+        jwrite_key(out, "transfer");
+        buf_put_u8(out, '{');
+        jwrite_member_u64(out, "bytes", replica->transfer_bytes);
+        jwrite_member_u64(out, "rows", replica->transfer_rows);
+        jwrite_member_u64(out, "total_bytes", replica->transfer_total_bytes);
+        jwrite_member_u64(out, "eta_ms", replica->transfer_eta_ms);
+        buf_put_u8(out, '}');
+    }
     buf_put_u8(out, '}');
 }
 
@@ -180,9 +193,11 @@ static void write_slot(struct buf *out, const struct node_slot *slot, bool is_lo
     jwrite_member_u64(out, "channels", slot->channels);
     jwrite_member_text(out, "replica_state",
                        slot->amnesia       ? "amnesia"
+                       : slot->diverged    ? "diverged"
                        : slot->quarantined ? "quarantined"
                        : slot->installing  ? "installing"
                                            : "normal");
+    jwrite_member_bool(out, "undecided", slot->undecided);
     jwrite_key(out, "replicas");
     buf_put_u8(out, '[');
     for (uint32_t i = 0; i < slot->replicas_count; i++)
@@ -284,37 +299,20 @@ static void transfer_done(struct request *req)
     reply_send(req, 200, MEDIA_JSON);
 }
 
-static enum err read_to(struct request *req, node_id *ret_to, struct why *why)
-{
-    const struct jvalue *body;
-    if (req->body_form == BODY_IS_EMPTY)
-        return OK;
-    enum err err = jvalue_parse(req->body, 1, &req->arena, &body, why);
-    if (err != OK)
-        return err;
-    if (body->kind != JVALUE_OBJECT)
-        return why_set(why, ERR_BAD_JSON, "the body is not an object");
-    const struct jvalue *to = jvalue_find(body, "to");
-    if (to == NULL || to->kind == JVALUE_NULL)
-        return OK;
-    if (to->kind != JVALUE_NUMBER || !to->is_integer || to->integer < 1 || to->integer > UINT16_MAX)
-        return why_set(why, ERR_BAD_PARAMETER, "'to' is not a whole number from 1 to %d",
-                       UINT16_MAX);
-    *ret_to = (node_id)to->integer;
-    return OK;
-}
-
 void transfer_leader_run(struct request *req)
 {
     struct why why = {.err = OK};
-    node_id to = 0;
-    enum err err = read_to(req, &to, &why);
+    const struct jvalue *body = NULL;
+    uint64_t to = 0;
+    enum err err = fields_parse(req, &body, &why);
+    if (err == OK)
+        err = fields_number(body, "to", 1, UINT16_MAX, &to, NULL, &why);
     if (err != OK) {
         reply_problem(req, err, &why);
         return;
     }
     request_prepare_read(req, &req->call, req->slot, NODE_LINEARIZABLE);
     req->call.kind = NODE_CALL_TRANSFER;
-    req->call.to = to;
+    req->call.to = (node_id)to;
     request_wait_calls(req, &req->call, 1, transfer_done);
 }

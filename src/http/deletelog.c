@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The delete log: where one delete stands on each node, and lists of records. */
+#include <stdlib.h>
+
 #include "http/cursor.h"
 #include "http/deleting.h"
 #include "http/handlers.h"
@@ -20,19 +22,6 @@ struct status_state {
 
 enum { STATUS_POLL_MS = 50, STATUS_MAX_WAIT_MS = 300000, STATUS_DEFAULT_WAIT_MS = 30000 };
 
-static const char *blocked_by(const struct node_replica *replica)
-{
-    switch (replica->state) {
-    case NODE_DOWN:
-        return "node_down";
-    case NODE_DELTA:
-    case NODE_FULL:
-        return "installing";
-    default:
-        return "not_applied";
-    }
-}
-
 static void write_replica(struct buf *out, node_id node, const char *blocked)
 {
     jwrite_comma(out);
@@ -46,33 +35,41 @@ static void write_replica(struct buf *out, node_id node, const char *blocked)
     buf_append_string(out, "]}");
 }
 
-/* Writes all replicas; true when each has applied the delete. */
+/* Writes all replicas; true when each has durably applied the delete. Takes members over. */
 static bool write_replicas(struct request *req, const struct status_state *state,
-                           const struct node_slot *slot)
+                           struct node_admin *members)
 {
-    node_id self = node_self(http_node(req->http));
     bool all = true;
     jwrite_key(&req->out, "replicas");
     buf_put_u8(&req->out, '[');
-    write_replica(&req->out, self, NULL); /* it was read from here */
-    for (uint32_t i = 0; i < slot->replicas_count; i++) {
-        const struct node_replica *replica = &slot->replicas[i];
-        if (replica->node == self)
-            continue;
-        bool applied = replica->applied_index >= state->log_index;
+    for (uint32_t i = 0; i < members->items_count; i++) {
+        const struct node_admin_item *item = &members->items[i];
+        bool applied = item->applied >= state->log_index;
+        const char *reason = item->skipped_reason[0] != '\0' ? item->skipped_reason : "not_applied";
         all = all && applied;
-        write_replica(&req->out, replica->node, applied ? NULL : blocked_by(replica));
+        write_replica(&req->out, item->node, applied ? NULL : reason);
     }
     buf_put_u8(&req->out, ']');
+    free(members);
     return all;
+}
+
+static void status_look(struct request *req);
+
+static void status_ask(struct request *req)
+{
+    request_prepare_read(req, &req->call, req->slot, NODE_LINEARIZABLE);
+    req->call.kind = NODE_CALL_REPLICAS;
+    /* Waiting may have taken longer than a request usually may: each question has its own time. */
+    req->call.deadline_ms = clock_mono_ms() + http_options_of(req->http)->request_timeout_ms;
+    request_wait_calls(req, &req->call, 1, status_look);
 }
 
 static void status_look(struct request *req)
 {
     struct status_state *state = req->state;
-    struct node_slot *slot = arena_zero(&req->arena, sizeof(*slot));
-    if (!node_get_slot(http_node(req->http), req->slot, slot))
-        slot->replicas_count = 0;
+    if (reply_calls_error(req))
+        return;
     const struct msg_delete_record *record = &state->record;
     struct buf *out = &req->out;
     buf_clear(out);
@@ -84,13 +81,13 @@ static void status_look(struct request *req)
     jwrite_member_u64(out, "deleted_at", record->deleted_at_ms);
     jwrite_member_u64(out, "slot", req->slot);
     jwrite_member_u64(out, "log_index", state->log_index);
-    bool all = write_replicas(req, state, slot);
+    bool all = write_replicas(req, state, req->call.admin);
     jwrite_member_bool(out, "applied_everywhere", all);
     jwrite_member_bool(out, "purged_everywhere", false);
     buf_put_u8(out, '}');
     uint64_t now_ms = clock_mono_ms();
     if (!all && state->waits_applied && now_ms < state->until_ms && !http_is_stopping(req->http))
-        request_wait_until(req, now_ms + STATUS_POLL_MS, status_look);
+        request_wait_until(req, now_ms + STATUS_POLL_MS, status_ask);
     else
         reply_send(req, 200, MEDIA_JSON);
 }
@@ -107,7 +104,7 @@ static void status_read(struct request *req)
     if (err != OK)
         reply_problem(req, err, &why);
     else
-        status_look(req);
+        status_ask(req);
 }
 
 /* "<slot>-<log_index>" */

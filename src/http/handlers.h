@@ -18,6 +18,9 @@ request_handler channel_run, channels_run;
 /* cluster.c */
 request_handler cluster_run, nodes_run, node_run, slots_run, slot_run, slot_local_run;
 request_handler transfer_leader_run;
+/* leaders.c, operate.c */
+request_handler leaders_balance_run, operate_compact_run, operate_compact_all_run;
+request_handler operate_full_sync_run, operate_collect_run, operate_config_run;
 /* health.c */
 request_handler livez_run, readyz_run, version_run, openapi_run, metrics_run;
 /* routes.c: named by the interface, not there yet */

@@ -32,6 +32,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -471,8 +472,10 @@ static enum MHD_Result run(struct request *req, request_handler *handler)
 /* A client that left while it waited: the answers are nobody's. */
 static void free_answers(struct request *req)
 {
-    for (uint32_t i = 0; i < req->calls_count; i++)
+    for (uint32_t i = 0; i < req->calls_count; i++) {
         msg_result_free(req->calls[i].result);
+        free(req->calls[i].admin);
+    }
 }
 
 /* ---- from the library ---------------------------------------------------------------------------- */

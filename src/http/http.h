@@ -9,6 +9,11 @@
 
 struct http;
 
+/* What GET /v1/admin/config tells; a secret's value is hidden already. */
+struct http_config_value {
+    const char *key, *value, *source; /* source: default, file, env, flag */
+};
+
 struct http_options {
     const char *listen;          /* "host:port", "[::1]:port"; port 0: any free one */
     uint32_t threads;            /* loops; each serves connections of its own */
@@ -22,11 +27,14 @@ struct http_options {
     uint32_t idle_timeout_ms;    /* absolute: from a reply to the next request */
     const char *metrics_prefix;  /* "lethe_" */
     uint32_t replica_lag_threshold; /* entries; for the metric replica_lag_count */
+    const struct http_config_value
+        *config; /* borrowed until http_stop; none: that route is a 501 */
+    uint32_t config_count;
 };
 
 void http_options_init(struct http_options *options);
 
-/* Listens and serves. Borrows options and its texts for the call, node until http_stop.
+/* Listens and serves. Borrows options and its texts for the call, node and config until http_stop.
  * Errors: ERR_BAD_CONFIG  a value out of range, or an address that cannot be understood
  *         ERR_IO          the address cannot be listened on: why has the system's words */
 MUST_USE enum err http_start(const struct http_options *options, struct node *node,

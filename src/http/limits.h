@@ -38,7 +38,8 @@ enum {
     HTTP_PAGE_MAX_SEQS = 1000, /* in seqs= */
     HTTP_LIST_DEFAULT_ITEMS = 100,
     HTTP_LIST_MAX_ITEMS = 10000,
-    HTTP_LIST_SLOTS_AT_ONCE = 64, /* reads that a list over all slots starts together */
+    HTTP_LIST_SLOTS_AT_ONCE = 64,  /* reads that a list over all slots starts together */
+    HTTP_ORDER_SLOTS_AT_ONCE = 16, /* operators' orders likewise */
 
     HTTP_DELETE_MAX_RANGES = 256,
     HTTP_DELETE_MAX_SEQS = 10000,

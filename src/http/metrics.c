@@ -63,6 +63,26 @@ static const struct figure node_figures[] = {
     {"elections_total", "counter", "Elections that this node started.", NODE(elections_total)},
     {"leader_changes_total", "counter", "Changes of a slot's leader that this node saw.",
      NODE(leader_changes_total)},
+    {"catchup_failed_total", "counter", "Catch-ups led here that were broken off.",
+     NODE(catchup_failed_total)},
+    {"catchup_sent_bytes_total", "counter", "Bytes of catch-ups sent.",
+     NODE(catchup_sent_bytes_total)},
+    {"catchup_received_bytes_total", "counter", "Bytes of catch-ups received.",
+     NODE(catchup_received_bytes_total)},
+    {"refused_chunks_total", "counter", "Chunks of catch-ups that were refused.",
+     NODE(refused_chunks_total)},
+    {"replica_full_sync_total", "counter", "Full installs completed by this node as receiver.",
+     NODE(full_syncs_total)},
+    {"replica_recovery_total", "counter", "Catch-ups completed by this node in any mode.",
+     NODE(recoveries_total)},
+    {"digests_equal_total", "counter", "Comparisons of replicas that found them equal.",
+     NODE(digests_equal_total)},
+    {"digests_different_total", "counter", "Comparisons of replicas that found them different.",
+     NODE(digests_different_total)},
+    {"digests_unknown_total", "counter", "Comparisons of replicas that could not be made.",
+     NODE(digests_unknown_total)},
+    {"delete_log_floor_raises_total", "counter",
+     "Times this node, as leader, raised a delete log's floor.", NODE(floor_raises_total)},
     {"submit_queue_depth", "gauge", "Calls that wait for the loop.", NODE(submit_queue_depth)},
     {"submit_queue_bytes", "gauge", "Bytes of the calls that wait for the loop.",
      NODE(submit_queue_bytes)},
@@ -166,6 +186,24 @@ static void write_slots(struct request *req, const char *prefix)
     metrics_value(out, prefix, "replica_lag_count", lagging);
 }
 
+static void write_catchups(struct buf *out, const char *prefix, const struct node_metrics *figures)
+{
+    metrics_head(out, prefix, "catchups_total", "counter",
+                 "Replicas that this node, as leader, brought up, by mode and reason.");
+    for (int mode = 0; mode < NODE_CATCHUP_MODES; mode++) {
+        for (int reason = 0; reason < NODE_CATCHUP_REASONS; reason++)
+            buf_printf(out, "%scatchups_total{mode=\"%s\",reason=\"%s\"} %llu\n", prefix,
+                       node_catchup_mode_slug((enum node_catchup_mode)mode),
+                       node_catchup_reason_slug((enum node_catchup_reason)reason),
+                       (unsigned long long)figures->catchups[mode][reason]);
+    }
+    metrics_head(out, prefix, "catchup_seconds_total", "counter",
+                 "Time of the catch-ups led here that ended well.");
+    buf_printf(out, "%scatchup_seconds_total %llu.%03llu\n", prefix,
+               (unsigned long long)(figures->catchup_ms_total / 1000),
+               (unsigned long long)(figures->catchup_ms_total % 1000));
+}
+
 void metrics_run(struct request *req)
 {
     const char *prefix = http_options_of(req->http)->metrics_prefix;
@@ -182,13 +220,7 @@ void metrics_run(struct request *req)
                         (const struct node_histogram *)(const void *)((const char *)figures +
                                                                       histograms[i].offset));
     write_slots(req, prefix);
-    /* Catch-up has not come to this version: its counters are there for dashboards and rules. */
-    metrics_head(out, prefix, "replica_full_sync_total", "counter",
-                 "Full installs completed by this node as receiver.");
-    metrics_value(out, prefix, "replica_full_sync_total", 0);
-    metrics_head(out, prefix, "replica_recovery_total", "counter",
-                 "Catch-ups completed by this node in any mode.");
-    metrics_value(out, prefix, "replica_recovery_total", 0);
+    write_catchups(out, prefix, figures);
     metrics_head(out, prefix, "http_connections", "gauge", "Open client connections.");
     metrics_value(out, prefix, "http_connections", http_connections(req->http));
     struct http_stats *stats = arena_alloc(&req->arena, sizeof(*stats));

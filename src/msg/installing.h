@@ -142,6 +142,8 @@ struct msg_sink {
     struct buf extra;                /* owned; ranges of a record */
 };
 
+/* sink_state.c: cursor, digest and counts as they are now. */
+void sink_put_state(const struct msg_sink *sink, struct store_batch *batch);
 /* Writes the open batch with the digest as it is now; the cursor stays. */
 MUST_USE enum err sink_write(struct msg_sink *sink, struct why *why);
 void sink_add(struct msg_sink *sink, struct hash128 hash);

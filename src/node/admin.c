@@ -160,8 +160,7 @@ void admin_full_sync(struct group *group, struct node_call *call)
         group->ordered_reason = NODE_WHY_OPERATOR;
         group_dirty(group);
         group_touch(group);
-        log_info("node", "a full sync was ordered", "slot=%u peer=%" PRIu64, group->slot,
-                 call->to);
+        log_info("node", "a full sync was ordered", "slot=%u peer=%" PRIu64, group->slot, call->to);
     }
     const char *text = err == ERR_NOT_FOUND ? "no such member of this slot"
                        : err == ERR_BUSY    ? "the others do not hold all that is committed yet"

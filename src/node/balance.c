@@ -83,7 +83,8 @@ void balance_run(struct node *node)
         }
         group_dirty(group);
         moves--;
-        log_info("node", "handing a leadership over to even them out", "slot=%" PRIu32
-                 " peer=%" PRIu64 " own=%" PRIu32 " theirs=%" PRIu32, group->slot, to, own, theirs);
+        log_info("node", "handing a leadership over to even them out",
+                 "slot=%" PRIu32 " peer=%" PRIu64 " own=%" PRIu32 " theirs=%" PRIu32, group->slot,
+                 to, own, theirs);
     }
 }

@@ -33,6 +33,13 @@ enum sending_state {
     SENDING_OVER       /* freed as soon as its job is back */
 };
 
+/* What a peer waits for while others are served. */
+struct need {
+    slot_id slot;
+    raft_term term;
+    struct raft_need need;
+};
+
 /* One session: a delta or full install of one slot for one peer. */
 struct sending {
     struct list link; /* in node->sendings */
@@ -73,7 +80,9 @@ struct sending {
 
 /* A frame of a session, either way: it may be lost. */
 void sender_send(struct node *node, node_id to, const struct chunk *chunk);
+/* A peer needs an install: a session begins, now or when others have ended. */
 void sender_need(struct group *group, const struct raft_need *need);
+void sender_go_on(struct node *node); /* each turn */
 void sender_fetch(struct node *node, node_id from, const struct chunk *chunk);
 void sender_check(struct group *group); /* after an update: what the core thinks of its sessions */
 void sender_tick(struct node *node);
@@ -86,8 +95,8 @@ const struct sending *sender_find(const struct group *group, node_id peer); /* N
 
 /* ---- receiver.c ----------------------------------------------------------------------------------- */
 struct receiving {
-    bool is_open;  /* an install was accepted and has not ended well */
-    bool is_ready; /* its marker is durable: it may fetch */
+    bool is_open;      /* an install was accepted and has not ended well */
+    bool is_ready;     /* its marker is durable: it may fetch */
     bool is_stopped;   /* the sender broke off: wait for another offer */
     bool is_finishing; /* END is with the disk thread */
     bool is_marked;    /* the disk has a marker of install */
@@ -134,7 +143,7 @@ void receiver_begin(struct group *group, const struct raft_install *install, nod
 void receiver_chunk(struct node *node, node_id from, const struct chunk *chunk, struct bytes body);
 /* The core reset the group to the install's target: the last batch goes before the next ticket. */
 void receiver_installed(struct group *group, const struct raft_update *update);
-void receiver_wrote_last(struct group *group);                        /* not durable yet */
+void receiver_wrote_last(struct group *group);                         /* not durable yet */
 void receiver_is_durable(struct group *group, struct raft_pos target); /* the ticket is */
 void receiver_tick(struct node *node);
 void receiver_done(struct group *group); /* frees what it owns */

@@ -29,12 +29,13 @@ static void collect_bounds(struct group *group, const struct raft_status *status
     ret->excess = max_records != 0 && state->delete_log_count > max_records
                       ? state->delete_log_count - max_records
                       : 0;
-#ifndef LETHE_MUTANT_gc_by_time
     for (uint32_t i = 0; i < status->peers_count; i++) {
         if (status->peers[i].applied < ret->confirmed) {
             ret->confirmed = status->peers[i].applied;
         }
     }
+#ifdef LETHE_MUTANT_gc_by_time
+    ret->confirmed = ret->here;
 #endif
 }
 

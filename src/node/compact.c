@@ -257,9 +257,8 @@ void compact_serve(struct group *group)
         }
         if (call->index > group->durable_applied && call->index <= group->applied) {
             /* What is applied becomes durable with the next sync: ask for one. */
-            store_put_hard_state(
-                disk_batch(node), group->slot,
-                &(struct row_hard_state){group->term, group->vote, group->commit});
+            store_put_hard_state(disk_batch(node), group->slot,
+                                 &(struct row_hard_state){group->term, group->vote, group->commit});
             disk_want_sync(node);
             return;
         }

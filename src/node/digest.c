@@ -17,12 +17,13 @@
 
 struct answer {
     node_id peer;
-    bool has_answered;     /* in this round, with a digest of the round's index */
-    bool is_judged;        /* and was told already that it is wrong */
-    struct hash128 digest; /* then: its own */
-    uint32_t silent;       /* rounds without one */
-    uint8_t checked;       /* enum node_checked */
-    raft_index index;      /* of the last answer */
+    bool has_answered;            /* in this round, with a digest of the round's index */
+    bool is_judged;               /* and was told already that it is wrong */
+    struct hash128 digest;        /* then: its own */
+    uint32_t silent;              /* rounds without one */
+    uint8_t checked;              /* enum node_checked */
+    raft_index index;             /* of the last answer */
+    bool was_behind, had_install; /* away or far behind; brought up by more than the log */
 };
 
 /* States reached here: the last ones, as a ring. */
@@ -158,9 +159,31 @@ static struct answer *answer_of(struct compared *compared, node_id peer)
     return NULL;
 }
 
-/* The others of the configuration in force, with what is known of them so far. */
-static void digest_members(struct compared *compared, const struct raft_status *status)
+/* A member that was away and has all of the log again, by the log alone, is a catch-up too. */
+static void digest_count_by_log(struct group *group, struct answer *answer,
+                                const struct raft_progress_status *peer, raft_index last)
 {
+    struct node *node = group->node;
+    uint64_t lag = last - peer->match;
+    answer->was_behind |= (!peer->active && lag > 0) || lag > node->options.replica_lag_threshold;
+    answer->had_install |= peer->install_session != 0;
+    if (!answer->was_behind || peer->state != RAFT_REPLICATE || !peer->active || lag > 0) {
+        return;
+    }
+    if (!answer->had_install) {
+        atomic_fetch_add_explicit(&node->stats.catchups[NODE_BY_LOG][NODE_WHY_BEHIND], 1,
+                                  memory_order_relaxed);
+        log_info("node", "catch-up ended: the log was enough",
+                 "slot=%u peer=%" PRIu64 " mode=log match=%" PRIu64, group->slot, peer->peer,
+                 peer->match);
+    }
+    answer->was_behind = answer->had_install = false;
+}
+
+/* The others of the configuration in force, with what is known of them so far. */
+static void digest_members(struct group *group, const struct raft_status *status)
+{
+    struct compared *compared = group->compared;
     struct answer members[RAFT_MEMBERS_MAX * 2];
     uint32_t count = 0;
     for (uint32_t i = 0; i < status->peers_count && count < ARRAY_LEN(members); i++) {
@@ -168,6 +191,7 @@ static void digest_members(struct compared *compared, const struct raft_status *
         members[count] = known == NULL ? (struct answer){.peer = status->peers[i].peer} : *known;
         struct answer *answer = &members[count++];
         answer->has_answered = answer->is_judged = false;
+        digest_count_by_log(group, answer, &status->peers[i], status->last.index);
         bool is_away = !status->peers[i].active || status->peers[i].install_session != 0;
         if (++answer->silent > NODE_DIGEST_ROUNDS || is_away) {
 #ifndef LETHE_MUTANT_unreachable_ok
@@ -216,8 +240,8 @@ static void digest_look_for_split(struct group *group)
     bool is_split = false;
     for (uint32_t i = 0; i < compared->answers_count; i++) {
         const struct answer *answer = &compared->answers[i];
-        is_split |= answer->has_answered &&
-                    !hash128_is_equal(answer->digest, compared->told.digest);
+        is_split |=
+            answer->has_answered && !hash128_is_equal(answer->digest, compared->told.digest);
     }
     if (!is_split || digest_majority(compared, &right) || group->is_undecided) {
         return;
@@ -249,7 +273,7 @@ static bool digest_begin_round(struct group *group, struct wire_digest *ret)
         group->is_undecided = false;
     }
     digest_look_for_split(group);
-    digest_members(compared, &status);
+    digest_members(group, &status);
     compared->term = status.term;
     /* A mark is remembered by who is ahead, and still to come for who is behind. */
     const struct ring *marks = &compared->marks;

@@ -26,14 +26,13 @@ bool forward_call(struct group *group, struct node_call *call, node_id to)
     uint64_t left_ms = call->deadline_ms - node->now_ms;
     bool is_command = call->kind == NODE_CALL_COMMAND;
     uint8_t kind = is_command ? (uint8_t)CALL_COMMAND : admin_encode_request(&body, call);
-    struct call_request request = {.id = ++node->forward_id,
-                                   .kind = kind,
-                                   .hops = (uint8_t)(call->hops + 1),
-                                   .slot = call->slot,
-                                   .deadline_ms =
-                                       left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms,
-                                   .body = is_command ? blob_bytes(call->command)
-                                                      : buf_bytes(&body)};
+    struct call_request request = {
+        .id = ++node->forward_id,
+        .kind = kind,
+        .hops = (uint8_t)(call->hops + 1),
+        .slot = call->slot,
+        .deadline_ms = left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms,
+        .body = is_command ? blob_bytes(call->command) : buf_bytes(&body)};
     bool did_send = node->world.send_request(node->world.arg, to, &request);
     buf_done(&body);
     if (!did_send) {

@@ -19,10 +19,11 @@ enum {
     NODE_SECOND_MS = 1000,      /* housekeeping */
     NODE_PEER_SILENT_MS = 2000, /* a peer unheard of for this long is shown as down */
     NODE_MARKS_MAX = 64,        /* of a group's log: index, time, bytes */
-    NODE_COMPACT_MIN_ENTRIES = 1024,  /* fewer are not worth a range tombstone */
-    NODE_COMPACT_GROUPS = 64,         /* looked at each second */
+    NODE_COMPACT_MIN_ENTRIES = 1024,   /* fewer are not worth a range tombstone */
+    NODE_COMPACT_GROUPS = 64,          /* looked at each second */
     NODE_COMPACT_MAX_ENTRIES = 200000, /* of one step */
     NODE_CATCHUP_OUT_MAX = 2,          /* sessions sent at a time: others wait for their turn */
+    NODE_CATCHUP_NEEDS_MAX = 256,      /* that wait: the core lists what finds no place again */
     NODE_CATCHUP_CREDITS = 4,          /* chunks on their way to one receiver */
     NODE_CATCHUP_REFETCH_MS = 1000,    /* nothing came: what was on its way is asked for again */
     NODE_CATCHUP_IDLE_MS = 10000,      /* nothing was asked for: the session ends */

@@ -466,6 +466,7 @@ void node_turn(struct node *node)
         return;
     }
     waiter_expire(node);
+    sender_go_on(node);
     ready_run(node);
     if (node->ticked_ms != ticked_ms || node->view_due) {
         node->view_due = false;

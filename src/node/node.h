@@ -46,7 +46,7 @@ struct node_options {
     uint64_t delete_log_max_records;  /* 1,000,000 of a slot */
     uint64_t catchup_bytes_per_s;     /* sent by this node; 0: unbounded; 32 MiB */
     uint32_t catchup_chunk_rows;      /* 0: as many as fit; tests want few */
-    bool balance;                   /* spread leaders over the members by itself */
+    bool balance;                     /* spread leaders over the members by itself */
 };
 
 void node_options_init(struct node_options *options);
@@ -67,7 +67,7 @@ enum node_call_kind {
     NODE_CALL_READ,     /* answer when this node's store may be read at that consistency */
     NODE_CALL_TRANSFER, /* hand the slot's leadership to call->to */
     /* Operators' calls; what they tell is in call->admin. Any node takes them. */
-    NODE_CALL_COMPACT,   /* the Raft log on every member, whatever its retention's lower bounds say */
+    NODE_CALL_COMPACT, /* the Raft log on every member, whatever its retention's lower bounds say */
     NODE_CALL_FULL_SYNC, /* order a full install for member call->to; OK: it was ordered */
     NODE_CALL_COLLECT,   /* raise the floor of the delete log, as far as its rules allow */
     NODE_CALL_REPLICAS,  /* how far each member has durably applied, as the leader knows */
@@ -87,8 +87,8 @@ struct node_admin_item {
 struct node_admin {
     struct node_admin_item items[RAFT_MEMBERS_MAX * 2]; /* COMPACT, REPLICAS */
     uint32_t items_count;
-    raft_index floor_before, floor_after; /* COLLECT */
-    uint64_t removed;                     /* COLLECT: records that went here */
+    raft_index floor_before, floor_after;  /* COLLECT */
+    uint64_t removed;                      /* COLLECT: records that went here */
     node_id held_by[RAFT_MEMBERS_MAX * 2]; /* COLLECT: who has not applied what is old enough */
     uint32_t held_by_count;
 };
@@ -105,10 +105,10 @@ struct node_call {
     uint64_t max_staleness_ms;         /* READ local: refuse with TOO_STALE beyond; 0: any */
     node_id to;                        /* TRANSFER, 0: the node picks; FULL_SYNC */
     uint64_t through_index, keep;      /* COMPACT; through 0: all; keep: newest applied entries */
-    bool force_floor; /* COLLECT: up to what the leader has durably applied, whoever lacks it */
-    bool only_here;   /* COMPACT: this node's log alone */
-    uint64_t deadline_ms;              /* clock_mono_ms: answered by then, whatever happens */
-    bool no_forward; /* end with NOT_LEADER (leader is set) instead of forwarding */
+    bool force_floor;     /* COLLECT: up to what the leader has durably applied, whoever lacks it */
+    bool only_here;       /* COMPACT: this node's log alone */
+    uint64_t deadline_ms; /* clock_mono_ms: answered by then, whatever happens */
+    bool no_forward;      /* end with NOT_LEADER (leader is set) instead of forwarding */
     void (*on_done)(struct node_call *call, void *arg); /* exactly once, on a node thread; quick */
     void *arg;
 
@@ -216,7 +216,7 @@ struct node_slot {
     bool amnesia, installing, quarantined;
     bool diverged;  /* alarm: this replica's state was found to be a minority's */
     bool undecided; /* leader: replicas differ and no state has a majority; appends are refused */
-    uint8_t install_kind; /* installing: enum raft_install_kind */
+    uint8_t install_kind;                 /* installing: enum raft_install_kind */
     uint64_t install_bytes, install_rows; /* received in the session that runs */
     uint64_t leader_silent_ms;
     uint32_t replicas_count; /* on a node that does not lead: only what it knows itself */
@@ -282,7 +282,8 @@ struct node_metrics {
     uint64_t elections_total, leader_changes_total;
     /* catch-ups led here that ended well, by mode and reason */
     uint64_t catchups[NODE_CATCHUP_MODES][NODE_CATCHUP_REASONS];
-    uint64_t catchup_failed_total, catchup_ms_total; /* sent: broken off; time of those that ended */
+    uint64_t catchup_failed_total,
+        catchup_ms_total; /* sent: broken off; time of those that ended */
     uint64_t catchup_sent_bytes_total, catchup_received_bytes_total, refused_chunks_total;
     uint64_t full_syncs_total, recoveries_total; /* installs ended here: full ones; all */
     uint64_t digests_equal_total, digests_different_total, digests_unknown_total;

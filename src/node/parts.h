@@ -107,8 +107,8 @@ struct node_disk_job {
     struct disk_installed *installed; /* owned */
     uint32_t installed_count, installed_capacity;
     bool has_install, has_apply, has_write, has_care; /* fixed while it is with the disk thread */
-    uint8_t next;                        /* enum node_disk_part, the disk thread's */
-    uint8_t delivered;                   /* likewise, the loop's */
+    uint8_t next;                                     /* enum node_disk_part, the disk thread's */
+    uint8_t delivered;                                /* likewise, the loop's */
     bool is_spoilt; /* the disk thread's: a part failed, the others are left out */
     /* what came of each part */
     enum err err[NODE_DISK_PARTS];
@@ -207,8 +207,8 @@ struct group {
     uint8_t ordered_reason;   /* enum node_catchup_reason */
     struct compared *compared; /* owned: digests; NULL: not needed yet */
     bool is_undecided;         /* leader: replicas differ, and no state has a majority */
-    uint64_t looked_ms;    /* for a dedup generation that is due */
-    uint64_t collected_ms; /* for delete records that may go */
+    uint64_t looked_ms;        /* for a dedup generation that is due */
+    uint64_t collected_ms;     /* for delete records that may go */
 };
 
 void group_init(struct group *group, struct node *node, slot_id slot);
@@ -271,7 +271,7 @@ void admin_full_sync(struct group *group, struct node_call *call);
 void admin_collect(struct group *group, struct node_call *call);
 void admin_replicas(struct group *group, struct node_call *call);
 uint8_t admin_encode_request(struct buf *buf, const struct node_call *call); /* its kind */
-bool admin_decode_request(struct bytes body, struct node_call *call); /* false: no sense */
+bool admin_decode_request(struct bytes body, struct node_call *call);        /* false: no sense */
 void admin_encode(struct buf *buf, const struct node_admin *admin);
 struct node_admin *admin_decode(struct bytes bytes); /* NULL: impossible bytes */
 
@@ -407,8 +407,11 @@ struct node {
 
     struct list background; /* struct node_background_job: they wait */
     struct node_background_job *background_flying;
-    struct list sendings; /* struct sending */
-    uint64_t sessions;    /* made in this boot */
+    struct list sendings;                      /* struct sending */
+    struct need needs[NODE_CATCHUP_NEEDS_MAX]; /* that wait for their turn, in order */
+    uint32_t needs_count;
+    bool may_send_more;     /* a session has ended since the last turn */
+    uint64_t sessions;      /* made in this boot */
     int64_t catchup_tokens; /* bytes that may be sent now */
     uint64_t refilled_ms;
     struct group *receiving; /* the one that has all credits; NULL: none */

@@ -203,9 +203,8 @@ static void receiver_give_up(struct group *group, const char *what, const char *
 {
     struct receiving *receiving = &group->receiving;
     log_error("node", what, "slot=%u peer=%" PRIu64 " mode=%s session=%" PRIx64 " detail=%s",
-              group->slot, receiving->from,
-              receiving->install.kind == RAFT_FULL ? "full" : "delta", receiving->install.session,
-              LOG_QUOTED(detail));
+              group->slot, receiving->from, receiving->install.kind == RAFT_FULL ? "full" : "delta",
+              receiving->install.session, LOG_QUOTED(detail));
     receiving->is_stopped = true;
     receiver_leave(group);
     raft_install_received(group->raft, receiving->install.session, false);
@@ -406,6 +405,10 @@ static void receiver_began(struct group *group, struct sink_op *op)
     receiving->cursor = op->cursor;
     op->cursor = (struct buf)BUF_INIT;
     receiving->moved_ms = group->node->now_ms;
+    if (receiving->from == 0) { /* its leader was gone before this was begun: another will offer */
+        receiving->is_stopped = true;
+        return;
+    }
     receiver_fetch(group);
 }
 

@@ -42,6 +42,7 @@ static enum node_catchup_mode sending_mode(const struct sending *sending)
 
 static void sending_free(struct sending *sending)
 {
+    sending->group->node->may_send_more = true;
     list_remove(&sending->link);
     msg_source_close(sending->source);
     buf_done(&sending->cursor);
@@ -252,16 +253,17 @@ static void open_run(struct node_background_job *job)
         return;
     }
     msg_source_info(sending->source, &sending->info);
-    sending->err = msg_source_estimate(sending->source, sending->applied, &sending->estimate,
-                                       &sending->why);
+    sending->err =
+        msg_source_estimate(sending->source, sending->applied, &sending->estimate, &sending->why);
     if (sending->err != OK) {
         return;
     }
     sending_choose(sending);
     bool is_delta = sending->install.kind == RAFT_DELTA;
     sending->install.base = is_delta ? sending->applied : 0;
-    sending->err = msg_source_start(sending->source, is_delta ? MSG_INSTALL_DELTA : MSG_INSTALL_FULL,
-                                    sending->install.base, &sending->why);
+    sending->err =
+        msg_source_start(sending->source, is_delta ? MSG_INSTALL_DELTA : MSG_INSTALL_FULL,
+                         sending->install.base, &sending->why);
 }
 
 /* The newest membership at or below the target, which is committed as the target is. */
@@ -362,7 +364,37 @@ static bool peer_is_silent(struct group *group, node_id peer)
            progress->silent_ticks * (uint64_t)group->node->options.tick_ms > NODE_PEER_SILENT_MS;
 }
 
-/* Refused for lack of room or because the peer is silent: the core lists it again. */
+/* No room: it is begun when another session has ended. The core would list it again at its next
+ * heartbeat only, which is long when many slots wait. */
+static void sender_wait(struct group *group, const struct raft_need *need)
+{
+    struct node *node = group->node;
+    for (uint32_t i = 0; i < node->needs_count; i++) {
+        if (node->needs[i].slot == group->slot && node->needs[i].need.peer == need->peer) {
+            return;
+        }
+    }
+    if (node->needs_count < NODE_CATCHUP_NEEDS_MAX) {
+        node->needs[node->needs_count++] =
+            (struct need){group->slot, raft_current_term(group->raft), *need};
+    }
+}
+
+void sender_go_on(struct node *node)
+{
+    while (node->may_send_more && node->needs_count > 0 && sender_has_room(node)) {
+        struct need next = node->needs[0];
+        node->needs_count--;
+        memmove(node->needs, node->needs + 1, node->needs_count * sizeof(next));
+        struct group *group = node_group(node, next.slot);
+        if (group->role == RAFT_LEADER && raft_current_term(group->raft) == next.term) {
+            sender_need(group, &next.need);
+        }
+    }
+    node->may_send_more = false;
+}
+
+/* A peer that is silent gets nothing: the core lists it again. */
 void sender_need(struct group *group, const struct raft_need *need)
 {
     struct node *node = group->node;
@@ -373,8 +405,12 @@ void sender_need(struct group *group, const struct raft_need *need)
                   need->applied);
         return;
     }
-    if (sending_find(node, group->slot, need->peer) != NULL || !sender_has_room(node) ||
+    if (sending_find(node, group->slot, need->peer) != NULL || node->is_ending ||
         peer_is_silent(group, need->peer)) {
+        return;
+    }
+    if (!sender_has_room(node)) {
+        sender_wait(group, need);
         return;
     }
     struct sending *sending = alloc_zero(sizeof(*sending));
@@ -473,7 +509,8 @@ static void sending_pump(struct sending *sending)
         buf_clear(&sending->cursor);
         buf_append_bytes(&sending->cursor, buf_bytes(&sending->rewind_cursor));
     }
-    if (sending->is_done || sending->next >= sending->limit || node->catchup_tokens <= 0) {
+    if (sending->is_done || sending->next >= sending->limit || node->catchup_tokens <= 0 ||
+        node->is_ending) {
         return;
     }
     sending->job.run = chunk_run;
@@ -584,8 +621,8 @@ raft_index sender_pin(const struct group *group)
         if (sending->group != group || sending->state == SENDING_OVER) {
             continue;
         }
-        raft_index at = sending->state == SENDING_OPENING ? group->base.index
-                                                          : sending->install.target.index;
+        raft_index at =
+            sending->state == SENDING_OPENING ? group->base.index : sending->install.target.index;
         pin = at < pin ? at : pin;
     }
     if (group->kept_from != 0 && node->now_ms < group->kept_until_ms && group->kept_from < pin) {

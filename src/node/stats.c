@@ -103,8 +103,7 @@ static void stats_replicas(const struct group *group, const struct raft_status *
                                          .match_index = peer->match,
                                          .applied_index = peer->applied,
                                          .lag = status->last.index - peer->match};
-        replica->checked =
-            (uint8_t)digest_checked(group, peer->peer, &replica->checked_index);
+        replica->checked = (uint8_t)digest_checked(group, peer->peer, &replica->checked_index);
         stats_transfer(group, replica);
     }
 }
@@ -325,8 +324,8 @@ void node_get_metrics(struct node *node, struct node_metrics *ret)
 #undef X
     for (int mode = 0; mode < NODE_CATCHUP_MODES; mode++) {
         for (int reason = 0; reason < NODE_CATCHUP_REASONS; reason++) {
-            ret->catchups[mode][reason] = atomic_load_explicit(
-                &node->stats.catchups[mode][reason], memory_order_relaxed);
+            ret->catchups[mode][reason] =
+                atomic_load_explicit(&node->stats.catchups[mode][reason], memory_order_relaxed);
         }
     }
     histogram_copy(&node->stats.fsync, &ret->fsync);

@@ -71,12 +71,13 @@ static void waiter_end(struct node *node, struct node_call *call, bool by_deadli
         return;
     case WAITER_NEW:
     case WAITER_ASKED:
-    case WAITER_ADMIN:
-        waiter_finish(node, call, by_deadline ? ERR_TIMEOUT : ERR_DRAINING, by_deadline ? late : NULL);
-        return;
     case WAITER_TRANSFER:
         waiter_finish(node, call, by_deadline ? ERR_NO_LEADER : ERR_DRAINING,
                       by_deadline ? "no leader answered before the deadline" : NULL);
+        return;
+    case WAITER_ADMIN:
+        waiter_finish(node, call, by_deadline ? ERR_TIMEOUT : ERR_DRAINING,
+                      by_deadline ? late : NULL);
         return;
     case WAITER_APPLYING:
         waiter_finish(node, call, by_deadline ? ERR_TOO_STALE : ERR_DRAINING,

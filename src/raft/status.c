@@ -37,9 +37,11 @@ static void fill_peer(const struct raft *raft, const struct progress *p,
                       struct raft_progress_status *ret)
 {
     uint64_t silent = raft->tick - p->heard_tick;
+    /* CheckQuorum begins each of its windows with nobody heard of: that alone makes no peer down. */
+    bool is_fresh = p->boot != 0 && silent < raft->options.election_ticks;
     *ret = (struct raft_progress_status){.peer = p->peer,
                                          .state = p->state,
-                                         .active = p->active,
+                                         .active = p->active || is_fresh,
                                          .learner = p->learner,
                                          .match = p->match,
                                          .next = p->next,

@@ -195,7 +195,10 @@ static void set_bounds(struct store_raw *raw, const struct store_raw_range *rang
         key_end_of_prefix(&raw->upper);
     }
     if (range->after.len > 0 && bytes_compare(range->after, key_bytes(&raw->lower)) >= 0) {
-        assert(range->after.len < KEY_MAX_BYTES);
+        if (range->after.len >= KEY_MAX_BYTES) { /* no key's bytes: it came from outside */
+            raw->err = ERR_BAD_FORMAT;
+            return;
+        }
         memcpy(raw->lower.data, range->after.data, range->after.len);
         raw->lower.len = (uint32_t)range->after.len;
         key_step(&raw->lower);

@@ -54,7 +54,8 @@ struct store_raw *store_raw_open(struct store *store, const struct store_snapsho
 bool store_raw_next(struct store_raw *raw);
 struct bytes store_raw_key(const struct store_raw *raw);
 struct bytes store_raw_value(const struct store_raw *raw);
-/* Frees it. OK, or ERR_CORRUPT or ERR_DISK_FAILED: then what was seen is not all. NULL is fine. */
+/* Frees it. OK, or ERR_CORRUPT or ERR_DISK_FAILED: then what was seen is not all; ERR_BAD_FORMAT:
+ * `after` is longer than any key. NULL is fine. */
 MUST_USE enum err store_raw_done(struct store_raw *raw);
 
 #endif

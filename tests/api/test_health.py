@@ -118,3 +118,45 @@ def test_transfer(daemon):
     check(client.post("/v1/admin/slots/3/transfer-leader", {"to": 2}).status in (404, 409, 503))
     client.post("/v1/admin/slots/3/transfer-leader", {"to": 0}, expect=400)
     client.post("/v1/admin/slots/64/transfer-leader", {"to": 1}, expect=404)
+
+
+def test_balance(daemon):
+    """A cluster of one has all leaders where they can be."""
+    client = Client(daemon)
+    plan = client.post("/v1/admin/leaders/balance", {"dry_run": True}, expect=200).json
+    equal(plan, {"dry_run": True, "moves": [], "before": {"1": 64}, "after": {"1": 64}})
+    equal(client.ask("POST", "/v1/admin/leaders/balance", expect=200).json["dry_run"], False)
+    client.post("/v1/admin/leaders/balance", {"dry_run": "yes"}, expect=400)
+    client.post("/v1/admin/leaders/balance", [True], expect=400)
+
+
+def test_orders(daemon):
+    """Logs are compacted and delete logs collected, of one slot and of all."""
+    client = Client(daemon)
+    sent = client.send((3, "orders"))
+    for n in range(5):
+        client.send((3, "orders"), payload="aGk=")
+    deleted = client.delete("/v1/channels/3/orders/messages?start_seq=1&end_seq=2", expect=200).json
+    slot = sent["slot"]
+    done = client.post(f"/v1/admin/slots/{slot}/compact-log", {"keep": 2}, expect=200).json
+    equal(done["failed"], [])
+    equal([(item["slot"], item["node"]) for item in done["items"]], [(slot, 1)])
+    check(done["items"][0]["first_index_after"] >= done["items"][0]["first_index_before"], done)
+    client.post(f"/v1/admin/slots/{slot}/compact-log", {"keep": -1}, expect=400)
+    client.post("/v1/admin/slots/64/compact-log", {}, expect=404)
+    done = client.ask("POST", "/v1/admin/compact-log", expect=200).json
+    equal((len(done["items"]), done["failed"]), (64, []))
+    client.post("/v1/admin/compact-log", {"through_index": 5}, expect=400)
+    equal(client.page((3, "orders"))["last_seq"], 6)
+
+    held = client.post("/v1/admin/delete-log/collect", {"slot": slot}, expect=200).json["items"][0]
+    equal((held["slot"], held["removed"]), (slot, 0))
+    client.get("/v1/deletes/" + deleted["delete_id"], expect=200)
+    done = client.ask("POST", "/v1/admin/delete-log/collect", expect=200).json
+    equal((len(done["items"]), done["failed"]), (64, []))
+    client.post("/v1/admin/delete-log/collect", {"slot": 64}, expect=400)
+
+    client.post(f"/v1/admin/slots/{slot}/full-sync", {}, expect=400)
+    check(client.post(f"/v1/admin/slots/{slot}/full-sync", {"node": 2}).status in (404, 409))
+    equal(client.post(f"/v1/admin/slots/{slot}/full-sync", {"node": 1}).status, 409)
+    check(client.get("/v1/admin/config").status in (200, 501))

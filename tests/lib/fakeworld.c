@@ -608,8 +608,7 @@ enum err fakecall_start_transfer(struct fakeworld *world, node_id id, struct fak
 }
 
 enum err fakecall_admin(struct fakeworld *world, node_id id, struct fakecall *call, slot_id slot,
-                        enum node_call_kind kind, node_id to, bool force_floor,
-                        uint64_t timeout_ms)
+                        enum node_call_kind kind, node_id to, bool force_floor, uint64_t timeout_ms)
 {
     *call = (struct fakecall){
         .call = {.kind = kind, .slot = slot, .to = to, .force_floor = force_floor}};

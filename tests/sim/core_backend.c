@@ -586,6 +586,90 @@ static enum step do_forget_log(struct model *model, const struct words *words)
     return STEP_OK;
 }
 
+/* ---- convergence ---------------------------------------------------------------------------- */
+/* A node in amnesia waits until the index that it promised is there again: somebody must write. */
+static void end_amnesia(struct model *model)
+{
+    struct model_node *leader = NULL;
+    bool waits = false;
+    for (node_id id = 1; id <= MODEL_NODES_MAX; id++) {
+        struct model_node *node = &model->nodes[id];
+        struct raft_status status;
+        if (!node->up)
+            continue;
+        raft_status(node->raft, &status);
+        waits |= status.amnesia;
+        if (status.role == RAFT_LEADER)
+            leader = node;
+    }
+    struct raft_pos first;
+    for (int i = 0; i < 20 && waits && leader != NULL; i++) {
+        struct raft_entry empty = {.kind = RAFT_ENTRY_EMPTY};
+        (void)raft_propose(leader->raft, &empty, 1, &first); /* refused: it is handing over */
+    }
+    if (leader != NULL)
+        after(model, leader);
+}
+
+/* All nodes but one (0: all) are well again. */
+static void heal_all(struct model *model, node_id but)
+{
+    memset(model->cut, 0, sizeof(model->cut));
+    for (node_id id = 1; id <= MODEL_NODES_MAX; id++) {
+        struct model_node *node = &model->nodes[id];
+        if (!node->exists || node->wiped || id == but)
+            continue;
+        node->paused = node->stalled = node->manual = node->cold = false;
+        node->skew_percent = 100;
+        for (node_id to = 1; to <= MODEL_NODES_MAX; to++) {
+            for (struct model_packet *p = model->links[id][to]; p != NULL; p = p->next)
+                p->held = false;
+        }
+        if (!node->up)
+            model_restart(model, node);
+        node->pinned_timeout = 0;
+        raft_pin_timeout(node->raft, 0);
+        raft_may_lead(node->raft, true, 1000);
+    }
+}
+
+/* Lets time pass, and wants one leader whose log and state all live members have. */
+static enum step converge(struct model *model, uint64_t within)
+{
+    bool in[MODEL_NODES_MAX + 1];
+    all_but(model, in);
+    for (uint64_t tick = 0; tick < within; tick++) {
+        if (!model_settle(model, in, 500))
+            return STEP_FAILED;
+        if (core_is_converged(model))
+            return STEP_OK;
+        if (tick % 50 == 49)
+            end_amnesia(model);
+        for (node_id id = 1; id <= MODEL_NODES_MAX; id++) {
+            if (model->nodes[id].exists)
+                model_tick(model, &model->nodes[id], 1);
+        }
+        if (checker_run(model) != STEP_OK)
+            return STEP_FAILED;
+    }
+    /* Without a quorum that remembers, to stand still is right. */
+    return model_is_lost(model) ? STEP_OK : core_why_not_converged(model);
+}
+
+/* survive without=2 [within=600]: node 2 goes down and stays down; the others, when they are a quorum
+ * of every configuration in force, become well again and converge. */
+static enum step do_survive(struct model *model, const struct words *words)
+{
+    uint64_t id = words_number(words, "without", 0);
+    if (id == 0 || id > MODEL_NODES_MAX || !model->nodes[id].exists)
+        return STEP_UNKNOWN;
+    if (model->nodes[id].up)
+        model_crash(model, &model->nodes[id], 0, false);
+    heal_all(model, id);
+    return model_is_lost(model) ? STEP_NOTHING
+                                : converge(model, words_number(words, "within", 600));
+}
+
 /* ---- the table --------------------------------------------------------------------------------- */
 typedef enum step verb_function(struct model *model, const struct words *words);
 
@@ -665,6 +749,7 @@ static const struct {
     {"stream-end", do_stream_end},
     {"stream-fail", do_stream_fail},
     {"forget-log", do_forget_log},
+    {"survive", do_survive},
     {"expect", core_expect},
 };
 
@@ -684,70 +769,12 @@ static enum step core_command(void *self, const struct words *words)
     return STEP_UNKNOWN;
 }
 
-/* A node in amnesia waits until the index that it promised is there again: somebody must write. */
-static void end_amnesia(struct model *model)
-{
-    struct model_node *leader = NULL;
-    bool waits = false;
-    for (node_id id = 1; id <= MODEL_NODES_MAX; id++) {
-        struct model_node *node = &model->nodes[id];
-        struct raft_status status;
-        if (!node->up)
-            continue;
-        raft_status(node->raft, &status);
-        waits |= status.amnesia;
-        if (status.role == RAFT_LEADER)
-            leader = node;
-    }
-    struct raft_pos first;
-    for (int i = 0; i < 20 && waits && leader != NULL; i++) {
-        struct raft_entry empty = {.kind = RAFT_ENTRY_EMPTY};
-        (void)raft_propose(leader->raft, &empty, 1, &first); /* refused: it is handing over */
-    }
-    if (leader != NULL)
-        after(model, leader);
-}
-
-/* Heals everything, lets time pass, and wants one leader whose log and state all members have. */
 static enum step core_converge(void *self, uint64_t within)
 {
     struct model *model = self;
-    bool in[MODEL_NODES_MAX + 1];
     model->error[0] = '\0';
-    memset(model->cut, 0, sizeof(model->cut));
-    all_but(model, in);
-    for (node_id id = 1; id <= MODEL_NODES_MAX; id++) {
-        struct model_node *node = &model->nodes[id];
-        if (!node->exists || node->wiped)
-            continue;
-        node->paused = node->stalled = node->manual = node->cold = false;
-        node->skew_percent = 100;
-        for (node_id to = 1; to <= MODEL_NODES_MAX; to++) {
-            for (struct model_packet *p = model->links[id][to]; p != NULL; p = p->next)
-                p->held = false;
-        }
-        if (!node->up)
-            model_restart(model, node);
-        node->pinned_timeout = 0;
-        raft_pin_timeout(node->raft, 0);
-        raft_may_lead(node->raft, true, 1000);
-    }
-    for (uint64_t tick = 0; tick < within; tick++) {
-        if (!model_settle(model, in, 500))
-            return STEP_FAILED;
-        if (core_is_converged(model))
-            return STEP_OK;
-        if (tick % 50 == 49)
-            end_amnesia(model);
-        for (node_id id = 1; id <= MODEL_NODES_MAX; id++) {
-            if (model->nodes[id].exists)
-                model_tick(model, &model->nodes[id], 1);
-        }
-        if (checker_run(model) != STEP_OK)
-            return STEP_FAILED;
-    }
-    /* Without a quorum that remembers, to stand still is right. */
-    return model_is_lost(model) ? STEP_OK : core_why_not_converged(model);
+    heal_all(model, 0);
+    return converge(model, within);
 }
 
 static void *core_make(const struct words *cluster, struct buf *transcript)

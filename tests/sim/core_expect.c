@@ -336,7 +336,7 @@ static struct model_node *only_leader(struct model *model, struct raft_status *s
 static bool has_all(struct model *model, node_id id, const struct model_node *leader)
 {
     struct model_node *node = &model->nodes[id];
-    if (!node->exists || node->wiped) /* a member that is not there, or not any more */
+    if (!node->exists || !node->up) /* a member that is not there, or not any more */
         return true;
     struct raft_status status;
     raft_status(node->raft, &status);
@@ -360,7 +360,7 @@ bool core_is_converged(struct model *model)
         ret &= has_all(model, status.config.learners[i], leader);
     for (uint32_t i = 0; i < status.peers_count; i++) {
         const struct model_node *peer = &model->nodes[status.peers[i].peer];
-        ret &= status.peers[i].state == RAFT_REPLICATE || !peer->exists || peer->wiped;
+        ret &= status.peers[i].state == RAFT_REPLICATE || !peer->exists || !peer->up;
     }
     return ret;
 }

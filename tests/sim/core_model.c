@@ -838,10 +838,9 @@ static bool half_is_lost(struct model *model, const node_id *ids, uint8_t count)
     for (uint8_t i = 0; i < count; i++) {
         struct model_node *node = &model->nodes[ids[i]];
         struct raft_status status = {0};
-        if (!node->exists || node->wiped)
+        if (!node->exists || !node->up)
             continue;
-        if (node->up)
-            raft_status(node->raft, &status);
+        raft_status(node->raft, &status);
         sound += !status.amnesia;
         installing += status.installing && !status.amnesia;
     }
@@ -852,17 +851,19 @@ static bool half_is_lost(struct model *model, const node_id *ids, uint8_t count)
 
 bool model_is_lost(struct model *model)
 {
+    bool alive = false;
     for (node_id id = 1; id <= MODEL_NODES_MAX; id++) {
         struct model_node *node = &model->nodes[id];
         struct raft_status status;
         if (!node->exists || !node->up)
             continue;
+        alive = true;
         raft_status(node->raft, &status);
         if (half_is_lost(model, status.config.voters, status.config.voters_count) ||
             half_is_lost(model, status.config.voters_old, status.config.voters_old_count))
             return true;
     }
-    return false;
+    return !alive;
 }
 
 /* ---- start and end ------------------------------------------------------------------------------ */

@@ -228,6 +228,13 @@ static void draw_lose(struct rng *rng, struct buf *line, void *state)
         buf_printf(line, "forget-log %u to=%u\n", node, (unsigned)rng_between(rng, 0, 25));
 }
 
+/* In the middle of a run: any quorum must go on without the rest. */
+static void draw_survive(struct rng *rng, struct buf *line, void *state)
+{
+    if (rng_below(rng, 4) == 0)
+        buf_printf(line, "survive without=%u within=1500\n", any_node(rng, state));
+}
+
 static void draw_fill(struct rng *rng, struct buf *line, void *state)
 {
     if (rng_below(rng, 4) == 0)
@@ -277,7 +284,7 @@ static const struct choice choices[] = {
     {3, draw_crash},  {6, draw_restart},  {2, draw_cut},    {4, draw_heal},
     {8, draw_link},   {2, draw_transfer}, {3, draw_config}, {3, draw_compact},
     {3, draw_stall},  {3, draw_pause},    {5, draw_odd},    {1, draw_persist_fail},
-    {1, draw_lose},   {4, draw_fill},
+    {1, draw_lose},   {1, draw_survive},  {4, draw_fill},
 };
 
 static void draw_command(struct rng *rng, struct buf *line, void *state, unsigned step)

@@ -62,7 +62,7 @@ MUST_USE enum err real_background_start(struct real_background *background,
 /* Thread: loop */
 void real_background_submit(struct real_background *background, struct node_background_job *job);
 bool real_background_take_done(struct real_background *background); /* Thread: loop */
-void real_background_stop(struct real_background *background); /* as real_disk_stop */
+void real_background_stop(struct real_background *background);      /* as real_disk_stop */
 
 /* ---- real.c ------------------------------------------------------------------------------------------ */
 struct real {
@@ -74,10 +74,10 @@ struct real {
     struct real_disk disk;
     struct real_background background;
     struct node_background_job *background_job; /* with the background thread: loop */
-    struct node_disk_job *job;       /* with the disk thread: loop */
-    atomic_uint_fast64_t stop_at_ms; /* 0: nobody asked */
-    bool is_claimed;                 /* loop */
-    uint64_t calls_ended_ms;         /* 0: not yet. loop */
+    struct node_disk_job *job;                  /* with the disk thread: loop */
+    atomic_uint_fast64_t stop_at_ms;            /* 0: nobody asked */
+    bool is_claimed;                            /* loop */
+    uint64_t calls_ended_ms;                    /* 0: not yet. loop */
     atomic_bool is_failed;
 };
 

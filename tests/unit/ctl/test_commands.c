@@ -70,6 +70,10 @@ START_TEST(test_usage)
                                           {"leader", "steal", "3", NULL},
                                           {"export", NULL},
                                           {"ls", "-o", "xml", NULL},
+                                          {"-q", "ls", NULL},
+                                          {"ls", "--timeout", "0", NULL},
+                                          {"ls", "--timeout", "25h", NULL},
+                                          {"ls", "--token", "a\nb", NULL},
                                           {"help", "nothing", NULL}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         ck_assert_msg(run("127.0.0.1:1", WORDS((char *)rows[i][0], (char *)rows[i][1],

@@ -237,6 +237,28 @@ static void apply(struct node *node, struct node_call *call)
 }
 
 /* ---- calls ------------------------------------------------------------------------------------ */
+/* What operators' calls answer: node 1 is this one, node 2 the follower, when there is one. */
+static struct node_admin *new_admin(struct node *node, const struct node_call *call)
+{
+    struct node_admin *admin = alloc_zero(sizeof(*admin));
+    admin->items_count = node->follower_applied == 0 ? 1 : 2;
+    for (uint32_t i = 0; i < admin->items_count; i++) {
+        struct node_admin_item *item = &admin->items[i];
+        item->node = i + 1;
+        item->applied = i == 0 ? node->log_index : node->follower_applied;
+        item->first_before = 1;
+        item->first_after = call->through_index == 0 ? item->applied : call->through_index;
+        if (i == 1 && call->kind == NODE_CALL_COMPACT)
+            snprintf(item->skipped_reason, sizeof(item->skipped_reason), "transfer");
+    }
+    admin->floor_before = 1;
+    admin->floor_after = call->force_floor ? node->log_index : 1;
+    admin->removed = call->force_floor;
+    admin->held_by_count = !call->force_floor && node->follower_applied != 0;
+    admin->held_by[0] = 2;
+    return admin;
+}
+
 static void answer(struct node *node, struct node_call *call)
 {
     mutex_lock(&node->lock);
@@ -256,6 +278,8 @@ static void answer(struct node *node, struct node_call *call)
         call->err =
             why_set(&call->why, ERR_TOO_STALE, "'min_index' %llu is ahead of %llu",
                     (unsigned long long)call->min_index, (unsigned long long)node->log_index);
+    } else if (call->kind != NODE_CALL_READ && call->kind != NODE_CALL_TRANSFER) {
+        call->admin = new_admin(node, call);
     }
     call->applied_index = node->log_index;
     blob_unref(call->command);
@@ -745,4 +769,20 @@ uint64_t fake_node_commands(struct node *node)
     uint64_t commands = node->commands;
     mutex_unlock(&node->lock);
     return commands;
+}
+
+const char *node_catchup_reason_slug(enum node_catchup_reason reason)
+{
+    static const char *const slugs[] = {
+#define X(symbol, slug) slug,
+        NODE_CATCHUP_REASON_TABLE(X)
+#undef X
+    };
+    return slugs[reason];
+}
+
+const char *node_catchup_mode_slug(enum node_catchup_mode mode)
+{
+    static const char *const slugs[] = {"log", "delta", "full"};
+    return slugs[mode];
 }

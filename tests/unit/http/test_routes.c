@@ -175,8 +175,11 @@ static void check_body(const struct route *route, json_t *operation)
 
 static void check_offers(const struct route *route, json_t *operation)
 {
-    json_t *content =
-        json_object_get(json_object_get(json_object_get(operation, "responses"), "200"), "content");
+    json_t *responses = json_object_get(operation, "responses");
+    json_t *done = json_object_get(responses, "200");
+    if (done == NULL) /* what is only begun */
+        done = json_object_get(responses, "202");
+    json_t *content = json_object_get(done, "content");
     if (route->run == not_supported_run)
         return;
     size_t offers = 0;

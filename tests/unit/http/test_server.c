@@ -164,6 +164,100 @@ START_TEST(waits_for_replicas)
 }
 END_TEST
 
+#define BALANCE "/v1/admin/leaders/balance"
+
+/* With a second node, half of the slots should go there. */
+START_TEST(balances_leaders)
+{
+    start();
+    ck_assert_int_eq(post(BALANCE, "{\"dry_run\":true}"), 200);
+    ck_assert(client_has(&client, "\"moves\":[],\"before\":{\"1\":16},\"after\":{\"1\":16}"));
+    fake_node_set_follower(node, 1);
+    ck_assert_int_eq(post(BALANCE, "{\"dry_run\":true}"), 200);
+    ck_assert(
+        client_has(&client, "{\"dry_run\":true,\"moves\":[{\"slot\":0,\"from\":1,\"to\":2},"));
+    ck_assert(client_has(&client, "\"before\":{\"1\":16,\"2\":0},\"after\":{\"1\":8,\"2\":8}"));
+    ck_assert(!client_has(&client, "done"));
+    ck_assert_int_eq(ask("POST", BALANCE, NULL, NULL), 200);
+    ck_assert(client_has(&client, "{\"slot\":7,\"from\":1,\"to\":2,\"done\":true}],"));
+    ck_assert(client_has(&client, "\"after\":{\"1\":8,\"2\":8}"));
+    fake_node_fail(node, NODE_CALL_TRANSFER, ERR_BUSY, 0);
+    ck_assert_int_eq(post(BALANCE, "{}"), 200);
+    ck_assert(client_has(&client, "\"done\":false,\"type\":\"urn:lethe:problem:busy\""));
+    ck_assert(client_has(&client, "\"after\":{\"1\":16,\"2\":0}"));
+    ck_assert_int_eq(post(BALANCE, "{\"dry_run\":1}"), 400);
+    ck_assert_int_eq(post(BALANCE, "[]"), 400);
+    stop();
+}
+END_TEST
+
+START_TEST(orders_of_operators)
+{
+    start();
+    fake_node_set_follower(node, 1);
+    ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"\"}"), 201);
+    ck_assert_int_eq(post("/v1/admin/slots/3/compact-log", "{\"through_index\":7,\"keep\":1}"),
+                     200);
+    ck_assert(client_has(&client, "{\"items\":[{\"slot\":3,\"node\":1,\"first_index_before\":1,"
+                                  "\"first_index_after\":7,\"applied_index\":1,"
+                                  "\"skipped_reason\":null},"));
+    ck_assert(client_has(&client, "\"skipped_reason\":\"transfer\"}],\"failed\":[]}"));
+    ck_assert_int_eq(ask("POST", "/v1/admin/compact-log", NULL, NULL), 200);
+    ck_assert(client_has(&client, "{\"slot\":15,\"node\":2,"));
+    ck_assert_int_eq(post("/v1/admin/compact-log", "{\"through_index\":7}"), 400);
+    ck_assert_int_eq(post("/v1/admin/slots/3/compact-log", "{\"through_index\":0}"), 400);
+    ck_assert_int_eq(post("/v1/admin/delete-log/collect", "{\"slot\":2,\"force_floor\":true}"),
+                     200);
+    ck_assert_str_eq(client.body, "{\"items\":[{\"slot\":2,\"floor_before\":1,\"floor_after\":1,"
+                                  "\"removed\":1,\"held_by\":[]}],\"failed\":[]}");
+    ck_assert_int_eq(ask("POST", "/v1/admin/delete-log/collect", NULL, NULL), 200);
+    ck_assert(client_has(&client, "\"held_by\":[2]},{\"slot\":15,"));
+    ck_assert_int_eq(post("/v1/admin/delete-log/collect", "{\"slot\":16}"), 400);
+    ck_assert_int_eq(post("/v1/admin/delete-log/collect", "{\"force_floor\":\"yes\"}"), 400);
+    ck_assert_int_eq(post("/v1/admin/slots/3/full-sync", "{\"node\":2}"), 202);
+    ck_assert_str_eq(client.body, "{\"slot\":3,\"node\":2,\"ordered\":true}");
+    ck_assert_int_eq(post("/v1/admin/slots/3/full-sync", "{}"), 400);
+    stop();
+}
+END_TEST
+
+/* One slot that cannot: the request's answer. One of all: its own, beside those that could. */
+START_TEST(orders_that_fail)
+{
+    start();
+    fake_node_fail(node, NODE_CALL_COMPACT, ERR_NO_LEADER, 0);
+    ck_assert_int_eq(post("/v1/admin/slots/3/compact-log", "{}"), 503);
+    ck_assert_int_eq(post("/v1/admin/compact-log", "{}"), 200);
+    ck_assert(client_has(&client, "{\"items\":[],\"failed\":[{\"slot\":0,"));
+    ck_assert(client_has(&client, "\"code\":\"no_leader\"},{\"slot\":1,"));
+    fake_node_fail(node, NODE_CALL_FULL_SYNC, ERR_CONFLICT, 0);
+    ck_assert_int_eq(post("/v1/admin/slots/3/full-sync", "{\"node\":1}"), 409);
+    ck_assert_int_eq(ask("GET", "/v1/admin/config", NULL, NULL), 501);
+    stop();
+}
+END_TEST
+
+START_TEST(tells_its_configuration)
+{
+    static const struct http_config_value values[] = {{"node.id", "1", "flag"},
+                                                      {"auth.tokens_file", "hidden", "file"}};
+    struct http_options options;
+    struct why why;
+    node = fake_node_new();
+    http_options_init(&options);
+    options.listen = "127.0.0.1:0";
+    options.config = values;
+    options.config_count = ARRAY_LEN(values);
+    ck_assert_int_eq(http_start(&options, node, &http, &why), OK);
+    client_open(&client, http_address(http));
+    ck_assert_int_eq(ask("GET", "/v1/admin/config", NULL, NULL), 200);
+    ck_assert_str_eq(client.body, "{\"values\":[{\"key\":\"node.id\",\"value\":\"1\",\"source\":"
+                                  "\"flag\"},{\"key\":\"auth.tokens_file\",\"value\":\"hidden\","
+                                  "\"source\":\"file\"}]}");
+    stop();
+}
+END_TEST
+
 /* ---- what tries to fool a parser ----------------------------------------------------------------- */
 START_TEST(raw_nul_in_the_target)
 {
@@ -347,7 +441,8 @@ END_TEST
 Suite *suite_server(void)
 {
     return UNIT_SUITE("server", 60, sends_reads_deletes, tells_faults_apart, redirects_when_asked,
-                      conditions_hold, waits_for_replicas, raw_nul_in_the_target, two_lengths,
+                      conditions_hold, waits_for_replicas, balances_leaders, orders_of_operators,
+                      orders_that_fail, tells_its_configuration, raw_nul_in_the_target, two_lengths,
                       bodies_in_pieces, large_bodies, request_ids, stops_after_the_last_answer,
                       refuses_bad_options);
 }

@@ -166,7 +166,7 @@ START_TEST(dropped_generations_and_collected_records_go)
     struct pair pair;
     pair_open(&pair, 1, false);
     for (int i = 0; i < 30; i++) {
-        char number[8];
+        char number[16];
         snprintf(number, sizeof(number), "n%d", i);
         pair_append(&pair, ROOM, message_of("text", number), true);
     }
@@ -227,7 +227,7 @@ START_TEST(full_replaces_all_that_was_there)
     pair_run(&pair, 300, false);
     pair_run(&other, 300, false);
     for (int i = 0; i < 20; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof(name), "foreign-%d", i);
         pair_fill(&other, name, 10, false);
         pair_delete_one(&other, name, 2, 3, false);
@@ -560,7 +560,7 @@ START_TEST(messages_larger_than_a_chunk)
     memset(text, 'x', 400000);
     pair_append(&pair, ROOM, message_of(text, "n0"), true);
     for (int i = 1; i < 5; i++) {
-        char number[8];
+        char number[16];
         snprintf(number, sizeof(number), "n%d", i);
         pair_append(&pair, ROOM, message_of(text, number), false);
     }
@@ -702,7 +702,7 @@ START_TEST(estimates_are_near_what_is_sent)
     memset(text, 'x', 800);
     text[800] = '\0';
     for (int i = 0; i < 400; i++) {
-        char name[16], number[16];
+        char name[32], number[16];
         snprintf(name, sizeof(name), "room-%d", i % 20);
         snprintf(number, sizeof(number), "n%d", i);
         pair_append(&pair, name, message_of(text, number), i < 320);

@@ -237,12 +237,18 @@ struct trio {
     struct node_member members[3];
     char *dirs[3];
     struct node *nodes[3];
+    bool has_short_log;
 };
 
 static void trio_start(struct trio *trio, int i)
 {
     struct node_options options = options_of(trio->dirs[i]);
     options.id = (node_id)i + 1;
+    if (trio->has_short_log) {
+        options.log_keep_applied = options.log_min_keep = 8;
+        options.log_keep_hours = 0;
+        options.catchup_chunk_rows = 5;
+    }
     options.members = trio->members;
     options.members_count = 3;
     (void)snprintf(options.listen, sizeof(options.listen), "%s", trio->members[i].address);
@@ -250,9 +256,9 @@ static void trio_start(struct trio *trio, int i)
     trio->nodes[i] = start_with(&options);
 }
 
-static void trio_init(struct trio *trio, int base)
+static void trio_init(struct trio *trio, int base, bool has_short_log)
 {
-    *trio = (struct trio){0};
+    *trio = (struct trio){.has_short_log = has_short_log};
     for (int i = 0; i < 3; i++) {
         trio->members[i].id = (node_id)i + 1;
         (void)snprintf(trio->members[i].address, NODE_ADDRESS_MAX_BYTES, "127.0.0.1:%d",
@@ -324,7 +330,7 @@ static void trio_expect(struct trio *trio, int number, uint32_t count)
 START_TEST(three_over_loopback)
 {
     struct trio trio;
-    trio_init(&trio, 20000);
+    trio_init(&trio, 20000, false);
     for (int i = 0; i < 60; i++) { /* each node takes what it is given, leader or not */
         (void)trio_append(&trio, i % 3, 5);
     }
@@ -350,8 +356,120 @@ START_TEST(three_over_loopback)
 }
 END_TEST
 
+static uint64_t trio_catchups(struct trio *trio, enum node_catchup_mode mode)
+{
+    uint64_t ret = 0;
+    for (int i = 0; i < 3; i++) {
+        struct node_metrics metrics;
+        node_get_metrics(trio->nodes[i], &metrics);
+        for (int reason = 0; reason < NODE_CATCHUP_REASONS; reason++) {
+            ret += metrics.catchups[mode][reason];
+        }
+    }
+    return ret;
+}
+
+static void trio_delete(struct trio *trio, int i, int number, uint64_t start, uint64_t end)
+{
+    struct caller caller;
+    caller_init(&caller, trio->nodes[i], number);
+    char name[16];
+    uint32_t slot = caller_slot(&caller, name);
+    enum err err = ERR_NO_LEADER;
+    for (int attempt = 0; attempt < 200 && err != OK; attempt++) {
+        struct node_call call = {
+            .kind = NODE_CALL_COMMAND, .slot = slot, .command = test_delete(name, start, end)};
+        err = call_sync(&caller, &call);
+        msg_result_free(call.result);
+        nap(err == OK ? 0 : 50);
+    }
+    ck_assert_int_eq(err, OK);
+    caller_done(&caller);
+}
+
+/* Operators' calls go to every member, and to the leader, over real links. */
+static struct node_admin *trio_order(struct trio *trio, int i, enum node_call_kind kind, int number,
+                                     node_id to, bool force)
+{
+    struct caller caller;
+    caller_init(&caller, trio->nodes[i], number);
+    char name[16];
+    struct node_call call = {
+        .kind = kind, .slot = caller_slot(&caller, name), .to = to, .force_floor = force};
+    enum err err = call_sync(&caller, &call);
+    ck_assert_msg(err == OK || err == ERR_CONFLICT, "%s: %s", err_slug(err), call.why.text);
+    caller_done(&caller);
+    return call.admin;
+}
+
+static void trio_expect_equal(struct trio *trio, uint32_t slot)
+{
+    struct node_slot views[3];
+    for (int attempt = 0; attempt < 200; attempt++) {
+        bool is_equal = true;
+        for (int i = 0; i < 3; i++) {
+            ck_assert(node_get_slot(trio->nodes[i], slot, &views[i]));
+            is_equal &= views[i].digest_index == views[0].digest_index && !views[i].installing &&
+                        hash128_is_equal(views[i].digest, views[0].digest);
+        }
+        if (is_equal) {
+            return;
+        }
+        nap(50);
+    }
+    ck_abort_msg("replicas are not equal");
+}
+
+START_TEST(returns_by_delta_and_full)
+{
+    struct trio trio;
+    trio_init(&trio, 20100, true);
+    struct caller caller;
+    caller_init(&caller, trio.nodes[0], 5);
+    char name[16];
+    uint32_t slot = caller_slot(&caller, name);
+    caller_done(&caller);
+    for (int i = 0; i < 80; i++) {
+        (void)trio_append(&trio, i % 3, 5);
+    }
+    node_stop(trio.nodes[1], 5000);
+    trio_delete(&trio, 0, 5, 10, 60);
+    for (int i = 0; i < 30; i++) {
+        (void)trio_append(&trio, i % 2 * 2, 5);
+    }
+    struct node_admin *admin = trio_order(&trio, 0, NODE_CALL_COMPACT, 5, 0, false);
+    ck_assert_uint_eq(admin->items_count, 3);
+    free(admin);
+    trio_start(&trio, 1);
+    trio_expect(&trio, 5, 110 - 51);
+    trio_expect_equal(&trio, slot);
+    for (int attempt = 0; attempt < 100 && trio_catchups(&trio, NODE_BY_DELTA) == 0; attempt++) {
+        nap(50);
+    }
+    ck_assert_uint_eq(trio_catchups(&trio, NODE_BY_DELTA), 1);
+    ck_assert_uint_eq(trio_catchups(&trio, NODE_BY_FULL), 0);
+    /* The same with the floor above it. */
+    node_stop(trio.nodes[1], 5000);
+    trio_delete(&trio, 0, 5, 61, 70);
+    for (int i = 0; i < 30; i++) {
+        (void)trio_append(&trio, i % 2 * 2, 5);
+    }
+    free(trio_order(&trio, 2, NODE_CALL_COLLECT, 5, 0, true));
+    nap(11000); /* the log that was kept for the first one goes */
+    free(trio_order(&trio, 0, NODE_CALL_COMPACT, 5, 0, false));
+    trio_start(&trio, 1);
+    trio_expect(&trio, 5, 140 - 61);
+    trio_expect_equal(&trio, slot);
+    for (int attempt = 0; attempt < 100 && trio_catchups(&trio, NODE_BY_FULL) == 0; attempt++) {
+        nap(50);
+    }
+    ck_assert_uint_eq(trio_catchups(&trio, NODE_BY_FULL), 1);
+    trio_done(&trio);
+}
+END_TEST
+
 Suite *suite_real(void)
 {
-    return UNIT_SUITE("real", 120, four_threads_and_restart, drains_under_load,
-                      three_over_loopback);
+    return UNIT_SUITE("real", 120, four_threads_and_restart, drains_under_load, three_over_loopback,
+                      returns_by_delta_and_full);
 }

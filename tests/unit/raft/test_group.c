@@ -127,6 +127,29 @@ START_TEST(forgotten_leader_is_replaced_soon)
 }
 END_TEST
 
+/* Pinned, the running timeout and all later ones are that long; at 0 they are drawn again. */
+START_TEST(pinned_timeouts)
+{
+    struct group group;
+    group_init(&group, 3, 3);
+    raft_pin_timeout(group.nodes[1].raft, 40);
+    raft_pin_timeout(group.nodes[2].raft, 20);
+    raft_pin_timeout(group.nodes[3].raft, 40);
+    group_tick(&group, 19);
+    ck_assert_uint_eq(group_leader(&group), 0);
+    group_tick(&group, 1);
+    ck_assert_uint_eq(group_leader(&group), 2);
+    group.cut[2] = true;
+    group_tick(&group, 39);
+    ck_assert_uint_eq(raft_current_term(group.nodes[1].raft), 1);
+    raft_pin_timeout(group.nodes[3].raft, 0);
+    raft_tick(group.nodes[3].raft, 30); /* the running one stays, the next is drawn */
+    group_settle(&group);
+    ck_assert_uint_ne(group_leader(&group), 2);
+    group_done(&group);
+}
+END_TEST
+
 START_TEST(reads_on_every_role)
 {
     struct group group;
@@ -535,7 +558,7 @@ Suite *suite_group(void)
 {
     return UNIT_SUITE(
         "group", 60, first_election_by_time_alone, replication_and_idleness, limits_of_a_proposal,
-        a_lost_leader_and_its_return, forgotten_leader_is_replaced_soon, reads_on_every_role,
+        a_lost_leader_and_its_return, forgotten_leader_is_replaced_soon, pinned_timeouts, reads_on_every_role,
         transfer, stalled_leader_hands_over, simple_changes, joint_change_leaves_once,
         leader_replaces_all_and_goes, only_voter_changes_and_commits, install_brings_a_laggard_back,
         ordered_install_of_a_quarantined_node, leader_notices_what_a_peer_forgot,

@@ -10,6 +10,7 @@ Suite *suite_open(void);
 Suite *suite_promise(void);
 Suite *suite_raftlog(void);
 Suite *suite_random(void);
+Suite *suite_raw(void);
 Suite *suite_record(void);
 Suite *suite_rocks(void);
 Suite *suite_rows(void);
