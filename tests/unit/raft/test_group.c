@@ -556,11 +556,12 @@ END_TEST
 
 Suite *suite_group(void)
 {
-    return UNIT_SUITE(
-        "group", 60, first_election_by_time_alone, replication_and_idleness, limits_of_a_proposal,
-        a_lost_leader_and_its_return, forgotten_leader_is_replaced_soon, pinned_timeouts, reads_on_every_role,
-        transfer, stalled_leader_hands_over, simple_changes, joint_change_leaves_once,
-        leader_replaces_all_and_goes, only_voter_changes_and_commits, install_brings_a_laggard_back,
-        ordered_install_of_a_quarantined_node, leader_notices_what_a_peer_forgot,
-        leader_that_removes_itself_and_stalls, laggard_reads_a_long_cold_log, restarts, speed);
+    return UNIT_SUITE("group", 60, first_election_by_time_alone, replication_and_idleness,
+                      limits_of_a_proposal, a_lost_leader_and_its_return,
+                      forgotten_leader_is_replaced_soon, pinned_timeouts, reads_on_every_role,
+                      transfer, stalled_leader_hands_over, simple_changes, joint_change_leaves_once,
+                      leader_replaces_all_and_goes, only_voter_changes_and_commits,
+                      install_brings_a_laggard_back, ordered_install_of_a_quarantined_node,
+                      leader_notices_what_a_peer_forgot, leader_that_removes_itself_and_stalls,
+                      laggard_reads_a_long_cold_log, restarts, speed);
 }

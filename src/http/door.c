@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The door: the first loop accepts for all of them. A new connection goes to the loop that has the
+ * fewest. When there are max_connections, or the system is short of something, the listening socket
+ * is not watched for a while, and who comes waits in its queue. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "http/server.h"
+#include "sys/log.h"
+
+enum { ACCEPT_PAUSE_MS = 100 };
+
+void door_uncount(struct loop *loop)
+{
+    struct http *http = loop->http;
+    atomic_fetch_sub(&loop->connections_count, 1);
+    atomic_fetch_sub(&http->connections_count, 1);
+    if (atomic_load(&http->is_full))
+        mailbox_wake(&http->loops[0].mailbox);
+}
+
+static void watch_door(struct loop *loop, bool watch)
+{
+    struct http *http = loop->http;
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = SOURCE_DOOR};
+    if (http->is_watched == watch)
+        return;
+    int ret =
+        epoll_ctl(loop->poll_fd, watch ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, http->listen_fd, &event);
+    if (ret != 0)
+        log_every(1000, LOG_LEVEL_WARN, "http", "the listening socket cannot be watched",
+                  "detail=%s", strerror(errno));
+    else
+        http->is_watched = watch;
+}
+
+/* Says first that it is full, then looks again: who makes room does it the other way round. */
+static bool has_room(struct http *http)
+{
+    if (atomic_load(&http->connections_count) < http->options.max_connections)
+        return true;
+    atomic_store(&http->is_full, true);
+    if (atomic_load(&http->connections_count) >= http->options.max_connections)
+        return false;
+    atomic_store(&http->is_full, false);
+    return true;
+}
+
+static struct loop *emptiest_loop(struct http *http)
+{
+    struct loop *ret = &http->loops[0];
+    for (uint32_t i = 1; i < http->loops_count; i++) {
+        if (atomic_load_explicit(&http->loops[i].connections_count, memory_order_relaxed) <
+            atomic_load_explicit(&ret->connections_count, memory_order_relaxed))
+            ret = &http->loops[i];
+    }
+    return ret;
+}
+
+static bool accept_one(struct loop *door)
+{
+    struct http *http = door->http;
+    struct accepted *accepted = alloc(sizeof(*accepted));
+    accepted->item = (struct mailbox_item){.kind = MAIL_ACCEPTED};
+    accepted->address_len = sizeof(accepted->address);
+    accepted->fd = accept4(http->listen_fd, (struct sockaddr *)&accepted->address,
+                           &accepted->address_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (accepted->fd < 0) {
+        int fault = errno;
+        free(accepted);
+        if (fault == EMFILE || fault == ENFILE || fault == ENOBUFS || fault == ENOMEM) {
+            log_every(1000, LOG_LEVEL_WARN, "http", "no new connections for a moment",
+                      "detail=%s connections=%u", strerror(fault), http_connections(http));
+            http->door_again_ms = door->now_ms + ACCEPT_PAUSE_MS;
+            watch_door(door, false);
+        }
+        /* A client that left before it was let in is no reason to stop. */
+        return fault == ECONNABORTED || fault == EINTR || fault == EPROTO;
+    }
+    struct loop *loop = emptiest_loop(http);
+    atomic_fetch_add(&http->connections_count, 1);
+    atomic_fetch_add(&loop->connections_count, 1);
+    if (loop == door)
+        loop_add_connection(door, accepted);
+    else
+        mailbox_push(&loop->mailbox, &accepted->item);
+    return true;
+}
+
+void door_accept(struct loop *door)
+{
+    for (int i = 0; i < HTTP_ACCEPTS_PER_TURN; i++) {
+        if (!has_room(door->http)) {
+            watch_door(door, false);
+            return;
+        }
+        if (!accept_one(door))
+            return;
+    }
+}
+
+/* Closes the door when the server stops, opens it again when what it
+ * was shut for is over. */
+void door_mind(struct loop *door)
+{
+    struct http *http = door->http;
+    if (http->listen_fd < 0)
+        return;
+    if (http_is_stopping(http)) {
+        watch_door(door, false);
+        close(http->listen_fd);
+        http->listen_fd = -1;
+        return;
+    }
+    if (!http->is_watched && door->now_ms >= http->door_again_ms && has_room(http)) {
+        watch_door(door, true);
+    }
+}
+
+uint64_t door_next_ms(const struct loop *door, uint64_t next_ms)
+{
+    uint64_t again_ms = door->http->door_again_ms;
+    if (door->http->is_watched || again_ms <= door->now_ms)
+        return next_ms;
+    return next_ms == 0 || next_ms > again_ms ? again_ms : next_ms;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server's inner parts, which http.c (start and stop), loop.c (connections and requests) and
+ * door.c (new connections) share. Thread: a loop's own, for what nothing else is said about. */
+#ifndef HTTP_SERVER_H
+#define HTTP_SERVER_H
+
+#include <sys/socket.h>
+
+#include "http/http.h"
+#include "http/listen.h"
+#include "http/mailbox.h"
+#include "http/request.h"
+#include "http/stats.h"
+#include "sys/thread.h"
+
+struct MHD_Daemon;
+
+enum { HTTP_MAGIC = 0x48545450, CONNECTION_MAGIC = 0x434f4e4e };
+
+/* What the loop's epoll watches. */
+enum source { SOURCE_LIBRARY, SOURCE_MAILBOX, SOURCE_DOOR, SOURCES };
+
+/* Kinds of mail. */
+enum { MAIL_ANSWERED, MAIL_ACCEPTED };
+
+/* A new connection on its way from the loop that accepts to the one that serves it. */
+struct accepted {
+    struct mailbox_item item;
+    int fd; /* owned */
+    struct sockaddr_storage address;
+    socklen_t address_len;
+};
+
+struct connection {
+    unsigned magic;
+    struct list link;     /* in loop->connections */
+    struct loop *loop;    /* borrowed */
+    int fd;               /* borrowed: the library's */
+    uint64_t deadline_ms; /* 0: none now */
+    struct request request;
+};
+
+struct loop {
+    struct http *http; /* borrowed */
+    struct MHD_Daemon *daemon;
+    struct thread thread;
+    int poll_fd; /* owned; -1: none */
+    struct mailbox mailbox;
+    uint64_t now_ms; /* when this turn began or its wait ended */
+    uint64_t next_sweep_ms, polled_ms;
+    struct list connections, sleepers; /* sleepers: requests that wait for a time */
+    /* requests that wait for calls which are not started yet; through `done`, oldest first */
+    struct mailbox_item *to_start, **to_start_end;
+    uint32_t to_start_count;
+    bool has_opened;               /* the connection that is being added got as far as us */
+    atomic_uint connections_count; /* given to it: for the loop that accepts */
+    atomic_uint requests;          /* between their first line and their end */
+    atomic_uint waiting; /* requests with open calls; the last thing that a call's end touches */
+    struct http_stats stats;
+};
+
+struct http {
+    unsigned magic;
+    struct http_options options; /* texts are not kept, but for: */
+    char prefix[HTTP_PREFIX_MAX_BYTES + 1];
+    char address[LISTEN_ADDRESS_SIZE];
+    char node_text[16];
+    struct node *node; /* borrowed */
+    struct loop *loops;
+    uint32_t loops_count;
+    atomic_bool is_stopping, must_end;
+
+    /* the door: loops[0] alone, but for the two counts */
+    int listen_fd; /* owned; -1: closed */
+    bool is_watched;
+    uint64_t door_again_ms; /* not before, after the system ran short of something */
+    atomic_uint connections_count;
+    atomic_bool is_full;
+};
+
+/* ---- loop.c ---- */
+/* Errors: ERR_IO  the system or the library has no more to give; loop_close all the same */
+MUST_USE enum err loop_open(struct http *http, struct loop *loop, struct why *why);
+void loop_run(void *loop); /* a thread's; returns when the server must end and nothing is open */
+void loop_close(struct loop *loop); /* its thread has ended, or never ran */
+/* Serves a new connection, which is counted already. Takes accepted over. */
+void loop_add_connection(struct loop *loop, struct accepted *accepted);
+
+/* ---- door.c: the first loop's ---- */
+void door_mind(struct loop *door);   /* every turn */
+void door_accept(struct loop *door); /* somebody is there */
+/* The earlier of next_ms (0: never) and the time when the door may be opened again. */
+uint64_t door_next_ms(const struct loop *door, uint64_t next_ms);
+/* A connection ended, or did not come to be: there is room for another one. Thread: any loop. */
+void door_uncount(struct loop *loop);
+
+#endif
