@@ -116,6 +116,7 @@ void door_mind(struct loop *door)
         return;
     }
     if (!http->is_watched && door->now_ms >= http->door_again_ms && has_room(http)) {
+        atomic_store(&http->is_full, false);
         watch_door(door, true);
     }
 }

@@ -159,6 +159,14 @@ static struct answer *answer_of(struct compared *compared, node_id peer)
     return NULL;
 }
 
+void digest_note_install(struct group *group, node_id peer)
+{
+    struct answer *answer = group->compared == NULL ? NULL : answer_of(group->compared, peer);
+    if (answer != NULL) {
+        answer->had_install = true;
+    }
+}
+
 /* A member that was away and has all of the log again, by the log alone, is a catch-up too. */
 static void digest_count_by_log(struct group *group, struct answer *answer,
                                 const struct raft_progress_status *peer, raft_index last)
@@ -166,7 +174,9 @@ static void digest_count_by_log(struct group *group, struct answer *answer,
     struct node *node = group->node;
     uint64_t lag = last - peer->match;
     answer->was_behind |= (!peer->active && lag > 0) || lag > node->options.replica_lag_threshold;
-    answer->had_install |= peer->install_session != 0;
+    if (!answer->was_behind && lag == 0) {
+        answer->had_install = false;
+    }
     if (!answer->was_behind || peer->state != RAFT_REPLICATE || !peer->active || lag > 0) {
         return;
     }

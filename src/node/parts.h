@@ -236,7 +236,9 @@ void ready_send(struct group *group, const struct raft_packet *packet);
 void digest_note(struct group *group, const struct row_applied *applied); /* a state reached here */
 void digest_forget(struct group *group);                                  /* another state began */
 void digest_done(struct group *group);
-void digest_run(struct node *node); /* each second: the leader tells */
+void digest_note_install(struct group *group,
+                         node_id peer); /* it is brought up by more than a log */
+void digest_run(struct node *node);     /* each second: the leader tells */
 void digest_receive(struct node *node, node_id from, const struct wire_digest *digests,
                     uint32_t count);
 /* Where an apply must stop so that a digest can be compared; to when nowhere. */

@@ -330,6 +330,7 @@ static void open_done(struct node_background_job *job)
         return;
     }
     sending->state = SENDING_OFFERED;
+    digest_note_install(group, sending->peer);
     sending->heard_ms = node->now_ms;
     if (sending->is_ordered) {
         bool is_ours = group->ordered_peer == sending->peer;
