@@ -44,7 +44,7 @@
 #include "sys/clock.h"
 #include "sys/log.h"
 
-enum { SWEEP_EVERY_MS = 250 };
+enum { SWEEP_EVERY_MS = 250, END_POLL_MS = 2 };
 
 /* ---- connections ------------------------------------------------------------------------------ */
 static struct connection *connection_of(struct MHD_Connection *handle)
@@ -540,6 +540,9 @@ static void wait_for_work(struct loop *loop)
         return;
     loop->polled_ms = loop->now_ms;
     uint64_t next_ms = next_due_ms(loop);
+    /* The end of a call may still be at its last step, which wakes nobody. */
+    if (atomic_load(&loop->http->must_end))
+        next_ms = loop->now_ms + END_POLL_MS;
     if (loop == loop->http->loops)
         next_ms = door_next_ms(loop, next_ms);
     poll_sources(loop, has_more, next_ms);

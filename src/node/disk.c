@@ -520,7 +520,7 @@ void node_disk_abandon(struct node *node, struct node_disk_job *job)
 /* ---- the guard ----------------------------------------------------------------------------------- */
 
 /* Tells every group whether this node may lead, and how much room it has. A lone member has nobody
- * to hand over to: a slow disk is no reason to stop. */
+ * to hand over to: a slow disk is no reason to stop. A node that stops wins nothing back. */
 void disk_tell_groups(struct node *node)
 {
     uint64_t free_bytes = atomic_load_explicit(&node->disk_free_bytes, memory_order_relaxed);
@@ -529,7 +529,7 @@ void disk_tell_groups(struct node *node)
     uint64_t free_mb = is_known ? free_bytes >> 20 : UINT32_MAX;
     for (uint32_t i = 0; i < node->groups_count; i++) {
         struct group *group = &node->groups[i];
-        bool may_lead = group->is_alone || !node->is_slow;
+        bool may_lead = group->is_alone || (!node->is_slow && !node->was_drained);
         if (!group->is_alone || may_lead != group->may_lead) {
             raft_may_lead(group->raft, may_lead,
                           free_mb > UINT32_MAX ? UINT32_MAX : (uint32_t)free_mb);

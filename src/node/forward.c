@@ -65,6 +65,18 @@ void forward_lost(struct node *node, node_id peer)
     }
 }
 
+/* Who was asked leads no more: it answers soon, or is cut off or asleep, and then nobody knows. */
+void forward_leader_changed(struct group *group)
+{
+    struct node *node = group->node;
+    for (struct list *item = node->forwarded.next; item != &node->forwarded; item = item->next) {
+        struct node_call *call = WAITER_OF(item);
+        if (call->slot == group->slot && call->forwarded_to != group->leader) {
+            waiter_hurry(node, call, node->now_ms + NODE_FORWARD_GRACE_MS);
+        }
+    }
+}
+
 static struct msg_result *forward_result(struct bytes bytes)
 {
     struct msg_result *result = msg_result_new(0);

@@ -15,10 +15,11 @@ enum {
     NODE_DISK_SLOW_MS = 1500,                 /* a job this old: leaderships are handed over */
     NODE_DISK_CALM_MS = 10000,                /* without one: this node may lead again */
     NODE_DISK_STUCK_MS = 30000,               /* a job this old: the process stops */
-    NODE_LAZY_SYNC_MS = 1000,   /* how long what is not urgent waits for somebody else's sync */
-    NODE_SECOND_MS = 1000,      /* housekeeping */
-    NODE_PEER_SILENT_MS = 2000, /* a peer unheard of for this long is shown as down */
-    NODE_MARKS_MAX = 64,        /* of a group's log: index, time, bytes */
+    NODE_LAZY_SYNC_MS = 1000,    /* how long what is not urgent waits for somebody else's sync */
+    NODE_SECOND_MS = 1000,       /* housekeeping */
+    NODE_PEER_SILENT_MS = 2000,  /* a peer unheard of for this long is shown as down */
+    NODE_FORWARD_GRACE_MS = 500, /* for the answer of a node that does not lead any more */
+    NODE_MARKS_MAX = 64,         /* of a group's log: index, time, bytes */
     NODE_COMPACT_MIN_ENTRIES = 1024,   /* fewer are not worth a range tombstone */
     NODE_COMPACT_GROUPS = 64,          /* looked at each second */
     NODE_COMPACT_MAX_ENTRIES = 200000, /* of one step */

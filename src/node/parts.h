@@ -286,6 +286,7 @@ void route_transfers(struct group *group);                   /* the leader may h
 /* forward.c. False: it was not sent, nothing changed. */
 bool forward_call(struct group *group, struct node_call *call, node_id to);
 void forward_forget(struct node *node, const struct node_call *call);
+void forward_leader_changed(struct group *group);   /* those at another node hurry */
 void forward_lost(struct node *node, node_id peer); /* the link broke: those are in doubt */
 
 void read_start(struct group *group, struct node_call *call);
@@ -305,6 +306,8 @@ enum waiter_stage {
 
 /* Counts the call as open, with its deadline. */
 void waiter_open(struct node *node, struct node_call *call);
+/* Its deadline is not later than this from now on. */
+void waiter_hurry(struct node *node, struct node_call *call, uint64_t by_ms);
 /* Answers it: it is the caller's again, in no list. */
 void waiter_finish(struct node *node, struct node_call *call, enum err err, const char *text);
 void waiter_add(struct list *list, struct node_call *call); /* by call->index, ascending */

@@ -272,6 +272,7 @@ static void ready_roles(struct group *group, const struct raft_update *update)
         node->view_due = true;
         group->leader_since_ms = node->now_ms;
         if (update->leader != 0) {
+            forward_leader_changed(group);
             STAT_ADD(node, leader_changes_total, 1);
         }
     }

@@ -133,6 +133,7 @@ void route_drain(struct node *node)
             group_dirty(group);
         }
     }
+    disk_tell_groups(node);
 }
 
 void route_call(struct node *node, struct node_call *call)

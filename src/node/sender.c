@@ -361,6 +361,11 @@ static bool peer_is_silent(struct group *group, node_id peer)
     struct raft_status status;
     raft_status(group->raft, &status);
     const struct raft_progress_status *progress = progress_of(&status, peer);
+    for (uint32_t i = 0; i < group->node->peers_count; i++) {
+        if (group->node->peers[i].member.id == peer && group->node->peers[i].lost) {
+            return true;
+        }
+    }
     return progress == NULL || !progress->active ||
            progress->silent_ticks * (uint64_t)group->node->options.tick_ms > NODE_PEER_SILENT_MS;
 }

@@ -15,6 +15,16 @@ void waiter_open(struct node *node, struct node_call *call)
     }
 }
 
+void waiter_hurry(struct node *node, struct node_call *call, uint64_t by_ms)
+{
+    if (call->deadline_ms <= by_ms) {
+        return;
+    }
+    call->deadline_ms = by_ms;
+    heap_remove(&node->deadlines, &call->deadline);
+    heap_push(&node->deadlines, &call->deadline, by_ms);
+}
+
 void waiter_finish(struct node *node, struct node_call *call, enum err err, const char *text)
 {
     heap_remove(&node->deadlines, &call->deadline);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The daemon's world, and node_start and node_stop, which set it up and take it down. */
+#include <inttypes.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -83,7 +84,7 @@ static const struct node_world real_world = {
     .fatal = world_fatal,
 };
 
-enum { REAL_LINGER_MS = 50 };
+enum { REAL_LINGER_MS = 50, REAL_START_MIN_FREE_BYTES = 4 * 1024 * 1024 };
 
 /* The end of the loop: all calls answered, nothing with the disk thread, and answers to other nodes
  * had a moment to leave. */
@@ -137,6 +138,20 @@ static uint64_t real_turn(void *arg)
     return next_ms == 0 ? 1 : next_ms;
 }
 
+/* RocksDB 7.8 ends the process by an assert when it meets a full disk while it opens. */
+static enum err real_check_room(const struct node_options *options, struct why *why)
+{
+    struct file_disk disk;
+    enum err err = file_disk_of(options->data_dir, &disk, why);
+    if (err == OK && disk.free_bytes < REAL_START_MIN_FREE_BYTES) {
+        return why_set(why, ERR_DISK_FULL,
+                       "%" PRIu64 " bytes free in '%s' are less than the %d that a start needs: "
+                       "make room, nothing was changed",
+                       disk.free_bytes, options->data_dir, REAL_START_MIN_FREE_BYTES);
+    }
+    return err;
+}
+
 static enum err real_open_store(struct real *real, const struct node_options *options,
                                 struct node_boot *boot, struct why *why)
 {
@@ -151,6 +166,10 @@ static enum err real_open_store(struct real *real, const struct node_options *op
     store.block_cache_bytes = options->block_cache_bytes;
     store.memtable_bytes = options->memtable_bytes;
     enum err err = file_make_dirs(options->data_dir, 0750, why);
+    if (err != OK) {
+        return err;
+    }
+    err = real_check_room(options, why);
     if (err != OK) {
         return err;
     }

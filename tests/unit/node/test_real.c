@@ -262,7 +262,7 @@ static void trio_init(struct trio *trio, int base, bool has_short_log)
     for (int i = 0; i < 3; i++) {
         trio->members[i].id = (node_id)i + 1;
         (void)snprintf(trio->members[i].address, NODE_ADDRESS_MAX_BYTES, "127.0.0.1:%d",
-                       base + (int)getpid() % 10000 + i * 10000);
+                       base + (int)getpid() % 4000 * 3 + i); /* below the ports that others get */
         trio->dirs[i] = unit_temp_dir();
     }
     for (int i = 0; i < 3; i++) {
