@@ -29,6 +29,7 @@ PATTERN = "/usr/share/doc/*/changelog.Debian.gz"
 HEAD = re.compile(r"^(\S+) \(([^)\s]+)\)")
 SIGNED = re.compile(r"^ -- (.*?)  (.*)$")
 CHANNEL_TYPE = 2
+RETRY_S = 20
 TEXT_MAX = 60000
 UID_MAX = 128
 
@@ -119,6 +120,15 @@ class Server:
         self.connection = http.client.HTTPConnection(self.host, timeout=30)
 
     def call(self, method, path, body=None):
+        """Again after a 503 (certainly not applied), as while a slot elects its new leader."""
+        until = time.monotonic() + RETRY_S
+        status, reply = self.call_once(method, path, body)
+        while status == 503 and time.monotonic() < until:
+            time.sleep(0.1)
+            status, reply = self.call_once(method, path, body)
+        return status, reply
+
+    def call_once(self, method, path, body=None):
         headers = {"Content-Type": "application/json"} if body is not None else {}
         self.connection.request(method, path, body=body, headers=headers)
         reply = self.connection.getresponse()
