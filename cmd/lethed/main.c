@@ -70,9 +70,29 @@ static struct node_options node_options_of(const struct config *config,
     options.submit_max_commands = config->node_queue_max_commands;
     options.submit_max_bytes = config->node_queue_max_bytes;
     options.disk_soft_free_bytes = config->storage_soft_free_bytes;
+    options.delete_log_retention_ms = config->delete_log_retention_days * 24 * CONFIG_HOUR_MS;
+    options.delete_log_max_records = config->delete_log_max_records;
+    options.catchup_bytes_per_s = config->cluster_catchup_bytes_per_s;
     options.balance = config->cluster_balance;
     options.replica_lag_threshold = (uint32_t)config->cluster_replica_lag_threshold;
     return options;
+}
+
+/* What /v1/admin/config tells. No option holds a secret. The texts live in texts, which the caller
+ * clears when the server has ended. */
+static uint32_t fill_config_values(const struct config *config, struct arena *texts,
+                                   struct http_config_value values[CONFIG_OPTIONS_COUNT])
+{
+    struct buf value = BUF_INIT;
+    for (int i = 0; i < CONFIG_OPTIONS_COUNT; i++) {
+        buf_clear(&value);
+        config_value_text(config, (enum config_option)i, &value);
+        values[i] = (struct http_config_value){.key = config_key((enum config_option)i),
+                                               .value = arena_string(texts, buf_bytes(&value)),
+                                               .source = config_source_name(config->sources[i])};
+    }
+    buf_done(&value);
+    return CONFIG_OPTIONS_COUNT;
 }
 
 static struct http_options http_options_of(const struct config *config)
@@ -165,10 +185,13 @@ static int run(int argc, char **argv, struct config *config)
 {
     struct signal_source signals = {.fd = -1};
     struct node_member members[NODE_MEMBERS_MAX] = {{0}};
+    struct http_config_value values[CONFIG_OPTIONS_COUNT];
+    struct arena texts;
     struct node *node = NULL;
     struct http *http = NULL;
     struct why why = {0};
 
+    arena_init(&texts);
     set_log(config);
     for (size_t i = 0; i < config->warnings.count; i++)
         log_warn("config", "odd configuration", "detail=%s", LOG_QUOTED(config->warnings.items[i]));
@@ -183,7 +206,9 @@ static int run(int argc, char **argv, struct config *config)
         err = node_start(&node_options, &node, &why);
     }
     if (err == OK) {
-        const struct http_options http_options = http_options_of(config);
+        struct http_options http_options = http_options_of(config);
+        http_options.config = values;
+        http_options.config_count = fill_config_values(config, &texts, values);
         err = http_start(&http_options, node, &http, &why);
     }
     if (err == OK) {
@@ -196,6 +221,7 @@ static int run(int argc, char **argv, struct config *config)
     }
 
     http_stop(http, REPLIES_TIMEOUT_MS);
+    arena_done(&texts);
     if (node != NULL)
         node_stop(node, (uint32_t)config->node_stop_timeout_ms);
     signal_close(&signals);

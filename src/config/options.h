@@ -39,7 +39,7 @@
     X(http_advertise, "http.advertise", TEXT, "", 0, 255, "", FIXED, \
       "host and port that clients reach this node by, for redirects; empty: as http.listen") \
     X(http_threads, "http.threads", NUMBER, "0", 0, 128, "threads", FIXED, \
-      "threads that serve requests at least; 0: four; more connections bring more threads") \
+      "loops that serve requests, each its share of the connections; 0: two") \
     X(http_max_connections, "http.max_connections", NUMBER, "2000", 1, 12800, "connections", FIXED, \
       "open client connections; more wait until one closes") \
     X(http_max_body_bytes, "http.max_body_bytes", SIZE, "8MiB", CONFIG_KIB, 8 * CONFIG_MIB, "", FIXED, \
@@ -64,6 +64,8 @@
       "a replica further behind than this counts as lagging in the metrics") \
     X(cluster_balance, "cluster.balance", BOOL, "true", 0, 1, "", FIXED, \
       "nodes hand leaderships over by themselves until each leads its share") \
+    X(cluster_catchup_bytes_per_s, "cluster.catchup_bytes_per_second", SIZE, "32MiB", 0, 1024 * CONFIG_GIB, "", FIXED, \
+      "what this node sends to replicas that catch up without the log; 0: as fast as it can") \
     X(log_keep_applied, "cluster.raft_log_retention.keep_applied_logs", NUMBER, "100000", 0, 1000000000, "entries", FIXED, \
       "applied entries kept for members that come back; the largest lower bound wins") \
     X(log_keep_hours, "cluster.raft_log_retention.keep_hours", NUMBER, "48", 0, 87600, "hours", FIXED, \
@@ -72,6 +74,10 @@
       "entries kept at the least") \
     X(log_max_bytes, "cluster.raft_log_retention.max_bytes", SIZE, "64MiB", CONFIG_MIB, 1024 * CONFIG_GIB, "", FIXED, \
       "cap of one slot's log; wins over the three lower bounds") \
+    X(delete_log_retention_days, "delete_log.retention_days", NUMBER, "30", 0, 36500, "days", FIXED, \
+      "age before a record of the delete log may go; it also must be applied by every member") \
+    X(delete_log_max_records, "delete_log.max_records", NUMBER, "1000000", 1, 1000000000, "records", FIXED, \
+      "records kept in a slot; beyond that the oldest go whoever is behind, who then takes a full copy") \
     X(dedup_window_hours, "dedup.window_hours", NUMBER, "24", 1, 8760, "hours", FIXED, \
       "how long a repeated client_msg_no gives the first result instead of a second message") \
     X(storage_block_cache_bytes, "storage.block_cache_bytes", SIZE, "32MiB", CONFIG_MIB, 1024 * CONFIG_GIB, "", FIXED, \
@@ -95,6 +101,7 @@
     X("http", "The address that clients talk to.") \
     X("cluster", "The other nodes, and how data is spread over them.") \
     X("cluster.raft_log_retention", "How much of each slot's Raft log stays after it is applied.") \
+    X("delete_log", "The record of every delete.") \
     X("dedup", "Safe retries.") \
     X("storage", "Memory and disk.") \
     X("auth", "Who may do what.") \
@@ -104,7 +111,7 @@
 /* Keys that are promised and not there yet: refused with a sentence of their own, never taken
  * silently. A key stands for everything below it. */
 #define CONFIG_RESERVED(X) \
-    X("http.cors_origins") X("http.tls") X("cluster.tls") X("delete_log") X("erasure") X("auth.tokens_file")
+    X("http.cors_origins") X("http.tls") X("cluster.tls") X("erasure") X("auth.tokens_file")
 /* clang-format on */
 
 #endif

@@ -5,7 +5,11 @@
  *
  * A start counter that falls, or the same one with another nonce, is a data folder that was rolled
  * back or copied: what it promised in the meantime it does not know any more. Another incarnation
- * of a known id is a new folder under an old name. None of them may vote. */
+ * of a known id is a new folder under an old name. None of them may vote.
+ *
+ * So what is known must outlive this process too: else the old folder only has to wait until the
+ * others were restarted. Therefore a start of a peer that is not known yet is remembered (durably:
+ * on_peer_learn) as the last step of the check, before a link to it opens in either direction. */
 #include <string.h>
 
 #include "net/inner.h"
@@ -128,6 +132,33 @@ static enum err check_identity(struct net *net, const struct net_peer *peer,
     return OK;
 }
 
+static bool is_known(const struct net_peer *peer, const struct hello *hello)
+{
+    return COUNT_OF(peer->incarnation) == hello->incarnation &&
+           COUNT_OF(peer->boot) == hello->boot && peer->has_nonce &&
+           memcmp(peer->nonce, hello->nonce, sizeof(peer->nonce)) == 0;
+}
+
+static enum err remember(struct net *net, const struct net_peer *peer, const struct hello *hello,
+                         struct why *why)
+{
+    if (net->events.on_peer_learn == NULL || is_known(peer, hello)) {
+        return OK;
+    }
+    struct net_identity identity = {
+        .id = peer->id, .incarnation = hello->incarnation, .boot = hello->boot};
+    _Static_assert(sizeof(identity.nonce) == sizeof(hello->nonce), "the handshake's nonce");
+    memcpy(identity.nonce, hello->nonce, sizeof(identity.nonce));
+    struct why own = {0};
+    enum err err = net->events.on_peer_learn(&identity, &own, net->events.arg);
+    if (err == OK) {
+        return OK;
+    }
+    (void)why_set(why, err, "node %llu cannot remember node %llu, so it does not let it in: %s",
+                  (unsigned long long)net->self, (unsigned long long)peer->id, own.text);
+    return refuse(net, NET_REFUSAL_UNSAVED, err);
+}
+
 enum err net_greet_check(struct net *net, const struct hello *hello, node_id expected,
                          struct net_peer **ret_peer, struct why *why)
 {
@@ -144,6 +175,9 @@ enum err net_greet_check(struct net *net, const struct hello *hello, node_id exp
         return refuse(net, NET_REFUSAL_NO_MEMBER, ERR_WRONG_IDENTITY);
     }
     err = check_identity(net, peer, hello, why);
+    if (err == OK) {
+        err = remember(net, peer, hello, why);
+    }
     if (err != OK) {
         return err;
     }

@@ -93,7 +93,7 @@ void net_outlet_hurry(struct net_outlet *outlet);
 
 /* What this node says of itself; slices borrow from net. */
 void net_greet_fill(const struct net *net, node_id to, uint8_t lane, struct hello *ret);
-/* Finds the peer that says hello, or refuses it (and counts). expected: whom we connected to;
+/* Finds the peer that says hello and has it remembered, or refuses it (and counts). expected: whom we connected to;
  * 0: whoever connected to us. */
 MUST_USE enum err net_greet_check(struct net *net, const struct hello *hello, node_id expected,
                                   struct net_peer **ret_peer, struct why *why);

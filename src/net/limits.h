@@ -6,6 +6,7 @@
 enum {
     NET_MEMBERS_MAX = 64, /* net_set_members asserts it */
     NET_ADDRESS_MAX_BYTES = 256,
+    NET_NONCE_BYTES = 16,  /* of one start of a process */
     NET_ADDRESSES_MAX = 8, /* of one name: the rest is not tried */
 
     /* ---- send queues of one link ---- */

@@ -27,10 +27,19 @@ enum net_lane { NET_URGENT, NET_BULK, NET_LANES };
 struct net_member {
     node_id id;
     char address[NET_ADDRESS_MAX_BYTES]; /* host:port of its peer listener */
-    /* What the cluster knows of it, 0: not yet. Whoever comes with this id must have this
-     * incarnation and no lower start counter. What links see themselves is remembered too, as long
-     * as the process lives. */
+    /* What is known of it, 0: not yet. Whoever comes with this id must have this incarnation and no
+     * lower start counter. What links see themselves is remembered too, as long as the process
+     * lives; for longer, see on_peer_learn. */
     uint64_t incarnation, boot;
+    bool has_nonce; /* the one of start `boot` is known: another one is refused */
+    uint8_t nonce[NET_NONCE_BYTES];
+};
+
+/* Who a peer proved to be. */
+struct net_identity {
+    node_id id;
+    uint64_t incarnation, boot;
+    uint8_t nonce[NET_NONCE_BYTES];
 };
 
 /* Who answered on the other side. */
@@ -48,6 +57,12 @@ struct net_events {
     void (*on_packet)(const struct raft_packet *packet, void *arg);
     /* REQUEST, RESPONSE, DIGESTS, INSTALL: the body as it came, borrowed for the call. */
     void (*on_frame)(node_id from, uint8_t kind, struct bytes body, void *arg);
+    /* In a handshake that is found good, of a peer that is new or was started again since it was
+     * seen last: remembers it, so that it comes back with net_member after this process has ended.
+     * Until it returns OK nothing that this start of the peer says is taken, and nothing is sent to
+     * it; anything else refuses the handshake. It must not call into net. NULL: nothing outlives
+     * the process. peer is borrowed for the call. */
+    enum err (*on_peer_learn)(const struct net_identity *peer, struct why *why, void *arg);
     /* Both directions are open: called once, then on_peer_down once, and so on. Packets may come
      * before it. info is borrowed for the call. */
     void (*on_peer_up)(const struct net_peer_info *info, void *arg);
@@ -119,7 +134,8 @@ bool net_can_send(const struct net *net, node_id to);
     X(NO_MEMBER, "no_member")                                                                      \
     X(INCARNATION, "incarnation")                                                                  \
     X(ROLLED_BACK, "rolled_back")                                                                  \
-    X(COPIED, "copied")
+    X(COPIED, "copied")                                                                            \
+    X(UNSAVED, "unsaved")
 
 enum net_refusal {
 #define X(symbol, slug) NET_REFUSAL_##symbol,

@@ -305,6 +305,13 @@ static void outlet_done(struct net_outlet *outlet)
 
 /* ---- peers ---------------------------------------------------------------------------------------- */
 
+static void take_boot(struct net_peer *peer, const struct net_member *member)
+{
+    COUNT_SET(peer->boot, member->boot);
+    peer->has_nonce = member->has_nonce;
+    memcpy(peer->nonce, member->nonce, sizeof(peer->nonce));
+}
+
 struct net_peer *net_peer_new(struct net *net, const struct net_member *member)
 {
     struct net_peer *peer = alloc_zero(sizeof(*peer));
@@ -313,7 +320,7 @@ struct net_peer *net_peer_new(struct net *net, const struct net_member *member)
     peer->info.id = member->id;
     (void)snprintf(peer->address, sizeof(peer->address), "%s", member->address);
     COUNT_SET(peer->incarnation, member->incarnation);
-    COUNT_SET(peer->boot, member->boot);
+    take_boot(peer, member);
     for (uint8_t i = 0; i < NET_OUTLETS; i++) {
         outlet_init(&peer->outlets[i], peer, i + 1);
     }
@@ -335,8 +342,7 @@ void net_peer_update(struct net_peer *peer, const struct net_member *member)
         COUNT_SET(peer->incarnation, member->incarnation);
     }
     if (member->boot > COUNT_OF(peer->boot)) {
-        COUNT_SET(peer->boot, member->boot);
-        peer->has_nonce = false;
+        take_boot(peer, member);
     }
     if (strcmp(peer->address, member->address) == 0) {
         return;

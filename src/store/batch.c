@@ -166,6 +166,15 @@ enum err store_write(struct store *store, struct store_batch *batch, bool sync, 
     return err;
 }
 
+/* ---- the other members -------------------------------------------------------------------------- */
+void store_put_peer(struct store_batch *batch, uint64_t node_id, const struct row_peer *row)
+{
+    struct store_key key;
+    key_peer(&key, node_id);
+    record_peer_encode(&batch->value, key_bytes(&key), row);
+    store_batch_put(batch, STORE_DEFAULT, &key);
+}
+
 /* ---- the state machine's rows ------------------------------------------------------------------- */
 void store_put_message(struct store_batch *batch, uint32_t slot, struct channel channel,
                        uint64_t seq, const struct row_message *row)

@@ -61,6 +61,13 @@ void key_boot(struct store_key *ret)
     add_text(ret, "boot");
 }
 
+void key_peer(struct store_key *ret, uint64_t node_id)
+{
+    assert(node_id > 0 && node_id <= UINT16_MAX);
+    add_text(ret, "peer");
+    add_be16(ret, (uint32_t)node_id);
+}
+
 void key_page(struct store_key *ret, uint32_t page)
 {
     ret->len = 0;

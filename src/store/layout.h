@@ -24,6 +24,7 @@ static inline struct bytes key_bytes(const struct store_key *key)
 /* default */
 void key_identity(struct store_key *ret);
 void key_boot(struct store_key *ret);
+void key_peer(struct store_key *ret, uint64_t node_id);
 
 /* slots */
 void key_page(struct store_key *ret, uint32_t page);

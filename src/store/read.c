@@ -35,6 +35,18 @@ static enum err get(struct store *store, const struct store_snapshot *snapshot,
                                    key_bytes(key), ret);
 }
 
+enum err store_get_peer(struct store *store, uint64_t node_id, struct row_peer *ret)
+{
+    struct store_key key;
+    struct buf raw = BUF_INIT;
+    key_peer(&key, node_id);
+    enum err err = get(store, NULL, STORE_DEFAULT, &key, &raw);
+    if (err == OK)
+        err = record_peer_decode(key_bytes(&key), buf_bytes(&raw), ret);
+    buf_done(&raw);
+    return err;
+}
+
 enum err store_get_slot_value(struct store *store, const struct store_snapshot *snapshot,
                               uint32_t slot, enum store_slot_key which, struct store_value *value,
                               struct bytes *ret)

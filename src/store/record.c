@@ -134,6 +134,31 @@ enum err record_number_decode(struct bytes key, struct bytes value, uint64_t *re
     return end(&reader);
 }
 
+void record_peer_encode(struct buf *value, struct bytes key, const struct row_peer *row)
+{
+    begin(value);
+    buf_put_le64(value, row->incarnation);
+    buf_put_varint(value, row->boot);
+    buf_append_bytes(value, bytes_of(row->nonce, sizeof(row->nonce)));
+    record_seal(value, STORE_DEFAULT, key);
+}
+
+enum err record_peer_decode(struct bytes key, struct bytes value, struct row_peer *ret)
+{
+    struct reader reader;
+    enum err err = record_open(STORE_DEFAULT, key, value, &reader);
+    if (err != OK)
+        return err;
+    uint64_t incarnation = reader_le64(&reader), boot = reader_varint(&reader);
+    struct bytes nonce = reader_bytes(&reader, PEER_NONCE_BYTES);
+    if (!reader_is_done(&reader))
+        return ERR_CORRUPT;
+    ret->incarnation = incarnation;
+    ret->boot = boot;
+    memcpy(ret->nonce, nonce.data, sizeof(ret->nonce));
+    return OK;
+}
+
 /* ---- slots ------------------------------------------------------------------------------------ */
 void record_page_encode(struct buf *value, struct bytes key, const struct row_applied *rows)
 {

@@ -27,6 +27,9 @@ MUST_USE enum err record_identity_decode(struct bytes key, struct bytes value,
 void record_number_encode(struct buf *value, struct bytes key, uint64_t number);
 MUST_USE enum err record_number_decode(struct bytes key, struct bytes value, uint64_t *ret);
 
+void record_peer_encode(struct buf *value, struct bytes key, const struct row_peer *row);
+MUST_USE enum err record_peer_decode(struct bytes key, struct bytes value, struct row_peer *ret);
+
 void record_page_encode(struct buf *value, struct bytes key, const struct row_applied *rows);
 MUST_USE enum err record_page_decode(struct bytes key, struct bytes value, struct row_applied *ret);
 void record_opaque_encode(struct buf *value, enum store_family family, struct bytes key,

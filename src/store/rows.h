@@ -87,6 +87,14 @@ struct row_entry {
     struct bytes payload;
 };
 
+enum { PEER_NONCE_BYTES = 16 };
+
+/* What this node saw of another member: nobody else's memory of it is asked for. */
+struct row_peer {
+    uint64_t incarnation, boot; /* of its data folder; the highest start counter it came with */
+    uint8_t nonce[PEER_NONCE_BYTES]; /* of that start: another one is another process's */
+};
+
 /* A message's contribution to digests: hash of (slot, channel, seq, all fields but totals). */
 struct hash128 row_message_hash(uint32_t slot, struct channel channel, uint64_t seq,
                                 const struct row_message *row);

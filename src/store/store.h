@@ -19,7 +19,7 @@ struct store_iter;
 struct memdisk; /* store/memdisk.h: the disk that a store in memory lives on */
 
 enum store_family {
-    STORE_DEFAULT, /* identity, boot number, purge marks */
+    STORE_DEFAULT, /* identity, boot number, what was seen of peers, purge marks */
     STORE_SLOTS,   /* pages of 16 slots; per slot: floor, membership, base, marker, tombstone */
     STORE_RAFT,    /* hard states and entries */
     STORE_MESSAGES,
@@ -112,6 +112,10 @@ enum store_slot_key {
 void store_put_slot_value(struct store_batch *batch, uint32_t slot, enum store_slot_key key,
                           struct bytes value);
 
+/* ---- the other members ---------------------------------------------------------------------- */
+/* One row a member, by its node id (1..65535). It counts once it was written with sync. */
+void store_put_peer(struct store_batch *batch, uint64_t node_id, const struct row_peer *row);
+
 /* ---- the state machine's rows ------------------------------------------------------------- */
 /* Sets what the slot's page row will say; the row is written once per batch and page. */
 void store_put_applied(struct store_batch *batch, uint32_t slot, const struct row_applied *row);
@@ -152,6 +156,7 @@ void store_value_init(struct store_value *value);
 void store_value_done(struct store_value *value);
 
 /* All: OK, ERR_NOT_FOUND, ERR_CORRUPT (bad CRC), ERR_DISK_FAILED. */
+MUST_USE enum err store_get_peer(struct store *store, uint64_t node_id, struct row_peer *ret);
 MUST_USE enum err store_get_hard_state(struct store *store, uint32_t slot,
                                        struct row_hard_state *ret);
 MUST_USE enum err store_get_entry(struct store *store, uint32_t slot, uint64_t index,

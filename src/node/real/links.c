@@ -1,11 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The daemon's links to its peers: what the node sends goes to src/net, what net hears goes to the
  * node. All of it on the loop's thread. */
+#include <string.h>
+
 #include "base/buf.h"
 #include "node/real/real.h"
 #include "sys/log.h"
 #include "wire/call.h"
 #include "wire/frame.h"
+
+/* ---- who the peers are -------------------------------------------------------------------------- */
+
+_Static_assert((int)PEER_NONCE_BYTES == (int)NET_NONCE_BYTES, "the nonce of a start");
+
+/* Written at once and synced, on the loop's thread: net lets the peer in when this returns, so that
+ * no vote or acknowledgement of it can come before the row is durable. It is one small batch each
+ * time a peer was started anew, not each time it connects; the engine takes it beside those of the
+ * disk thread, and at most waits for the one being synced. Should the disk stand still just then,
+ * this node falls silent as long: it could promise nothing meanwhile either, and the others go on
+ * without it. */
+static enum err on_peer_learn(const struct net_identity *peer, struct why *why, void *arg)
+{
+    struct real *real = arg;
+    struct row_peer row = {.incarnation = peer->incarnation, .boot = peer->boot};
+    memcpy(row.nonce, peer->nonce, sizeof(row.nonce));
+    struct store_batch *batch = store_batch_new(real->store);
+    store_put_peer(batch, peer->id, &row);
+    enum err err = store_write(real->store, batch, true, why);
+    store_batch_free(batch);
+    if (err != OK) { /* whether it is written nobody knows: as after any failed write */
+        real_fatal(real, err, why->text);
+    }
+    return err;
+}
+
+/* A row that is damaged is not "never met": whoever came under that id would be let in. */
+static enum err recall_peer(struct real *real, struct net_member *member, struct why *why)
+{
+    struct row_peer row;
+    enum err err = store_get_peer(real->store, member->id, &row);
+    if (err == ERR_NOT_FOUND) {
+        return OK;
+    }
+    if (err != OK) {
+        return why_set(why, err,
+                       "what this node knows of node %u cannot be read: remove this member, empty "
+                       "its data folder and add it anew",
+                       (unsigned)member->id);
+    }
+    member->incarnation = row.incarnation;
+    member->boot = row.boot;
+    member->has_nonce = true;
+    memcpy(member->nonce, row.nonce, sizeof(member->nonce));
+    return OK;
+}
 
 /* ---- in --------------------------------------------------------------------------------------- */
 
@@ -148,17 +196,25 @@ enum err links_start(struct real *real, const struct node_options *options, stru
     net.peer_address = "";
     net.http_address = options->http_address;
     net.members = members;
-    for (uint32_t i = 0; i < options->members_count; i++) {
+    enum err err = OK;
+    for (uint32_t i = 0; err == OK && i < options->members_count; i++) {
         const struct node_member *from = &options->members[i];
         if (from->id == options->id) {
             net.peer_address = from->address;
         }
         members[i].id = from->id;
         (void)snprintf(members[i].address, sizeof(members[i].address), "%s", from->address);
+        if (from->id != options->id) {
+            err = recall_peer(real, &members[i], why);
+        }
+    }
+    if (err != OK) {
+        return err;
     }
     net.members_count = options->members_count;
     net.events = (struct net_events){.on_packet = on_packet,
                                      .on_frame = on_frame,
+                                     .on_peer_learn = on_peer_learn,
                                      .on_peer_up = on_peer_up,
                                      .on_peer_down = on_peer_down,
                                      .arg = real};

@@ -57,10 +57,12 @@ static void world_background_submit(void *arg, struct node_background_job *job)
     real_background_submit(&real->background, job);
 }
 
-static void world_fatal(void *arg, enum err err, const char *text)
+void real_fatal(void *arg, enum err err, const char *text)
 {
     struct real *real = arg;
-    atomic_store(&real->is_failed, true);
+    if (atomic_exchange(&real->is_failed, true)) {
+        return;
+    }
     log_error("node", "cannot go on", "error=%s detail=%s", err_slug(err), LOG_QUOTED(text));
     if (real_on_fatal == NULL) {
         _exit(EXIT_FAILURE);
@@ -81,7 +83,7 @@ static const struct node_world real_world = {
     .send_response = links_send_response,
     .send_frame = links_send_frame,
     .link_figures = links_figures,
-    .fatal = world_fatal,
+    .fatal = real_fatal,
 };
 
 enum { REAL_LINGER_MS = 50, REAL_START_MIN_FREE_BYTES = 4 * 1024 * 1024 };

@@ -81,4 +81,7 @@ struct real {
     atomic_bool is_failed;
 };
 
+/* world.h's fatal. Thread: loop */
+void real_fatal(void *arg, enum err err, const char *text);
+
 #endif

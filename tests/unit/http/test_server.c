@@ -405,6 +405,19 @@ START_TEST(stops_after_the_last_answer)
 }
 END_TEST
 
+/* Right after an answer, when the call's end may still be at its last step. */
+START_TEST(stops_at_once)
+{
+    for (int i = 0; i < 150; i++) {
+        start();
+        ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"\"}"), 201);
+        uint64_t before_ms = clock_mono_ms();
+        stop();
+        ck_assert_uint_le(clock_mono_ms() - before_ms, 2000);
+    }
+}
+END_TEST
+
 START_TEST(refuses_bad_options)
 {
     struct http_options options;
@@ -444,5 +457,5 @@ Suite *suite_server(void)
                       conditions_hold, waits_for_replicas, balances_leaders, orders_of_operators,
                       orders_that_fail, tells_its_configuration, raw_nul_in_the_target, two_lengths,
                       bodies_in_pieces, large_bodies, request_ids, stops_after_the_last_answer,
-                      refuses_bad_options);
+                      stops_at_once, refuses_bad_options);
 }

@@ -171,7 +171,11 @@ void rig_init(struct rig *rig, node_id id)
     rig->options.slot_count = RIG_SLOTS;
     rig->options.listen = "127.0.0.1:0";
     rig->options.http_address = "127.0.0.1:80";
-    rig->options.events = (struct net_events){on_packet, on_frame, on_peer_up, on_peer_down, rig};
+    rig->options.events = (struct net_events){.on_packet = on_packet,
+                                              .on_frame = on_frame,
+                                              .on_peer_up = on_peer_up,
+                                              .on_peer_down = on_peer_down,
+                                              .arg = rig};
 }
 
 void rig_start(struct rig *rig)

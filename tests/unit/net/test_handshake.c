@@ -156,6 +156,131 @@ START_TEST(members_carry_what_is_known)
 }
 END_TEST
 
+struct memory {
+    enum err answer;
+    unsigned asked;
+    struct net_identity last;
+};
+static struct memory memory; /* written on the loop's thread, read between handshakes */
+
+static enum err on_peer_learn(const struct net_identity *peer, struct why *why, void *arg)
+{
+    (void)arg;
+    memory.asked++;
+    memory.last = *peer;
+    return memory.answer == OK ? OK : why_set(why, memory.answer, "no room");
+}
+
+static enum err greet(struct raw *raw, struct rig *rig, const struct hello *hello)
+{
+    struct hello_reply reply;
+    raw_connect(raw, net_port(rig->net));
+    raw_hello(raw, hello);
+    raw_reply(raw, &reply);
+    return reply.err;
+}
+
+/* A start that is new is remembered before the peer gets its answer, once; and if that fails, it is
+ * not let in. */
+START_TEST(a_peer_counts_once_it_is_remembered)
+{
+    static struct rig rig;
+    rig_init(&rig, 1);
+    memory = (struct memory){.answer = ERR_DISK_FAILED};
+    rig.options.events.on_peer_learn = on_peer_learn;
+    rig_start(&rig);
+    rig_member(&rig, 2, "127.0.0.1:9");
+    struct hello hello;
+    struct raw raw;
+    raw_hello_fill(&hello, 2, 1);
+    ck_assert_int_eq(greet(&raw, &rig, &hello), ERR_DISK_FAILED);
+    ck_assert(raw_is_closed_within(&raw, 3000));
+    raw_close(&raw);
+    struct net_status status = rig_status(&rig);
+    ck_assert_uint_eq(status.refused_here[NET_REFUSAL_UNSAVED], 1);
+    ck_assert(!status.peers[0].can_receive);
+    ck_assert_uint_eq(status.peers[0].boot, 0);
+    memory.answer = OK;
+    for (int i = 0; i < 2; i++) { /* the same start again is known */
+        ck_assert_int_eq(greet(&raw, &rig, &hello), OK);
+        raw_close(&raw);
+        ck_assert_uint_eq(memory.asked, 2);
+    }
+    ck_assert_uint_eq(memory.last.id, 2);
+    ck_assert_uint_eq(memory.last.incarnation, 1002);
+    ck_assert_uint_eq(memory.last.boot, 7);
+    ck_assert_mem_eq(memory.last.nonce, hello.nonce, sizeof(hello.nonce));
+    hello.incarnation++; /* who is refused is not remembered */
+    ck_assert_int_eq(greet(&raw, &rig, &hello), ERR_WRONG_IDENTITY);
+    raw_close(&raw);
+    ck_assert_uint_eq(memory.asked, 2);
+    hello.incarnation--;
+    hello.boot = 8;
+    hello.nonce[0]++;
+    ck_assert_int_eq(greet(&raw, &rig, &hello), OK);
+    raw_close(&raw);
+    ck_assert_uint_eq(memory.asked, 3);
+    ck_assert_uint_eq(memory.last.boot, 8);
+    rig_stop(&rig);
+}
+END_TEST
+
+/* The connecting side too: before anything is sent to who answered. */
+START_TEST(who_answers_is_remembered_too)
+{
+    static struct rig rig;
+    rig_init(&rig, 1);
+    memory = (struct memory){.answer = ERR_DISK_FAILED};
+    rig.options.events.on_peer_learn = on_peer_learn;
+    rig_start(&rig);
+    char address[64];
+    int listen_fd = raw_listen(address, 0);
+    rig_member(&rig, 2, address);
+    struct raw raw;
+    struct hello_reply reply;
+    raw_accept(listen_fd, &raw);
+    raw_welcome(&raw, 2);
+    raw_reply(&raw, &reply);
+    ck_assert_int_eq(reply.err, ERR_DISK_FAILED);
+    ck_assert(raw_is_closed_within(&raw, 3000));
+    raw_close(&raw);
+    ck_assert(!rig_status(&rig).peers[0].can_send);
+    close(listen_fd);
+    rig_stop(&rig);
+}
+END_TEST
+
+/* What was remembered and came back: the nonce of a start counts after this node's own restart. */
+START_TEST(a_remembered_nonce_counts)
+{
+    static struct rig rig;
+    rig_init(&rig, 1);
+    struct hello hello;
+    raw_hello_fill(&hello, 2, 1);
+    memory = (struct memory){.answer = OK};
+    rig.options.events.on_peer_learn = on_peer_learn;
+    struct net_member member = {.id = 2,
+                                .address = "127.0.0.1:9",
+                                .incarnation = hello.incarnation,
+                                .boot = hello.boot,
+                                .has_nonce = true};
+    memcpy(member.nonce, hello.nonce, sizeof(member.nonce));
+    rig.options.members = &member;
+    rig.options.members_count = 1;
+    rig_start(&rig);
+    struct raw raw;
+    hello.nonce[3]++;
+    ck_assert_int_eq(greet(&raw, &rig, &hello), ERR_WRONG_IDENTITY);
+    raw_close(&raw);
+    ck_assert_uint_eq(rig_status(&rig).refused_here[NET_REFUSAL_COPIED], 1);
+    hello.nonce[3]--;
+    ck_assert_int_eq(greet(&raw, &rig, &hello), OK);
+    raw_close(&raw);
+    ck_assert_uint_eq(memory.asked, 0); /* there was nothing new */
+    rig_stop(&rig);
+}
+END_TEST
+
 /* Node 1 connects to an address where another node is: it must not take it for node 2. */
 START_TEST(the_connecting_side_checks_too)
 {
@@ -291,8 +416,9 @@ END_TEST
 Suite *suite_handshake(void)
 {
     return UNIT_SUITE("handshake", 60, two_nodes_know_each_other, who_is_refused_and_why,
-                      members_carry_what_is_known, the_connecting_side_checks_too,
-                      an_address_that_leads_home, a_restarted_node_is_let_in,
-                      a_copied_folder_is_refused, removed_members_are_cut_off,
-                      start_says_what_is_wrong);
+                      members_carry_what_is_known, a_peer_counts_once_it_is_remembered,
+                      who_answers_is_remembered_too, a_remembered_nonce_counts,
+                      the_connecting_side_checks_too, an_address_that_leads_home,
+                      a_restarted_node_is_let_in, a_copied_folder_is_refused,
+                      removed_members_are_cut_off, start_says_what_is_wrong);
 }

@@ -7,6 +7,7 @@
 
 #include "helpers.h"
 #include "sys/clock.h"
+#include "sys/file.h"
 #include "sys/thread.h"
 
 Suite *suite_real(void);
@@ -356,6 +357,33 @@ START_TEST(three_over_loopback)
 }
 END_TEST
 
+/* All stop, one comes back with an empty folder under its id: those that were restarted too know
+ * still who it was, and go on without it. */
+START_TEST(empty_folder_is_refused_after_restart)
+{
+    struct trio trio;
+    trio_init(&trio, 20200, false);
+    (void)trio_append(&trio, 0, 5);
+    for (int i = 0; i < 3; i++) {
+        node_stop(trio.nodes[i], 5000);
+    }
+    ck_assert_int_eq(file_remove_tree(trio.dirs[2], NULL), OK);
+    for (int i = 2; i >= 0; i--) { /* it is there first */
+        trio_start(&trio, i);
+    }
+    wait_serving(trio.nodes[0]);
+    wait_serving(trio.nodes[1]);
+    (void)trio_append(&trio, 0, 5);
+    for (int i = 0; i < 20; i++) {
+        struct node_cluster cluster;
+        node_get_cluster(trio.nodes[2], &cluster);
+        ck_assert(!cluster.serving);
+        nap(100);
+    }
+    trio_done(&trio);
+}
+END_TEST
+
 static uint64_t trio_catchups(struct trio *trio, enum node_catchup_mode mode)
 {
     uint64_t ret = 0;
@@ -471,5 +499,5 @@ END_TEST
 Suite *suite_real(void)
 {
     return UNIT_SUITE("real", 120, four_threads_and_restart, drains_under_load, three_over_loopback,
-                      returns_by_delta_and_full);
+                      empty_folder_is_refused_after_restart, returns_by_delta_and_full);
 }

@@ -63,6 +63,63 @@ START_TEST(restart_keeps_all_and_counts_boots)
 }
 END_TEST
 
+static void assert_peer(struct fixture *f, uint64_t id, uint64_t incarnation, uint64_t boot,
+                        const char *nonce)
+{
+    struct row_peer row;
+    assert_ok(store_get_peer(f->store, id, &row));
+    ck_assert_uint_eq(row.incarnation, incarnation);
+    ck_assert_uint_eq(row.boot, boot);
+    assert_bytes(bytes_of(row.nonce, sizeof(row.nonce)), bytes_of(nonce, sizeof(row.nonce)));
+}
+
+/* One row a member; a later start takes its place; a synced one outlives a crash. */
+START_TEST(what_was_seen_of_peers_is_kept)
+{
+    struct fixture f;
+    struct row_peer row;
+    fixture_open(&f, _i);
+    assert_err(store_get_peer(f.store, 1, &row), ERR_NOT_FOUND);
+    store_put_peer(f.batch, 1, &(struct row_peer){77, 3, "first-start-of1"});
+    store_put_peer(f.batch, 65535, &(struct row_peer){UINT64_MAX, UINT64_MAX, "start-of-65535."});
+    fixture_write(&f, true);
+    store_put_peer(f.batch, 1, &(struct row_peer){77, 4, "other-start-of1"});
+    fixture_write(&f, true);
+    for (int i = 0; i < 2; i++) {
+        assert_peer(&f, 1, 77, 4, "other-start-of1");
+        assert_peer(&f, 65535, UINT64_MAX, UINT64_MAX, "start-of-65535.");
+        assert_err(store_get_peer(f.store, 2, &row), ERR_NOT_FOUND);
+        fixture_close(&f);
+        if (f.disk != NULL)
+            memdisk_crash(f.disk, 0);
+        assert_ok(fixture_try(&f));
+    }
+    fixture_done(&f);
+}
+END_TEST
+
+/* Another member's row, or a damaged one, is neither "never met" nor taken. */
+START_TEST(damaged_row_of_a_peer_is_told)
+{
+    struct fixture f;
+    struct store_key key, other;
+    struct buf value = BUF_INIT;
+    struct row_peer row = {5, 6, "any-start-of-it"}, found = {.boot = 99};
+    fixture_open(&f, _i);
+    key_peer(&key, 2);
+    key_peer(&other, 3);
+    record_peer_encode(&value, key_bytes(&key), &row);
+    fixture_put_raw(&f, STORE_DEFAULT, key_bytes(&other), buf_bytes(&value));
+    assert_err(store_get_peer(f.store, 3, &found), ERR_CORRUPT);
+    value.data[3] ^= 4;
+    fixture_put_raw(&f, STORE_DEFAULT, key_bytes(&key), buf_bytes(&value));
+    assert_err(store_get_peer(f.store, 2, &found), ERR_CORRUPT);
+    ck_assert_uint_eq(found.boot, 99);
+    buf_done(&value);
+    fixture_done(&f);
+}
+END_TEST
+
 START_TEST(read_only_changes_nothing)
 {
     struct fixture f;
@@ -348,7 +405,8 @@ END_TEST
 
 Suite *suite_open(void)
 {
-    return BOTH_SUITE("open", restart_keeps_all_and_counts_boots, read_only_changes_nothing,
+    return BOTH_SUITE("open", restart_keeps_all_and_counts_boots, what_was_seen_of_peers_is_kept,
+                      damaged_row_of_a_peer_is_told, read_only_changes_nothing,
                       nothing_there_and_not_to_be_made, options_out_of_range_are_refused,
                       strangers_are_refused, second_opener_is_locked_out,
                       log_behind_its_promise_is_refused, base_counts_as_the_end_of_an_empty_log,

@@ -43,6 +43,8 @@ START_TEST(keys_are_as_documented)
     assert_key(&key, TEXT("identity"));
     key_boot(&key);
     assert_key(&key, TEXT("boot"));
+    key_peer(&key, 258);
+    assert_key(&key, TEXT("peer\x01\x02"));
 }
 END_TEST
 
@@ -92,6 +94,10 @@ START_TEST(values_are_as_documented)
                       "0123456789abcde\0"
                       "\x05\x06\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0"
                       "\x01u\0\0\0\x07\0pp"));
+    struct row_peer peer = {.incarnation = 2, .boot = 300, .nonce = "0123456789abcde"};
+    record_peer_encode(&value, TEXT("peer\0\x03"), &peer);
+    assert_bytes(bytes_of(value.data, value.len - 4), TEXT("\x01\x02\0\0\0\0\0\0\0\xac\x02"
+                                                           "0123456789abcde\0"));
     /* The checksum: CRC32C over the family's number, the key and all before it. */
     record_number_encode(&value, TEXT("boot"), 1);
     assert_bytes(buf_bytes(&value), TEXT("\x01\x01\x8d\x74\xf9\x10"));
@@ -130,6 +136,9 @@ START_TEST(no_damage_passes)
     struct row_applied page[PAGE_SLOTS] = {{1, 2, {3, 4}}};
     record_page_encode(&value, key_bytes(&key), page);
     assert_no_damage_passes(&value, key_bytes(&key), STORE_SLOTS);
+    struct row_peer peer = {.incarnation = 2, .boot = 300, .nonce = "0123456789abcde"};
+    record_peer_encode(&value, key_bytes(&key), &peer);
+    assert_no_damage_passes(&value, key_bytes(&key), STORE_DEFAULT);
     buf_done(&value);
 }
 END_TEST
@@ -179,6 +188,7 @@ START_TEST(sealed_nonsense_is_no_row)
             struct row_entry entry;
             struct row_applied page[PAGE_SLOTS];
             struct store_identity identity;
+            struct row_peer peer;
         } row;
         struct bytes v = buf_bytes(&value);
         enum err errs[] = {record_message_decode(k, v, &row.message),
@@ -188,8 +198,9 @@ START_TEST(sealed_nonsense_is_no_row)
                            record_dedup_decode(k, v, &row.dedup),
                            record_entry_decode(k, v, &row.entry),
                            record_page_decode(k, v, row.page),
-                           record_identity_decode(k, v, &row.identity)};
-        for (int j = 0; j < 8; j++) {
+                           record_identity_decode(k, v, &row.identity),
+                           record_peer_decode(k, v, &row.peer)};
+        for (int j = 0; j < 9; j++) {
             ck_assert(errs[j] == OK || errs[j] == ERR_CORRUPT || errs[j] == ERR_WRONG_FORMAT);
             refused += errs[j] == ERR_CORRUPT;
         }
