@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 
-from lib.context import expect, wait_until
+from lib.context import expect
 
 ID = "9"
 TITLE = "data folder rolled back or wiped, same node"
@@ -61,7 +61,7 @@ def run(context):
     third.kill()
     shutil.rmtree(third.data_dir)
     os.rename(real, third.data_dir)
-    third.start()
-    spent = wait_until(lambda: third.get("/readyz")[0] == 200, 30, "its real folder is welcome")
-    context.note(f"with its real folder ready after {spent:.1f} s")
+    begun = time.monotonic()
+    third.start().wait_ready(30)
+    context.note(f"with its real folder ready after {time.monotonic() - begun:.1f} s")
     context.finish(cluster)

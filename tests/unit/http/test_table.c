@@ -10,9 +10,10 @@ static enum err make(const char *query_text, struct buf *ret)
     struct arena arena;
     struct query query;
     struct table table;
+    struct buf cells = BUF_INIT;
     arena_init(&arena);
     ck_assert_int_eq(query_parse(bytes_of_string(query_text), "columns", &arena, &query, NULL), OK);
-    enum err err = table_init(&table, &query, names, 3, NULL);
+    enum err err = table_init(&table, &query, names, 3, &cells, NULL);
     if (err == OK) {
         table_cell_u64(&table, 1);
         table_cell(&table, "up");
@@ -21,8 +22,8 @@ static enum err make(const char *query_text, struct buf *ret)
         table_cell(&table, "draining");
         table_cell_u64(&table, 0);
         table_write(&table, ret);
-        table_done(&table);
     }
+    buf_done(&cells);
     arena_done(&arena);
     return err;
 }
@@ -47,7 +48,26 @@ START_TEST(chooses_columns)
 }
 END_TEST
 
+START_TEST(counts_characters)
+{
+    static const char *const two[] = {"name", "n"};
+    struct buf cells = BUF_INIT, buf = BUF_INIT;
+    struct query query = {.count = 0};
+    struct table table;
+    ck_assert_int_eq(table_init(&table, &query, two, 2, &cells, NULL), OK);
+    table_cell_bytes(&table, bytes_of_string("\xc3\xa4\xc3\xb6\xc3\xbc\xc3\x9f-"));
+    table_cell_u64(&table, 7);
+    table_cell_bytes(&table, BYTES_NONE);
+    table_cell_u64(&table, 8);
+    table_write(&table, &buf);
+    ck_assert_str_eq(buf_string(&buf),
+                     "name   n\n\xc3\xa4\xc3\xb6\xc3\xbc\xc3\x9f-  7\n-      8\n");
+    buf_done(&cells);
+    buf_done(&buf);
+}
+END_TEST
+
 Suite *suite_table(void)
 {
-    return UNIT_SUITE("table", 10, aligns, chooses_columns);
+    return UNIT_SUITE("table", 10, aligns, chooses_columns, counts_characters);
 }
