@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Malformed, oversized, wrong-typed, duplicated, mis-encoded, out of range: each gets the right 4xx
 and a problem that names what is wrong, and nothing changes."""
+import gzip
 import http.client
 
 from lib import Client, Daemon, Failed, check, digests, equal, raw
@@ -108,6 +109,20 @@ CASES = [
      "unsupported_media_type", "no body"),
     ("DELETE", CHANNEL, "{}", None, 415, "unsupported_media_type", "no body"),
     ("GET", MESSAGES, "{}", None, 415, "unsupported_media_type", "no body"),
+    ("POST", MESSAGES, gzip.compress(b"hi"), {**TEXT, "Content-Encoding": "gzip"}, 415,
+     "unsupported_media_type", "'Content-Encoding' is 'gzip'"),
+    ("POST", MESSAGES, '{"payload":""}', {"Content-Type": "application/json", "Content-Encoding": "br"}, 415,
+     "unsupported_media_type", "'Content-Encoding' is 'br'"),
+    ("POST", MESSAGES + ":batch", '{"messages":[]}',
+     {"Content-Type": "application/json", "Content-Encoding": "identity, gzip"}, 415,
+     "unsupported_media_type", "'identity, gzip'"),
+    ("POST", DELETES, '{"through_seq":1}', {"Content-Type": "application/json", "Content-Encoding": "x"}, 415,
+     "unsupported_media_type", "'x'"),
+    # targets
+    ("DELETE", CHANNEL + "#x", None, None, 400, "bad_request", "'%23'"),
+    ("GET", MESSAGES + "?limit=1#x", None, None, 400, "bad_request", "'%23'"),
+    ("GET", "http:///livez", None, None, 400, "bad_request", "'/'"),
+    ("GET", "ftp://x/livez", None, None, 400, "bad_request", "'/'"),
     # sizes
     ("POST", MESSAGES, "x" * (1024 * 1024 + 1), TEXT, 413, "too_large", "'max_message_bytes' 1048576"),
     ("POST", MESSAGES, '{"payload":"' + "A" * (1398104 + 4) + '"}', None, 413, "too_large",
@@ -193,6 +208,12 @@ CASES = [
     ("POST", MESSAGES + ":batch?atomic=2", '{"messages":[]}', None, 400, "bad_parameter", "atomic"),
     ("POST", "/v1/messages:batch?atomic=1", '{"messages":[]}', None, 400, "bad_parameter", "'atomic'"),
     ("POST", MESSAGES + ":batch", '{"messages":[' + "1," * 70000 + "1]}", None, 413, "too_large", "values"),
+    # tables
+    ("GET", "/v1/channels?columns=slot", None, None, 400, "bad_parameter", "text/plain"),
+    ("GET", "/v1/deletes?columns=slot", None, {"Accept": "text/csv"}, 400, "bad_parameter", "text/plain"),
+    ("GET", DELETES + "?columns=slot", None, None, 400, "bad_parameter", "text/plain"),
+    ("GET", "/v1/channels?columns=slot,colour", None, {"Accept": "text/plain"}, 400, "bad_parameter", "'colour'"),
+    ("GET", "/v1/deletes?columns=", None, {"Accept": "text/plain"}, 400, "bad_parameter", "columns"),
     # others
     ("GET", "/v1/nodes/x", None, None, 400, "bad_parameter", "'id'"),
     ("GET", "/v1/slots/x", None, None, 400, "bad_parameter", "'slot'"),
@@ -242,7 +263,10 @@ def test_raw_requests(daemon):
             b"GET /livez HTTP/1.1\r\n" + b"X: " + b"y" * 100000 + b"\r\n\r\n",
             b"GET /livez HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(5000)) + b"\r\n",
             b"GET livez HTTP/1.1\r\n" + host + b"\r\n",
-            b"GET http://x/livez HTTP/1.1\r\n" + host + b"\r\n",
+            b"GET http://x HTTP/1.1\r\n" + host + b"\r\n",
+            b"GET http:///livez HTTP/1.1\r\n" + host + b"\r\n",
+            post + b"Content-Type: application/json\r\nContent-Type: text/plain\r\n"
+            b"Content-Length: 14\r\n\r\n" + body,
             b"GET " + b"/" * 60000 + b" HTTP/1.1\r\n" + host + b"\r\n"]:
         status, reply = raw(daemon, data, 5)
         check(status == 0 or 400 <= status < 500 or status == 501, data[:80], reply[:200])

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many busy connections, clients that hang up, and clients that are slow."""
 import selectors
+import signal
 import socket
+import threading
 import time
 
-from lib import Client, Failed, check, equal
+from lib import Client, Daemon, Failed, check, equal
 
 REQUEST = b"GET /v1/channels/3/busy/messages?limit=1&consistency=local HTTP/1.1\r\nHost: x\r\n\r\n"
 BODY = b'{"payload":"aGk="}'
@@ -120,3 +122,41 @@ def test_slow_clients(daemon):
         sock.close()
     equal(len(alive), 0, "slow clients that are still there after 16 s")
     check(longest < 3, f"a fast client waited {longest:.1f} s")
+
+
+def test_stops_under_waiting_reads(_daemon):
+    """A read that waits for an index far ahead is answered when the server stops, and holds nothing up;
+    one whose index comes meanwhile is answered as soon as it does."""
+    waited, answers = Daemon(), {}
+
+    def ask(name, target):
+        try:
+            answers[name] = (Client(waited, record=False).get(target), time.monotonic())
+        except OSError as fault:
+            answers[name] = (fault, time.monotonic())
+
+    try:
+        sent = Client(waited, record=False).send((1, "waits"))
+        target = "/v1/channels/1/waits/messages?min_index="
+        readers = [threading.Thread(target=ask, args=(name, f"{target}{index}&consistency={name}"))
+                   for name, index in [("linearizable", 10**9), ("local", 10**9), ("leader", 10**9)]]
+        readers.append(threading.Thread(target=ask, args=("soon", f"{target}{sent['log_index'] + 1}")))
+        for reader in readers:
+            reader.start()
+        time.sleep(0.6)  # longer than one slice of the wait
+        check(not answers, answers)
+        Client(waited, record=False).send((1, "waits"))
+        readers[-1].join(5)
+        equal(answers["soon"][0].json["last_seq"], 2)
+        started = time.monotonic()
+        waited.process.send_signal(signal.SIGTERM)
+        for reader in readers:
+            reader.join(20)
+        for name in ("linearizable", "local", "leader"):
+            reply, at = answers[name]
+            equal((reply.status, reply.json["code"]), (503, "draining"), name)
+            check(at - started < 2, name, at - started)
+        equal(waited.process.wait(20), 0)
+        check(time.monotonic() - started < 5, time.monotonic() - started)
+    finally:
+        waited.stop()

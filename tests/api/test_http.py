@@ -68,6 +68,42 @@ def test_accept(daemon):
     equal((reply.status, reply.type), (404, "application/problem+json"))
 
 
+def test_absolute_targets(daemon):
+    """What proxies send: the path behind the authority is what counts (RFC 9112, 3.2.2)."""
+    client = Client(daemon)
+    client.send((2, "absolute"))
+    for prefix in ["http://x", "HTTP://127.0.0.1:1", "https://[::1]:5001"]:
+        status, reply = raw(daemon, b"GET %s/v1/channels/2/absolute?pretty=1 HTTP/1.1\r\nHost: y\r\n\r\n"
+                            % prefix.encode())
+        equal(status, 200, prefix)
+        check(b'"last_seq": 1,' in reply, reply)
+    status, reply = raw(daemon, b"POST http://x/v1/channels/2/absolute/messages HTTP/1.1\r\nHost: x\r\n"
+                        b"Content-Type: text/plain\r\nContent-Length: 1\r\n\r\nx")
+    equal(status, 201, reply)
+    check(b"\r\nLocation: /v1/channels/2/absolute/messages/2\r\n" in reply, reply)
+    equal(raw(daemon, b"GET http://x HTTP/1.1\r\nHost: x\r\n\r\n")[0], 404)
+
+
+def test_two_content_types(daemon):
+    client = Client(daemon)
+    for second in [b"text/plain", b"application/json"]:
+        status, reply = raw(daemon, b"POST /v1/channels/2/two-types/messages HTTP/1.1\r\nHost: x\r\n"
+                            b"Content-Type: application/json\r\nContent-Type: %s\r\n"
+                            b"Content-Length: 14\r\n\r\n{\"payload\":\"\"}" % second)
+        equal(status, 400, reply)
+        check(b"'Content-Type' is there more than once" in reply, reply)
+    equal(client.page((2, "two-types"))["last_seq"], 0)
+
+
+def test_content_encoding(daemon):
+    client = Client(daemon)
+    headers = {"Content-Type": "text/plain", "Content-Encoding": "gzip"}
+    client.post("/v1/channels/2/coded/messages", "x", headers, expect=415)
+    client.post("/v1/channels/2/coded/messages", "x", {**headers, "Content-Encoding": "IDENTITY"}, expect=201)
+    client.get("/v1/channels/2/coded/messages", {"Content-Encoding": "gzip"}, expect=200)
+    equal(client.page((2, "coded"))["last_seq"], 1)
+
+
 def test_pretty(daemon):
     client = Client(daemon)
     plain = client.get("/version", expect=200)

@@ -25,6 +25,57 @@ def test_channels(daemon):
     equal({c["channel_id"] for c in lines}, names)
 
 
+TEXT = {"Accept": "text/plain"}
+
+
+def rows_of(reply):
+    """The rows of a table, by what stands under each name."""
+    equal(reply.type, "text/plain")
+    lines = reply.body.decode().splitlines()
+    names = lines[0].split()
+    starts = [lines[0].index(name) for name in names] + [None]
+    return [{name: line[start:end].rstrip() for name, start, end in zip(names, starts, starts[1:])}
+            for line in lines[1:]]
+
+
+def test_table_of_channels(daemon):
+    client = Client(daemon)
+    for name in ["table-a", "table-ä ö", "table-" + "x" * 40]:
+        client.send((4, name))
+    wanted = client.get("/v1/channels?prefix=table-&type=4", expect=200).json["channels"]
+    rows = rows_of(client.get("/v1/channels?prefix=table-&type=4", TEXT, expect=200))
+    equal(rows, [{k: str(v) for k, v in channel.items()} for channel in wanted])
+    chosen = client.get("/v1/channels?prefix=table-&type=4&columns=last_seq,channel_id", TEXT, expect=200)
+    equal(rows_of(chosen), [{"last_seq": "1", "channel_id": c["channel_id"]} for c in wanted])
+    got, query = [], "prefix=table-&type=4&limit=1"
+    page = client.get(f"/v1/channels?{query}", TEXT, expect=200)
+    while "lethe-next-cursor" in page.headers:
+        got += rows_of(page)
+        page = client.get(f"/v1/channels?{query}&cursor={page.headers['lethe-next-cursor']}", TEXT, expect=200)
+    equal(got + rows_of(page), rows)
+    equal(client.get("/v1/channels?prefix=table-none", TEXT, expect=200).body.count(b"\n"), 1)
+
+
+def test_table_of_deletes(daemon):
+    client, channel = Client(daemon), (4, "table-deletes")
+    client.fill(channel, 20)
+    for query in ["start_seq=1&end_seq=3&reason=by%20hand&operator=%C3%A4", "start_seq=2&end_seq=9"]:
+        client.delete(f"{path_of(channel)}/messages?{query}", expect=200)
+    for target in [f"{path_of(channel)}/deletes?", "/v1/deletes?channel_type=4&channel_id=table-deletes&"]:
+        wanted = client.get(target, expect=200).json["deletes"]
+        rows = rows_of(client.get(target, TEXT, expect=200))
+        equal(len(rows), 2)
+        for row, record in zip(rows, wanted):
+            del record["ranges"]
+            equal(row, {name: str(value) or "-" for name, value in record.items()})
+        equal(rows_of(client.get(target + "columns=reason,delete_id", TEXT, expect=200)),
+              [{"reason": r["reason"] or "-", "delete_id": r["delete_id"]} for r in wanted])
+        page = client.get(target + "limit=1", TEXT, expect=200)
+        equal(rows_of(page), rows[:1])
+        rest = client.get(f"{target}cursor={page.headers['lethe-next-cursor']}", TEXT, expect=200)
+        equal(rows_of(rest), rows[1:])
+
+
 def test_by_slot(daemon):
     client = Client(daemon)
     slot = client.send((4, "by-slot"))["slot"]

@@ -43,7 +43,9 @@ START_TEST(refuses_bad_targets)
     } rows[] = {{"", ERR_BAD_REQUEST},
                 {"*", ERR_BAD_REQUEST},
                 {"?a=1", ERR_BAD_REQUEST},
-                {"http://x/", ERR_BAD_REQUEST},
+                {"http://x/", ERR_BAD_REQUEST}, /* before path_origin_form */
+                {"/a#b", ERR_BAD_REQUEST},
+                {"/a?b=#", ERR_BAD_REQUEST},
                 {"/a%", ERR_BAD_REQUEST},
                 {"/a%4", ERR_BAD_REQUEST},
                 {"/a%zz", ERR_BAD_REQUEST},
@@ -57,6 +59,30 @@ START_TEST(refuses_bad_targets)
         ck_assert_int_eq(why.err, rows[i].err);
     }
     arena_done(&arena);
+}
+END_TEST
+
+START_TEST(takes_the_authority_off)
+{
+    static const struct {
+        const char *target, *origin;
+    } rows[] = {{"http://h/a/b?c=http://d/e", "/a/b?c=http://d/e"},
+                {"HTTPS://[::1]:5001//a", "//a"},
+                {"http://user@h:80/", "/"},
+                {"http://h", "/"},
+                {"http://h?a=/b", "/"},
+                {"http://h#/b", "#/b"},
+                {"http:///a", "http:///a"},
+                {"http://", "http://"},
+                {"http:/a", "http:/a"},
+                {"ftp://h/a", "ftp://h/a"},
+                {"/http://h/a", "/http://h/a"},
+                {"", ""}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct bytes got = path_origin_form(bytes_of_string(rows[i].target));
+        ck_assert_msg(bytes_is_equal(got, bytes_of_string(rows[i].origin)), "'%s' became '%.*s'",
+                      rows[i].target, (int)got.len, (const char *)got.data);
+    }
 }
 END_TEST
 
@@ -90,5 +116,5 @@ END_TEST
 Suite *suite_path(void)
 {
     return UNIT_SUITE("path", 10, splits_before_decoding, keeps_a_nul, refuses_bad_targets,
-                      numbers);
+                      takes_the_authority_off, numbers);
 }

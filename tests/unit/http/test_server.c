@@ -405,6 +405,50 @@ START_TEST(stops_after_the_last_answer)
 }
 END_TEST
 
+/* Two types, a coding, a target as proxies send it: before anything is stored. */
+START_TEST(heads_that_say_two_things)
+{
+    static const char body[] = "{\"payload\":\"\"}";
+    start();
+    ck_assert_int_eq(ask("POST", MESSAGES, JSON "Content-Type: text/plain\r\n", body), 400);
+    ck_assert(client_has(&client, "'Content-Type' is there more than once"));
+    ck_assert_int_eq(ask("POST", MESSAGES, JSON JSON, body), 400);
+    ck_assert_int_eq(ask("POST", MESSAGES, JSON "Content-Encoding: gzip\r\n", body), 415);
+    ck_assert(client_has(&client, "'Content-Encoding' is 'gzip'"));
+    ck_assert_int_eq(
+        ask("POST", MESSAGES, JSON "Content-Encoding: br\r\nContent-Encoding: identity\r\n", body),
+        415);
+    ck_assert_int_eq(ask("POST", MESSAGES "#x", JSON, body), 400);
+    ck_assert_int_eq(ask("POST", "http:///v1/channels/2/room/messages", JSON, body), 400);
+    ck_assert_uint_eq(fake_node_commands(node), 0);
+    ck_assert_int_eq(ask("POST", MESSAGES, JSON "Content-Encoding: Identity\r\n", body), 201);
+    ck_assert_int_eq(ask("GET", MESSAGES, "Content-Encoding: gzip\r\n", NULL), 200);
+    ck_assert_int_eq(ask("POST", "http://proxied:80" MESSAGES, JSON, body), 201);
+    ck_assert(client_has(&client, "Location: " MESSAGES "/2\r\n"));
+    fake_node_set_follower(node, 1);
+    fake_node_fail(node, NODE_CALL_COMMAND, ERR_NOT_LEADER, 2);
+    ck_assert_int_eq(ask("POST", "http://proxied" MESSAGES "?redirect=1", JSON, body), 307);
+    ck_assert(client_has(&client, "Location: http://127.0.0.1:7002" MESSAGES "?redirect=1\r\n"));
+    stop();
+}
+END_TEST
+
+/* Whoever reads a batch's answer need not ask again for what it should have expected. */
+START_TEST(expectations_of_a_batch)
+{
+    start();
+    ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"\"}"), 201);
+    ck_assert_int_eq(post(MESSAGES ":batch",
+                          "{\"messages\":[{\"payload\":\"\",\"expected_last_seq\":"
+                          "7},{\"payload\":\"\"}]}"),
+                     200);
+    ck_assert(client_has(&client, "the last seq is 1\""));
+    ck_assert(client_has(&client, "\"last_seq\":1}"));
+    ck_assert(client_has(&client, "\"ok\":1,\"failed\":1"));
+    stop();
+}
+END_TEST
+
 /* Right after an answer, when the call's end may still be at its last step. */
 START_TEST(stops_at_once)
 {
@@ -456,6 +500,7 @@ Suite *suite_server(void)
     return UNIT_SUITE("server", 60, sends_reads_deletes, tells_faults_apart, redirects_when_asked,
                       conditions_hold, waits_for_replicas, balances_leaders, orders_of_operators,
                       orders_that_fail, tells_its_configuration, raw_nul_in_the_target, two_lengths,
-                      bodies_in_pieces, large_bodies, request_ids, stops_after_the_last_answer,
-                      stops_at_once, refuses_bad_options);
+                      bodies_in_pieces, large_bodies, request_ids, heads_that_say_two_things,
+                      expectations_of_a_batch, stops_after_the_last_answer, stops_at_once,
+                      refuses_bad_options);
 }
