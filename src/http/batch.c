@@ -230,7 +230,12 @@ static bool write_item(struct request *req, const struct batch *batch, const str
 {
     const struct msg_append_result *result = NULL;
     const struct why *why = NULL;
+    struct why told;
     enum err err = outcome_of(req, batch, item, &result, &why);
+    if (err != OK && result != NULL) {
+        item_explain(result, true, &told);
+        why = &told;
+    }
     buf_put_u8(&req->out, '{');
     if (err == OK) {
         jwrite_member_u64(&req->out, "status", result->duplicate ? 200 : 201);
@@ -276,6 +281,18 @@ static void refuse_whole(struct request *req, enum err err, const struct why *wh
     reply_problem_end(req);
 }
 
+static void refuse_by_result(struct request *req, const struct msg_append_result *result,
+                             uint32_t index)
+{
+    struct why why;
+    item_explain(result, true, &why);
+    reply_problem_begin(req, result->err, &why);
+    jwrite_member_u64(&req->out, "index", index);
+    if (result->err == ERR_SEQ_MISMATCH)
+        jwrite_member_u64(&req->out, "last_seq", result->last_seq);
+    reply_problem_end(req);
+}
+
 /* The item that decides what is wrong with an atomic batch: the first one that failed itself. */
 static bool refuse_atomic(struct request *req, const struct batch *batch)
 {
@@ -284,7 +301,10 @@ static bool refuse_atomic(struct request *req, const struct batch *batch)
         const struct why *why = NULL;
         enum err err = outcome_of(req, batch, &batch->items[i], &result, &why);
         if (err != OK && err != ERR_BATCH_FAILED) {
-            refuse_whole(req, err, why, i);
+            if (result != NULL)
+                refuse_by_result(req, result, i);
+            else
+                refuse_whole(req, err, why, i);
             return true;
         }
     }

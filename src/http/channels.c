@@ -5,6 +5,7 @@
 #include "http/jwrite.h"
 #include "http/reading.h"
 #include "http/reply.h"
+#include "http/table.h"
 #include "http/tag.h"
 #include "http/walk.h"
 
@@ -65,9 +66,29 @@ struct channels_state {
     struct bytes prefix;
     struct channel after; /* in slot walk.at */
     uint64_t scope;
+    struct table table; /* accepts TEXT */
 };
 
+static const char *const columns[] = {
+    "channel_type",  "channel_id",    "slot",  "leader",         "first_seq",     "last_seq",
+    "message_count", "deleted_count", "bytes", "last_timestamp", "delete_version"};
+
 enum { CURSOR_SLOT, CURSOR_TYPE };
+
+static void add_row(struct table *table, const struct msg_channel *channel, node_id leader)
+{
+    table_cell_u64(table, channel->channel.type);
+    table_cell_bytes(table, channel->channel.id);
+    table_cell_u64(table, channel->slot);
+    table_cell_u64(table, leader);
+    table_cell_u64(table, channel->first_seq);
+    table_cell_u64(table, channel->last_seq);
+    table_cell_u64(table, channel->message_count);
+    table_cell_u64(table, channel->deleted_count);
+    table_cell_u64(table, channel->bytes);
+    table_cell_u64(table, channel->last_timestamp_ms);
+    table_cell_u64(table, channel->delete_version);
+}
 
 static enum err visit(struct request *req, struct walk *walk, struct why *why)
 {
@@ -84,6 +105,10 @@ static enum err visit(struct request *req, struct walk *walk, struct why *why)
         return err;
     node_id leader = req->calls[walk->at + req->calls_count - walk->group_end].leader;
     for (uint32_t i = 0; i < found.count; i++) {
+        if (req->accepts == MEDIA_TEXT) {
+            add_row(&state->table, &found.channels[i], leader);
+            continue;
+        }
         if (req->accepts == MEDIA_JSON)
             jwrite_comma(out);
         write_channel(out, &found.channels[i], leader);
@@ -107,11 +132,13 @@ static void finish(struct request *req)
         cursor.numbers[CURSOR_TYPE] = state->after.type;
         cursor_append(&cursor_text, &cursor);
     }
-    if (req->accepts == MEDIA_NDJSON) {
+    if (req->accepts != MEDIA_JSON) {
+        if (req->accepts == MEDIA_TEXT)
+            table_write(&state->table, &req->out);
         if (state->walk.more)
             reply_header(req, "Lethe-Next-Cursor",
                          arena_string(&req->arena, buf_bytes(&cursor_text)));
-        reply_send(req, 200, MEDIA_NDJSON);
+        reply_send(req, 200, req->accepts);
     } else {
         buf_put_u8(&req->out, ']');
         jwrite_member_bool(&req->out, "more", state->walk.more);
@@ -169,7 +196,12 @@ void channels_run(struct request *req)
     struct channels_state *state = req->state = arena_zero(&req->arena, sizeof(*state));
     state->walk.visit = visit;
     state->walk.finish = finish;
+    if (table_refuses_columns(req))
+        return;
     enum err err = read_query(req, state, &why);
+    if (err == OK && req->accepts == MEDIA_TEXT)
+        err = table_init(&state->table, &req->query, columns, ARRAY_LEN(columns), &req->scratch,
+                         &why);
     if (err != OK) {
         reply_problem(req, err, &why);
         return;

@@ -70,7 +70,7 @@ static void nodes_table(struct request *req, const struct node_cluster *cluster)
                                         "slots", "leaders", "version", "last_contact_ms"};
     struct table table;
     struct why why = {.err = OK};
-    enum err err = table_init(&table, &req->query, names, ARRAY_LEN(names), &why);
+    enum err err = table_init(&table, &req->query, names, ARRAY_LEN(names), &req->scratch, &why);
     if (err != OK) {
         reply_problem(req, err, &why);
         return;
@@ -87,24 +87,12 @@ static void nodes_table(struct request *req, const struct node_cluster *cluster)
         table_cell_u64(&table, peer->last_contact_ms);
     }
     table_write(&table, &req->out);
-    table_done(&table);
     reply_send(req, 200, MEDIA_TEXT);
-}
-
-/* `columns` shapes a table; JSON has all fields. */
-static bool refuse_columns(struct request *req)
-{
-    if (req->accepts == MEDIA_TEXT || !query_has(&req->query, "columns"))
-        return false;
-    struct why why;
-    why_set(&why, ERR_BAD_PARAMETER, "'columns' goes with 'Accept: text/plain' only");
-    reply_problem(req, ERR_BAD_PARAMETER, &why);
-    return true;
 }
 
 void nodes_run(struct request *req)
 {
-    if (refuse_columns(req))
+    if (table_refuses_columns(req))
         return;
     const struct node_cluster *cluster = get_cluster(req);
     if (req->accepts == MEDIA_TEXT) {
@@ -219,7 +207,7 @@ static void slots_table(struct request *req)
     struct table table;
     struct why why = {.err = OK};
     struct node_slot *slot = arena_alloc(&req->arena, sizeof(*slot));
-    enum err err = table_init(&table, &req->query, names, ARRAY_LEN(names), &why);
+    enum err err = table_init(&table, &req->query, names, ARRAY_LEN(names), &req->scratch, &why);
     if (err != OK) {
         reply_problem(req, err, &why);
         return;
@@ -241,13 +229,12 @@ static void slots_table(struct request *req)
         table_cell(&table, digest);
     }
     table_write(&table, &req->out);
-    table_done(&table);
     reply_send(req, 200, MEDIA_TEXT);
 }
 
 void slots_run(struct request *req)
 {
-    if (refuse_columns(req))
+    if (table_refuses_columns(req))
         return;
     if (req->accepts == MEDIA_TEXT) {
         slots_table(req);

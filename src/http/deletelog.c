@@ -8,6 +8,7 @@
 #include "http/http.h"
 #include "http/jwrite.h"
 #include "http/reply.h"
+#include "http/table.h"
 #include "http/times.h"
 #include "http/walk.h"
 #include "sys/clock.h"
@@ -166,7 +167,13 @@ struct list_state {
     struct msg_deletes_query query;
     bool has_channel, is_one_slot;
     uint64_t floor, scope, last_index;
+    struct table table; /* accepts TEXT */
 };
+
+static const char *const columns[] = {"delete_id", "channel_type",  "channel_id",      "start_seq",
+                                      "end_seq",   "deleted_count", "already_deleted", "deleted_at",
+                                      "slot",      "log_index",     "operator",        "request_id",
+                                      "reason"};
 
 enum { CURSOR_SLOT, CURSOR_SINCE_INDEX };
 
@@ -224,27 +231,53 @@ static void write_csv_record(struct buf *out, const struct msg_delete_record *re
     buf_append_string(out, "\r\n");
 }
 
+static void add_row(struct table *table, const struct msg_delete_record *record)
+{
+    char id[48];
+    uint32_t count = record->ranges_count;
+    snprintf(id, sizeof(id), "%u-%llu", record->slot, (unsigned long long)record->log_index);
+    table_cell(table, id);
+    table_cell_u64(table, record->channel.type);
+    table_cell_bytes(table, record->channel.id);
+    table_cell_u64(table, count == 0 ? 0 : record->ranges[0].start);
+    table_cell_u64(table, count == 0 ? 0 : record->ranges[count - 1].end);
+    table_cell_u64(table, record->deleted_count);
+    table_cell_u64(table, record->already_deleted);
+    table_cell_u64(table, record->deleted_at_ms);
+    table_cell_u64(table, record->slot);
+    table_cell_u64(table, record->log_index);
+    table_cell_bytes(table, record->operator_name);
+    table_cell_bytes(table, record->request_id);
+    table_cell_bytes(table, record->reason);
+}
+
+static void write_item(struct request *req, struct list_state *state,
+                       const struct msg_delete_record *record)
+{
+    if (req->accepts == MEDIA_TEXT) {
+        add_row(&state->table, record);
+    } else if (req->accepts == MEDIA_CSV) {
+        write_csv_record(&req->out, record);
+    } else {
+        if (req->accepts == MEDIA_JSON)
+            jwrite_comma(&req->out);
+        write_record(&req->out, record);
+        if (req->accepts == MEDIA_NDJSON)
+            buf_put_u8(&req->out, '\n');
+    }
+}
+
 static enum err visit(struct request *req, struct walk *walk, struct why *why)
 {
     struct list_state *state = (struct list_state *)walk;
     struct msg_deletes found = {.count = 0};
-    struct buf *out = &req->out;
     state->query.slot = walk->at;
     state->query.limit = (uint32_t)walk->left;
     enum err err = node_list_deletes(http_node(req->http), &state->query, &req->arena, &found, why);
     if (err != OK)
         return err;
-    for (uint32_t i = 0; i < found.count; i++) {
-        if (req->accepts == MEDIA_CSV) {
-            write_csv_record(out, &found.records[i]);
-            continue;
-        }
-        if (req->accepts == MEDIA_JSON)
-            jwrite_comma(out);
-        write_record(out, &found.records[i]);
-        if (req->accepts == MEDIA_NDJSON)
-            buf_put_u8(out, '\n');
-    }
+    for (uint32_t i = 0; i < found.count; i++)
+        write_item(req, state, &found.records[i]);
     state->floor = found.floor;
     state->last_index =
         found.more && found.count > 0 ? found.records[found.count - 1].log_index : 0;
@@ -281,6 +314,8 @@ static void finish(struct request *req)
     } else if (state->walk.more) {
         reply_header(req, "Lethe-Next-Cursor", arena_string(&req->arena, buf_bytes(&cursor_text)));
     }
+    if (req->accepts == MEDIA_TEXT)
+        table_write(&state->table, &req->out);
     reply_send(req, 200, req->accepts);
     buf_done(&cursor_text);
 }
@@ -383,6 +418,8 @@ static void start_list(struct request *req, bool in_path)
     state->walk.visit = visit;
     state->walk.finish = finish;
     state->has_channel = in_path;
+    if (table_refuses_columns(req))
+        return;
     enum err err = read_filters(req, state, &why);
     if (err == OK && !in_path)
         err = read_channel(req, state, &why);
@@ -390,6 +427,9 @@ static void start_list(struct request *req, bool in_path)
         err = set_slots(req, state, &why);
     if (err == OK)
         err = read_cursor(req, state, &why);
+    if (err == OK && req->accepts == MEDIA_TEXT)
+        err = table_init(&state->table, &req->query, columns, ARRAY_LEN(columns), &req->scratch,
+                         &why);
     if (err != OK) {
         reply_problem(req, err, &why);
         return;

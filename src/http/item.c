@@ -181,6 +181,16 @@ enum err item_read_raw(struct request *req, struct item *item)
     return err;
 }
 
+void item_explain(const struct msg_append_result *result, bool in_batch, struct why *ret_why)
+{
+    *ret_why = (struct why){.err = OK};
+    if (result->err == ERR_SEQ_MISMATCH)
+        why_set(ret_why, result->err, "'expected_last_seq' %s is %llu",
+                in_batch ? "did not hold in its place: after this batch the last seq"
+                         : "does not hold: the last seq",
+                (unsigned long long)result->last_seq);
+}
+
 enum { RESULT_MAX_BYTES = 256 }; /* all of a result but its strings */
 
 void item_write_result(struct buf *buf, const struct item *item, bool with_channel,

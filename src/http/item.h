@@ -24,6 +24,9 @@ enum err item_read_json(struct request *req, const struct jvalue *value, bool wi
 /* From a raw body and the query. */
 enum err item_read_raw(struct request *req, struct item *item);
 
+/* Why an append was refused, where there is more to say than the sentence of its error. The last seq
+ * is the channel's after the whole command: of a batch, messages behind this one may be in it. */
+void item_explain(const struct msg_append_result *result, bool in_batch, struct why *ret_why);
 /* Members of a result, into an object that is open in buf. channel may be NULL. */
 void item_write_result(struct buf *buf, const struct item *item, bool with_channel,
                        const struct msg_append_result *result);

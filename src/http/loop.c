@@ -152,9 +152,9 @@ static struct bytes reply_body(struct request *req)
     struct bytes body = buf_bytes(&req->out);
     if (!req->is_pretty || (req->media != MEDIA_JSON && req->media != MEDIA_PROBLEM))
         return body;
-    buf_clear(&req->pretty);
-    jvalue_append_pretty(&req->pretty, body);
-    return buf_bytes(&req->pretty);
+    buf_clear(&req->scratch);
+    jvalue_append_pretty(&req->scratch, body);
+    return buf_bytes(&req->scratch);
 }
 
 static enum MHD_Result queue_reply(struct request *req)
@@ -308,6 +308,12 @@ static void read_content_length(struct request_headers *headers, const char *val
     headers->has_content_length = true;
 }
 
+static void read_content_type(struct request_headers *headers, const char *value)
+{
+    headers->has_two_types = headers->content_type != NULL;
+    headers->content_type = value;
+}
+
 static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name,
                                  const char *value)
 {
@@ -322,9 +328,11 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
         break;
     case 'c':
         if (strcasecmp(name, "Content-Type") == 0)
-            headers->content_type = value;
+            read_content_type(headers, value);
         else if (strcasecmp(name, "Content-Length") == 0)
             read_content_length(headers, value);
+        else if (strcasecmp(name, "Content-Encoding") == 0 && strcasecmp(value, "identity") != 0)
+            headers->content_encoding = value;
         break;
     case 'e':
         if (strcasecmp(name, "Expect") == 0)
@@ -368,9 +376,10 @@ static void refuse_run(struct request *req)
 
 static enum MHD_Result on_head(struct request *req, const char *method, const char *version)
 {
+    bool has_nul = has_raw_nul(req, version); /* by the target as it came */
     MHD_get_connection_values(req->connection, MHD_HEADER_KIND, on_header, &req->headers);
     enum err err = request_read_head(req, method, &req->early_why);
-    if (err == OK && has_raw_nul(req, version)) {
+    if (err == OK && has_nul) {
         err = why_set(&req->early_why, ERR_BAD_REQUEST, "the request target has a NUL in it");
         req->must_close = true;
     }

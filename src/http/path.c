@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/path.h"
 
+#include <strings.h>
+
 static int hex_digit(uint8_t c)
 {
     if (c >= '0' && c <= '9')
@@ -45,9 +47,39 @@ bool path_decode(struct bytes raw, bool plus_is_space, struct arena *arena, stru
     return true;
 }
 
+static size_t scheme_len(struct bytes target)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+        size_t len = strlen(schemes[i]);
+        if (target.len > len && strncasecmp((const char *)target.data, schemes[i], len) == 0)
+            return len;
+    }
+    return 0;
+}
+
+struct bytes path_origin_form(struct bytes target)
+{
+    size_t start = scheme_len(target), end = start;
+    if (start == 0)
+        return target;
+    while (end < target.len && memchr("/?#", target.data[end], 3) == NULL)
+        end++;
+    if (end == start)
+        return target;
+    /* An empty path is the root's: nothing is served there, whatever the query. */
+    if (end == target.len || target.data[end] == '?')
+        return bytes_of_string("/");
+    return bytes_of(target.data + end, target.len - end);
+}
+
 enum err path_parse(struct bytes target, struct arena *arena, struct path *ret, struct why *why)
 {
     struct path path = {.raw = target, .query = BYTES_NONE, .count = 0};
+    /* A fragment is never sent: taken for a part of a name, it would delete from another channel. */
+    if (target.len > 0 && memchr(target.data, '#', target.len) != NULL)
+        return why_set(why, ERR_BAD_REQUEST,
+                       "the request target has a '#', which is sent as '%%23'");
     const uint8_t *mark = target.len == 0 ? NULL : memchr(target.data, '?', target.len);
     if (mark != NULL) {
         path.raw.len = (size_t)(mark - target.data);

@@ -16,8 +16,11 @@ struct path {
     uint32_t count;
 };
 
+/* What stands behind the authority of "http://host:port/path?query", as proxies ask (RFC 9112,
+ * 3.2.2). Any other target, and one without a host, comes back as it is. */
+struct bytes path_origin_form(struct bytes target);
 /* Splits a target that begins with '/'. Decoded segments are borrowed from target or in arena.
- * Errors: ERR_BAD_REQUEST  a bad percent escape, or no '/' in front
+ * Errors: ERR_BAD_REQUEST  a bad percent escape, no '/' in front, or a '#'
  *         ERR_NO_ROUTE     more segments than any route has */
 MUST_USE enum err path_parse(struct bytes target, struct arena *arena, struct path *ret,
                              struct why *why);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/reading.h"
 
+#include "http/http.h"
 #include "http/jwrite.h"
+#include "http/reply.h"
 #include "http/times.h"
+#include "sys/clock.h"
 
 static const char *const names[] = {
     [NODE_LINEARIZABLE] = "linearizable", [NODE_LEADER] = "leader", [NODE_LOCAL] = "local"};
 
-enum { DAY_MS = 24 * 3600 * 1000 };
+enum { DAY_MS = 24 * 3600 * 1000, SLICE_MS = 250 };
 
 enum err reading_parse(struct request *req, struct reading *ret, struct why *why)
 {
@@ -34,12 +37,50 @@ enum err reading_parse(struct request *req, struct reading *ret, struct why *why
     return query_number(&req->query, "min_index", 0, HTTP_MAX_INTEGER, &ret->min_index, why);
 }
 
-void reading_start(struct request *req, const struct reading *reading, request_handler *next)
+static void slice_done(struct request *req);
+
+/* The node keeps a call until its deadline, and `min_index` may be far ahead: such a read waits in
+ * slices, so that a server that stops need not wait for it. */
+static void start_slice(struct request *req, struct reading *reading)
 {
-    request_prepare_read(req, &req->call, req->slot, reading->consistency);
-    req->call.min_index = reading->min_index;
-    req->call.max_staleness_ms = reading->max_staleness_ms;
-    request_wait_calls(req, &req->call, 1, next);
+    struct node_call *call = &req->call;
+    request_prepare_read(req, call, req->slot, reading->consistency);
+    call->min_index = reading->min_index;
+    call->max_staleness_ms = reading->max_staleness_ms;
+    uint64_t end_ms = clock_mono_ms() + SLICE_MS;
+    if (end_ms + SLICE_MS > call->deadline_ms)
+        reading->is_whole = true; /* the last one */
+    if (!reading->is_whole)
+        call->deadline_ms = end_ms;
+    request_wait_calls(req, call, 1, slice_done);
+}
+
+static void slice_done(struct request *req)
+{
+    struct reading *reading = req->state;
+    const struct node_call *call = &req->call;
+    bool met_deadline = call->err != OK && clock_mono_ms() >= call->deadline_ms;
+    if (!met_deadline || reading->is_whole) {
+        reading->next(req);
+        return;
+    }
+    if (http_is_stopping(req->http)) {
+        struct why why;
+        why_set(&why, ERR_DRAINING, "this node is stopping");
+        reply_problem(req, ERR_DRAINING, &why);
+        return;
+    }
+    /* Where anything but min_index is behind, asking again would only move the goal. */
+    reading->is_whole = call->applied_index >= reading->min_index;
+    start_slice(req, reading);
+}
+
+void reading_start(struct request *req, struct reading *reading, request_handler *next)
+{
+    assert(req->state == reading);
+    reading->next = next;
+    reading->is_whole = reading->min_index == 0;
+    start_slice(req, reading);
 }
 
 void reading_write(struct request *req, const struct reading *reading, uint64_t applied_index)

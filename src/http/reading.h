@@ -8,12 +8,14 @@
 struct reading {
     enum node_consistency consistency;
     uint64_t min_index, max_staleness_ms;
+    request_handler *next;
+    bool is_whole; /* the call has all the time there is */
 };
 
 /* consistency, max_staleness, min_index. Errors: ERR_BAD_PARAMETER */
 MUST_USE enum err reading_parse(struct request *req, struct reading *ret, struct why *why);
-/* Waits for a READ of the request's slot, then next. */
-void reading_start(struct request *req, const struct reading *reading, request_handler *next);
+/* Waits for a READ of the request's slot, then next. reading is, or begins, req->state. */
+void reading_start(struct request *req, struct reading *reading, request_handler *next);
 /* The member "read" of a reply. */
 void reading_write(struct request *req, const struct reading *reading, uint64_t applied_index);
 

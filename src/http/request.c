@@ -16,7 +16,7 @@ void request_init(struct request *req, struct http *http)
     arena_init(&req->arena);
     buf_init(&req->body_buf);
     buf_init(&req->out);
-    buf_init(&req->pretty);
+    buf_init(&req->scratch);
     list_init(&req->wake_link);
 }
 
@@ -25,7 +25,7 @@ void request_done(struct request *req)
     arena_done(&req->arena);
     buf_done(&req->body_buf);
     buf_done(&req->out);
-    buf_done(&req->pretty);
+    buf_done(&req->scratch);
     req->magic = 0;
 }
 
@@ -59,7 +59,7 @@ void request_end(struct request *req)
         arena_done(&req->arena);
     shrink(&req->body_buf);
     shrink(&req->out);
-    buf_done(&req->pretty);
+    buf_done(&req->scratch);
     req->stage = REQUEST_NEW;
     req->connection = NULL;
 }
@@ -96,6 +96,9 @@ static enum err check_framing(struct request *req, struct why *why)
         return why_set(why, ERR_BAD_REQUEST,
                        "the body has more than one length, or one that is no number");
     }
+    /* Likewise two types: whoever stands in between may have looked at the other one. */
+    if (headers->has_two_types)
+        return why_set(why, ERR_BAD_REQUEST, "'Content-Type' is there more than once");
     return OK;
 }
 
@@ -148,6 +151,10 @@ static enum err check_body_head(struct request *req, struct why *why)
         return why_set(why, ERR_TOO_LARGE,
                        "body of %llu bytes is larger than 'http.max_body_bytes' %llu",
                        (unsigned long long)headers->content_length, (unsigned long long)max);
+    if (headers->content_encoding != NULL)
+        return why_set(why, ERR_UNSUPPORTED_MEDIA,
+                       "'Content-Encoding' is '%.80s'; bodies are taken as they are only",
+                       headers->content_encoding);
     bool fits = accept_body_form(headers->content_type, &req->body_form, &req->body_is_text);
     if (fits && ((req->body_form == BODY_IS_JSON && (takes & TAKES_JSON) != 0) ||
                  (req->body_form == BODY_IS_NDJSON && (takes & TAKES_NDJSON) != 0) ||
@@ -170,6 +177,7 @@ enum err request_read_head(struct request *req, const char *method, struct why *
     if (err == OK && req->target.len > HTTP_MAX_TARGET_BYTES)
         err = why_set(why, ERR_HEADERS_TOO_LARGE, "the request target is longer than %d bytes",
                       HTTP_MAX_TARGET_BYTES);
+    req->target = path_origin_form(req->target);
     if (err == OK)
         err = find_route(req, method, why);
     if (err != OK || req->route == NULL)

@@ -45,9 +45,11 @@ enum media {
 enum body_form { BODY_IS_EMPTY, BODY_IS_JSON, BODY_IS_NDJSON, BODY_IS_RAW };
 
 struct request_headers {
-    const char *content_type, *accept, *request_id, *if_match, *if_none_match; /* borrowed; NULL */
+    /* borrowed; NULL */
+    const char *content_type, *content_encoding, *accept, *request_id, *if_match, *if_none_match;
     uint64_t content_length;
     bool has_content_length, has_bad_length, is_chunked, expects_continue;
+    bool has_two_types; /* more than one Content-Type */
 };
 
 struct request {
@@ -59,7 +61,7 @@ struct request {
 
     /* what was asked */
     const char *target_at;     /* where the library has the target: only to compare places */
-    struct bytes target;       /* raw, in arena */
+    struct bytes target;       /* raw, in arena; once the head is read: without an authority */
     const struct route *route; /* NULL: none found */
     const char *allow;         /* methods of the path, for 405 and OPTIONS; NULL else */
     struct path path;
@@ -107,7 +109,8 @@ struct request {
     enum err early; /* found before the body came */
     struct why early_why;
     struct arena arena;
-    struct buf body_buf, out, pretty;
+    struct buf body_buf, out;
+    struct buf scratch; /* of one reply: its indented copy, or the cells of its table */
 };
 
 void request_init(struct request *req, struct http *http);

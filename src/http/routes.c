@@ -9,7 +9,7 @@
 #define READ_PARAMETERS                                                                            \
     "from_seq to_seq after_seq before_seq limit order cursor seqs client_msg_no from_uid since "   \
     "until consistency max_staleness min_index wait redirect"
-#define LISTED {MEDIA_JSON, MEDIA_NDJSON, MEDIA_CSV}
+#define LISTED {MEDIA_JSON, MEDIA_NDJSON, MEDIA_CSV, MEDIA_TEXT}
 #define TABLED {MEDIA_JSON, MEDIA_TEXT}
 #define JSON {MEDIA_JSON}
 /* A route that the interface names and this version does not have: nothing of it is looked at. */
@@ -42,7 +42,8 @@ const struct route routes[] = {
     {"POST", "/v1/channels/{t}/{c}/deletes", "delete", delete_run, "clamp dry_run redirect",
      TAKES_JSON, JSON, true},
     {"GET", "/v1/channels/{t}/{c}/deletes", "channel_deletes", channel_deletes_run,
-     "since_index since until operator reason limit cursor consistency redirect", 0, LISTED, false},
+     "since_index since until operator reason limit cursor consistency columns redirect", 0, LISTED,
+     false},
     NOT_YET("PUT", "/v1/channels/{t}/{c}/retention"),
     NOT_YET("GET", "/v1/channels/{t}/{c}/retention"),
     NOT_YET("DELETE", "/v1/channels/{t}/{c}/retention"),
@@ -50,15 +51,16 @@ const struct route routes[] = {
      "consistency max_staleness min_index redirect", 0, JSON, false},
     {"DELETE", "/v1/channels/{t}/{c}", "delete_channel", delete_channel_run, DELETE_TEXTS, 0, JSON,
      true},
-    {"GET", "/v1/channels", "channels", channels_run, "prefix type slot limit cursor consistency",
-     0, {MEDIA_JSON, MEDIA_NDJSON}, false},
+    {"GET", "/v1/channels", "channels", channels_run,
+     "prefix type slot limit cursor consistency columns", 0, {MEDIA_JSON, MEDIA_NDJSON, MEDIA_TEXT},
+     false},
     {"POST", "/v1/messages:batch", "batch", batch_run, "", TAKES_JSON | TAKES_NDJSON,
      {MEDIA_JSON, MEDIA_NDJSON}, false},
     {"GET", "/v1/deletes/{id}", "delete_status", delete_status_run, "wait timeout redirect", 0,
      JSON, false},
     {"GET", "/v1/deletes", "deletes", deletes_run,
      "slot since_index channel_type channel_id operator reason since until limit cursor "
-     "consistency", 0, LISTED, false},
+     "consistency columns", 0, LISTED, false},
 
     {"GET", "/v1/cluster", "cluster", cluster_run, "", 0, JSON, false},
     {"GET", "/v1/nodes", "nodes", nodes_run, "columns", 0, TABLED, false},

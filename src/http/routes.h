@@ -15,7 +15,7 @@ enum body_take {
     TAKES_ANY = 16      /* not looked at: the route is not supported yet */
 };
 
-enum { ROUTE_OFFERS_MAX = 3 };
+enum { ROUTE_OFFERS_MAX = 4 };
 
 struct route {
     const char *method; /* GET stands for HEAD too */

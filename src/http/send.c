@@ -36,10 +36,8 @@ static void set_location(struct request *req, uint64_t seq)
 
 static void write_refusal(struct request *req, const struct msg_append_result *result)
 {
-    struct why why = {.err = OK};
-    if (result->err == ERR_SEQ_MISMATCH)
-        why_set(&why, result->err, "'expected_last_seq' does not hold: the last seq is %llu",
-                (unsigned long long)result->last_seq);
+    struct why why;
+    item_explain(result, false, &why);
     reply_problem_begin(req, result->err, &why);
     if (result->err == ERR_SEQ_MISMATCH)
         jwrite_member_u64(&req->out, "last_seq", result->last_seq);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/table.h"
 
+#include "http/reply.h"
+
 static enum err show(struct table *table, struct bytes name, struct why *why)
 {
     for (uint32_t i = 0; i < table->columns; i++) {
@@ -16,13 +18,14 @@ static enum err show(struct table *table, struct bytes name, struct why *why)
 }
 
 enum err table_init(struct table *table, const struct query *query, const char *const *names,
-                    uint32_t columns, struct why *why)
+                    uint32_t columns, struct buf *cells, struct why *why)
 {
     struct bytes text;
-    assert(columns <= TABLE_COLUMNS_MAX);
+    assert(columns <= TABLE_COLUMNS_MAX && cells->len == 0);
     memset(table, 0, sizeof(*table));
     table->names = names;
     table->columns = columns;
+    table->cells = cells;
     if (!query_find(query, "columns", &text)) {
         for (uint32_t i = 0; i < columns; i++)
             table->shown[table->shown_count++] = (uint8_t)i;
@@ -40,17 +43,18 @@ enum err table_init(struct table *table, const struct query *query, const char *
     return OK;
 }
 
-void table_done(struct table *table)
+void table_cell_bytes(struct table *table, struct bytes text)
 {
-    buf_done(&table->cells);
+    if (text.len == 0)
+        text = bytes_of_string("-"); /* so that no row lacks a word */
+    buf_append(table->cells, text.data, text.len);
+    buf_put_u8(table->cells, '\0');
+    table->rows++; /* cells for now: table_write divides */
 }
 
 void table_cell(struct table *table, const char *text)
 {
-    if (text[0] == '\0')
-        text = "-"; /* so that every row has as many words as there are columns */
-    buf_append(&table->cells, text, strlen(text) + 1);
-    table->rows++; /* cells for now: table_write divides */
+    table_cell_bytes(table, bytes_of_string(text));
 }
 
 void table_cell_u64(struct table *table, uint64_t value)
@@ -60,14 +64,25 @@ void table_cell_u64(struct table *table, uint64_t value)
     table_cell(table, text);
 }
 
+/* Characters, not bytes: names may be in any script. */
+static size_t width_of(const char *text)
+{
+    size_t ret = 0;
+    for (; *text != '\0'; text++)
+        ret += ((uint8_t)*text & 0xc0) != 0x80;
+    return ret;
+}
+
 static void write_row(const struct table *table, const char *const *cells, const size_t *widths,
                       struct buf *buf)
 {
     for (uint32_t i = 0; i < table->shown_count; i++) {
         uint8_t column = table->shown[i];
         bool is_last = i + 1 == table->shown_count;
-        buf_printf(buf, "%-*s%s", is_last ? 0 : (int)widths[column], cells[column],
-                   is_last ? "\n" : "  ");
+        buf_append_string(buf, cells[column]);
+        for (size_t at = width_of(cells[column]); !is_last && at < widths[column]; at++)
+            buf_put_u8(buf, ' ');
+        buf_append_string(buf, is_last ? "\n" : "  ");
     }
 }
 
@@ -87,17 +102,27 @@ void table_write(const struct table *table, struct buf *buf)
     assert(table->rows % table->columns == 0);
     uint32_t rows = table->rows / table->columns;
     for (uint32_t i = 0; i < table->columns; i++)
-        widths[i] = strlen(table->names[i]);
-    const char *at = (const char *)table->cells.data;
+        widths[i] = width_of(table->names[i]);
+    const char *at = (const char *)table->cells->data;
     for (uint32_t row = 0; row < rows; row++) {
         take_row(table, &at, cells);
         for (uint32_t i = 0; i < table->columns; i++)
-            widths[i] = strlen(cells[i]) > widths[i] ? strlen(cells[i]) : widths[i];
+            widths[i] = width_of(cells[i]) > widths[i] ? width_of(cells[i]) : widths[i];
     }
     write_row(table, table->names, widths, buf);
-    at = (const char *)table->cells.data;
+    at = (const char *)table->cells->data;
     for (uint32_t row = 0; row < rows; row++) {
         take_row(table, &at, cells);
         write_row(table, cells, widths, buf);
     }
+}
+
+bool table_refuses_columns(struct request *req)
+{
+    if (req->accepts == MEDIA_TEXT || !query_has(&req->query, "columns"))
+        return false;
+    struct why why;
+    why_set(&why, ERR_BAD_PARAMETER, "'columns' goes with 'Accept: text/plain' only");
+    reply_problem(req, ERR_BAD_PARAMETER, &why);
+    return true;
 }

@@ -49,8 +49,8 @@ def test_bad_items_fail_alone(daemon):
     equal((reply["ok"], reply["failed"]), (3, 9))
     check(all("code" in r and "detail" in r for r in reply["results"] if r["status"] >= 400))
     equal(reply["results"][9]["duplicate"], True)
-    check("the last seq is 2" in reply["results"][10]["detail"], reply["results"][10])
-    equal(reply["results"][10]["last_seq"], 2)
+    check("after this batch the last seq is 3" in reply["results"][10]["detail"], reply["results"][10])
+    equal(reply["results"][10]["last_seq"], 3)
     equal(seqs(client.page(channel)), [1, 2, 3])
 
 
@@ -94,7 +94,7 @@ def test_atomic(daemon):
     first = {**good, "expected_last_seq": 9}
     refused = client.post(target, {"messages": [first, good]}, expect=412).json
     equal((refused["code"], refused["index"], refused["last_seq"]), ("seq_mismatch", 0, 3))
-    check("the last seq is 3" in refused["detail"], refused)
+    check("after this batch the last seq is 3" in refused["detail"], refused)
     client.post(target, {"messages": [good, first]}, expect=400)
     client.send(channel, "b25l", client_msg_no="n")
     client.post(target, {"messages": [good, {"payload": "dHdv", "client_msg_no": "n"}]}, expect=422)
