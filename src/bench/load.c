@@ -244,8 +244,10 @@ static void break_connection(struct connection *connection)
     if (!connection->has_request)
         return;
     worker->counts.broken++;
-    if (connection->request.is_numbered)
+    if (connection->request.is_numbered) {
+        connection->request.is_in_doubt = true;
         return; /* the same bytes go out again */
+    }
     if (was_open)
         settle(connection, 0, BYTES_NONE);
 }
@@ -258,10 +260,17 @@ static void take_reply(struct connection *connection, const struct reply *reply)
     /* A numbered request with an unknown outcome is asked again: the answer says what became of
      * it. */
     bool is_unknown = reply->status == 504 || reply->status == 500;
-    if (is_unknown && connection->request.is_numbered && !is_over(worker->load, now)) {
+    bool is_refused = reply->status == 503 || reply->status == 429 || reply->status == 507;
+    struct load_request *request = &connection->request;
+    request->is_in_doubt |= is_unknown && request->is_numbered;
+    /* A refusal speaks for the attempt it answers, not for one before whose answer never came. */
+    bool wants_again = (is_unknown && request->is_numbered) ||
+                       (is_refused && (request->is_in_doubt || worker->load->is_preload));
+    if (wants_again && !is_over(worker->load, now)) {
         connection->not_before_us = now + PAUSE_US;
     } else {
-        enum load_outcome outcome = settle(connection, reply->status, reply->body);
+        int status = is_refused && request->is_in_doubt ? 504 : reply->status;
+        enum load_outcome outcome = settle(connection, status, reply->body);
         if (outcome == LOAD_REFUSED || outcome == LOAD_FAILED)
             connection->not_before_us = now + PAUSE_US;
     }

@@ -26,6 +26,7 @@ struct load_request {
     uint64_t first_number;       /* APPEND: of the first message */
     uint64_t start_seq, end_seq; /* DELETE */
     bool is_numbered;            /* may be sent again */
+    bool is_in_doubt;            /* an attempt before was never answered, or with 504 */
 };
 
 enum connection_state { CONNECTION_CLOSED, CONNECTION_OPENING, CONNECTION_IDLE, CONNECTION_BUSY };
