@@ -6,7 +6,7 @@ ASAN := SANITIZE=address,undefined BUILD=$(BUILD)-address-undefined
 TSAN := SANITIZE=thread BUILD=$(BUILD)-thread
 # RocksDB is not instrumented: what it does inside is not ours to judge.
 TSAN_OPTIONS_OURS := halt_on_error=1 suppressions=$(CURDIR)/tests/lib/tsan.supp
-THREADED_ROOMS := sys store msg net node http
+THREADED_ROOMS := sys store net node http
 
 .PHONY: check test unit-threads help
 check: ## under a minute: lint, unit, scenario, a short simulation
@@ -19,8 +19,9 @@ test: ## all that CI runs; the last line is "N passed, N failed"
 	    "$(ASAN) -j$(JOBS) unit" "$(ASAN) -j$(JOBS) scenario" "$(ASAN) -j$(JOBS) sim N=300" \
 	    "$(TSAN) -j$(JOBS) unit-threads"
 
-unit-threads: $(patsubst %,$(BUILD)/unit/%,$(filter $(THREADED_ROOMS),$(UNIT_ROOMS)))
+unit-threads: $(patsubst %,$(BUILD)/unit/%,$(filter $(THREADED_ROOMS),$(UNIT_ROOMS))) | $(BUILD)/unit/msg
 	$(Q)for t in $^; do TSAN_OPTIONS="$(TSAN_OPTIONS_OURS)" $$t || exit 1; done
+	$(Q)CK_RUN_SUITE=threads TSAN_OPTIONS="$(TSAN_OPTIONS_OURS)" $(BUILD)/unit/msg
 
 help: ## every target in one line
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile scripts/mk/*.mk | sort | expand -t 20

@@ -188,11 +188,11 @@ static void write_slots(struct request *req, const char *prefix)
 
 static void write_catchups(struct buf *out, const char *prefix, const struct node_metrics *figures)
 {
-    metrics_head(out, prefix, "catchups_total", "counter",
+    metrics_head(out, prefix, "catchup_total", "counter",
                  "Replicas that this node, as leader, brought up, by mode and reason.");
     for (int mode = 0; mode < NODE_CATCHUP_MODES; mode++) {
         for (int reason = 0; reason < NODE_CATCHUP_REASONS; reason++)
-            buf_printf(out, "%scatchups_total{mode=\"%s\",reason=\"%s\"} %llu\n", prefix,
+            buf_printf(out, "%scatchup_total{mode=\"%s\",reason=\"%s\"} %llu\n", prefix,
                        node_catchup_mode_slug((enum node_catchup_mode)mode),
                        node_catchup_reason_slug((enum node_catchup_reason)reason),
                        (unsigned long long)figures->catchups[mode][reason]);
