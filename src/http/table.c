@@ -49,7 +49,7 @@ void table_cell_bytes(struct table *table, struct bytes text)
         text = bytes_of_string("-"); /* so that no row lacks a word */
     buf_append(table->cells, text.data, text.len);
     buf_put_u8(table->cells, '\0');
-    table->rows++; /* cells for now: table_write divides */
+    table->rows++; /* counts cells here: table_write divides */
 }
 
 void table_cell(struct table *table, const char *text)
