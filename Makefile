@@ -6,12 +6,13 @@
 #   WERROR=0                  warnings do not stop the build
 #   SANITIZE=address|thread|undefined|address,undefined
 #   MUTANT=name               a build without one safety rule (tests only)
+#   FAILPOINTS=1              a build that ends, waits or fails on order (tests only; LETHE_FAIL=list)
 #   BUILD=dir                 where products go (default: build, or build-<sanitizer>)
 #   T=room                    with `make unit`: only that room's tests
 
 empty :=
 comma := ,
-SUFFIX := $(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(MUTANT),-mutant-$(MUTANT))
+SUFFIX := $(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(MUTANT),-mutant-$(MUTANT))$(if $(FAILPOINTS),-failpoints)
 BUILD ?= build$(SUFFIX)
 VERSION := $(shell cat VERSION)
 CC ?= gcc
@@ -80,6 +81,9 @@ LINK_HARDEN := -fsanitize=$(SANITIZE)
 endif
 ifneq ($(MUTANT),)
 MUTANT_FLAGS := -DLETHE_MUTANT_$(MUTANT)=1 -DLETHE_MUTANT_BUILD=1
+endif
+ifneq ($(FAILPOINTS),)
+MUTANT_FLAGS += -DLETHE_FAILPOINTS=1
 endif
 CFLAGS_ALL := -std=gnu11 -g $(OPT) $(WARN) $(HARDEN) -D_GNU_SOURCE -DLETHE_VERSION='"$(VERSION)"' \
               $(MUTANT_FLAGS) -iquote src -iquote $(BUILD)/gen -MMD -MP $(CFLAGS)

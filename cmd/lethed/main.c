@@ -5,6 +5,7 @@
 #include "http/http.h"
 #include "lethed.h"
 #include "node/node.h"
+#include "sys/failpoint.h"
 #include "sys/log.h"
 #include "sys/signal.h"
 
@@ -236,6 +237,7 @@ int main(int argc, char **argv)
     enum config_action action = CONFIG_RUN;
     struct why why = {0};
     int code = LETHED_BAD_CONFIG;
+    failpoint_start();
     if (argc > 1 && strcmp(argv[1], "dump") == 0)
         return lethed_dump(argc - 1, argv + 1);
     if (config_load(argc, argv, environ, &config, &action, &why) != OK)

@@ -10,12 +10,16 @@ CLUSTER_SEED = $(if $(filter command% environment%,$(origin SEED)),--seed $(SEED
 SOAK_FOR = $(if $(HOURS),$(shell expr $(HOURS) '*' 3600),$(if $(filter command%,$(origin SECONDS)),$(SECONDS),0))
 CLUSTER_RUN = BUILD=$(BUILD) $(PYTHON) tests/cluster/run.py $(CLUSTER_SEED) $(if $(ONLY),--only $(ONLY))
 
-.PHONY: cluster soak cluster-checkers
+.PHONY: cluster soak cluster-checkers failpoints
+# What it compiles is told apart by its folder, as with sanitizers and mutants.
+failpoints: ## the daemon with failpoints, in $(BUILD)-failpoints: LETHE_FAIL=list names them
+	$(Q)$(MAKE) --no-print-directory FAILPOINTS=1 BUILD=$(BUILD)-failpoints $(BUILD)-failpoints/bin/lethed
+
 cluster-checkers: ## the cluster tests' checkers refuse histories that break a rule
 	$(Q)$(PYTHON) tests/cluster/test_checkers.py
 
-cluster: all cluster-checkers ## real daemons under kills, cuts, damage: the CI set (ONLY= SEED=)
+cluster: all failpoints cluster-checkers ## real daemons under kills, cuts, damage: the CI set (ONLY= SEED=)
 	$(Q)$(CLUSTER_RUN) --ci
 
-soak: all cluster-checkers ## every cluster test, longer (HOURS= or SECONDS=: repeats until then)
+soak: all failpoints cluster-checkers ## every cluster test, longer (HOURS= or SECONDS=: repeats until then)
 	$(Q)$(CLUSTER_RUN) --for $(SOAK_FOR)

@@ -29,4 +29,4 @@ unit-threads: $(patsubst %,$(BUILD)/unit/%,$(filter $(THREADED_ROOMS),$(UNIT_ROO
 
 help: ## every target in one line
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile scripts/mk/*.mk | sort | expand -t 20
-	@sed -n '4,12s/^#//p' Makefile
+	@sed -n '4,13s/^#//p' Makefile

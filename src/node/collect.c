@@ -110,6 +110,7 @@ enum err collect_propose(struct group *group, const struct collect_plan *plan,
     route_stamp(group, encoded);
     struct raft_entry entry = {
         .kind = RAFT_ENTRY_DATA, .size_bytes = encoded->len, .payload = encoded};
+    FAILPOINT("collect.propose");
     enum err err = raft_propose(group->raft, &entry, 1, ret_pos);
     if (err == OK) {
         group_limbo(group, encoded);

@@ -192,6 +192,7 @@ static void compact_group(struct group *group, uint64_t wall_ms)
 void compact_done(struct group *group, raft_index to)
 {
     assert(group->compacting == to);
+    FAILPOINT("compact.done");
     group->compacting = 0;
     group->base = (struct raft_pos){raft_term_at(group->raft, to), to};
     raft_compacted(group->raft, to);

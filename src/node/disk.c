@@ -96,7 +96,9 @@ static enum err job_install(struct node_disk_job *job, struct why *why)
 {
     enum err err = OK;
     for (uint32_t i = 0; i < job->installed_count && err == OK; i++) {
+        FAILPOINT("install.last");
         err = store_write(job->node->store, job->installed[i].batch, false, why);
+        FAILPOINT("install.written");
     }
     for (uint32_t i = 0; i < job->sinks.count && err == OK; i++) {
         err = receiver_run(job->node, &job->sinks.items[i], NULL, why);
@@ -116,6 +118,7 @@ static enum err job_apply(struct node_disk_job *job, struct why *why)
         for (uint32_t i = 0; i < run->count && err == OK; i++) {
             struct disk_entry *entry = &job->apply.entries[run->first + i];
             err = job_apply_entry(node, run->slot, entry, &value, why);
+            FAILPOINT("apply.entry");
         }
         bool is_cut = r + 1 < job->apply.runs_count && run[1].slot == run->slot;
         if (err == OK && is_cut) { /* at an index whose digest is to be compared */
@@ -124,7 +127,12 @@ static enum err job_apply(struct node_disk_job *job, struct why *why)
     }
     store_value_done(&value);
     if (err == OK) {
+        FAILPOINT("apply.flush");
         err = msg_apply_flush(node->msg, why);
+        FAILPOINT("apply.written");
+    }
+    if (err == OK && FAILPOINT_FAILS("apply.failed")) {
+        err = why_set(why, ERR_DISK_FAILED, "failed on order");
     }
     for (uint32_t r = 0; r < job->apply.runs_count && err == OK; r++) {
         if (job->apply.runs[r].wants_state && job->apply.runs[r].applied.index == 0) {
@@ -142,6 +150,25 @@ static enum err job_apply(struct node_disk_job *job, struct why *why)
 #define DISK_SYNC true
 #endif
 
+/* What a write may hold besides entries, each with a place to end at. */
+static void write_passes(const struct disk_write *write, const struct node_disk_job *job,
+                         bool is_synced)
+{
+    if (write->begins.count > 0 && !is_synced) {
+        FAILPOINT("receiver.marker");
+    } else if (write->begins.count > 0) {
+        FAILPOINT("receiver.marked");
+    }
+    if (write->compactions_count > 0 && !is_synced) {
+        FAILPOINT("compact.begin");
+    } else if (write->compactions_count > 0) {
+        FAILPOINT("compact.synced");
+    }
+    if (job->installed_count > 0 && is_synced) {
+        FAILPOINT("install.synced");
+    }
+}
+
 static enum err job_write(struct node_disk_job *job, struct why *why)
 {
     struct node *node = job->node;
@@ -151,7 +178,14 @@ static enum err job_write(struct node_disk_job *job, struct why *why)
         err = receiver_run(node, &job->write.begins.items[i], job->write.batch, why);
     }
     if (err == OK) {
+        write_passes(&job->write, job, false);
+        FAILPOINT("write.begin");
         err = store_write(node->store, job->write.batch, DISK_SYNC, why);
+        FAILPOINT("write.synced");
+        write_passes(&job->write, job, true);
+    }
+    if (err == OK && FAILPOINT_FAILS("write.failed")) {
+        err = why_set(why, ERR_DISK_FAILED, "failed on order, after it was written");
     }
 #ifdef LETHE_MUTANT_retry_fsync
     err = OK; /* what a second fsync would say */
@@ -165,12 +199,16 @@ static enum err job_write(struct node_disk_job *job, struct why *why)
     for (uint32_t i = 0; i < job->write.tickets_count; i++) {
         promise_set(promise, job->write.tickets[i].slot, &job->write.tickets[i].promise);
     }
-    return promise_is_dirty(promise) ? promise_write(promise, why) : OK;
+    FAILPOINT("promise.begin");
+    err = promise_is_dirty(promise) ? promise_write(promise, why) : OK;
+    FAILPOINT("promise.written");
+    return err;
 }
 
 static enum err job_care(struct node_disk_job *job, struct why *why)
 {
     enum err err = promise_sync(store_promise(job->node->store), why);
+    FAILPOINT("promise.synced");
     if (err != OK) {
         return err;
     }

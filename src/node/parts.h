@@ -16,6 +16,7 @@
 #include "node/driver.h"
 #include "node/limits.h"
 #include "store/store.h"
+#include "sys/failpoint.h"
 #include "sys/log.h"
 #include "sys/queue.h"
 #include "sys/thread.h"

@@ -17,6 +17,7 @@
 static void ready_truncate(struct group *group, raft_index from)
 {
     struct store_batch *batch = disk_batch(group->node);
+    FAILPOINT("log.truncate");
     if (from <= group->disk_last) {
         store_truncate_suffix(batch, group->slot, from, group->disk_last);
         group->disk_last = from - 1;

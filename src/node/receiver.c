@@ -80,6 +80,7 @@ void sink_ops_clear(struct sink_ops *ops)
 
 static enum err sink_begin(struct node *node, struct sink_op *op, struct store_batch *batch)
 {
+    FAILPOINT("receiver.begin");
     msg_sink_free(*op->sink);
     *op->sink = NULL;
     bool is_delta = op->install.kind == RAFT_DELTA;
@@ -93,6 +94,7 @@ static enum err sink_begin(struct node *node, struct sink_op *op, struct store_b
 
 static enum err sink_finish(struct node *node, struct sink_op *op)
 {
+    FAILPOINT("receiver.finish");
     op->batch = store_batch_new(node->store);
     enum err err = msg_sink_finish(*op->sink, &op->end, op->batch, &op->why);
     if (err == OK) {
@@ -108,8 +110,11 @@ static enum err sink_finish(struct node *node, struct sink_op *op)
 static enum err sink_rows(struct sink_op *op)
 {
     struct chunk chunk;
+    FAILPOINT("receiver.rows");
     enum err err = chunk_decode(blob_bytes(op->body), &chunk, &op->why);
-    return err == OK ? msg_sink_rows(*op->sink, &chunk.rows, &op->why) : err;
+    err = err == OK ? msg_sink_rows(*op->sink, &chunk.rows, &op->why) : err;
+    FAILPOINT("receiver.wrote");
+    return err;
 }
 
 static enum err sink_do(struct node *node, struct sink_op *op, struct store_batch *batch)
@@ -118,6 +123,7 @@ static enum err sink_do(struct node *node, struct sink_op *op, struct store_batc
     case SINK_BEGIN:
         return sink_begin(node, op, batch);
     case SINK_RESUME:
+        FAILPOINT("receiver.resume");
         msg_sink_free(*op->sink);
         *op->sink = NULL;
         return msg_sink_resume(node->msg, op->slot, op->sink, &op->why);
@@ -267,6 +273,7 @@ void receiver_begin(struct group *group, const struct raft_install *install, nod
 {
     struct receiving *receiving = &group->receiving;
     struct node *node = group->node;
+    FAILPOINT("receiver.accept");
     bool goes_on = receiving->is_marked && receiving->install.session == install->session;
     atomic_store(&group->is_replacing, true);
     receiver_drop_applies(group);
@@ -544,6 +551,7 @@ void receiver_installed(struct group *group, const struct raft_update *update)
     struct receiving *receiving = &group->receiving;
     struct node *node = group->node;
     struct raft_pos target = receiving->install.target;
+    FAILPOINT("receiver.installed");
     assert(receiving->is_open && update->install_in.session == receiving->install.session);
     struct store_batch *batch = receiving->last;
     receiving->last = NULL;
@@ -580,6 +588,7 @@ void receiver_is_durable(struct group *group, struct raft_pos target)
     struct receiving *receiving = &group->receiving;
     struct node *node = group->node;
     bool is_full = receiving->install.kind == RAFT_FULL;
+    FAILPOINT("receiver.durable");
     STAT_ADD(node, recoveries_total, 1);
     STAT_ADD(node, full_syncs_total, is_full);
     atomic_store(&group->is_diverged, false);

@@ -94,6 +94,7 @@ static void send_end(struct sending *sending)
                           .session = sending->install.session,
                           .term = sending->term,
                           .end = sending->end};
+    FAILPOINT("sender.end");
     chunk.end.number = sending->next;
     chunk.end.config_pos = sending->install.config_pos;
     chunk.end.config = sending->install.config;
@@ -130,6 +131,7 @@ static void sending_succeed(struct sending *sending)
     struct group *group = sending->group;
     struct node *node = group->node;
     enum node_catchup_mode mode = sending_mode(sending);
+    FAILPOINT("sender.done");
     uint64_t took_ms = node->now_ms - sending->started_ms;
     log_info("node", "catch-up ended: the peer goes on by log",
              "slot=%u peer=%" PRIu64 " mode=%s reason=%s target=%" PRIu64 " bytes=%" PRIu64
@@ -252,6 +254,7 @@ static void open_run(struct node_background_job *job)
     if (sending->err != OK) {
         return;
     }
+    FAILPOINT("sender.open");
     msg_source_info(sending->source, &sending->info);
     sending->err =
         msg_source_estimate(sending->source, sending->applied, &sending->estimate, &sending->why);
@@ -302,6 +305,7 @@ static bool sending_offer(struct sending *sending)
                   LOG_QUOTED(why.text));
         return false;
     }
+    FAILPOINT("sender.offer");
     raft_install_offer(group->raft, sending->peer, &sending->install);
     group_dirty(group);
     struct raft_status status;
@@ -442,6 +446,7 @@ static void chunk_run(struct node_background_job *job)
 {
     struct sending *sending = CONTAINER_OF(job, struct sending, job);
     struct chunk_out out;
+    FAILPOINT("sender.chunk");
     chunk_out_init(&out, sending->group->slot, sending->install.session, sending->term,
                    sending->next);
     buf_clear(&sending->frame);
@@ -458,6 +463,9 @@ static void chunk_run(struct node_background_job *job)
                                       &sending->end, &sending->why);
     }
     chunk_out_done(&out);
+    if (sending->err == OK && FAILPOINT_FAILS("sender.failed")) {
+        sending->err = why_set(&sending->why, ERR_DISK_FAILED, "failed on order");
+    }
 }
 
 static void sending_pump(struct sending *sending);

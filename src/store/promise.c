@@ -24,6 +24,7 @@
 #include "base/crc.h"
 #include "store/internal.h"
 #include "store/memory.h"
+#include "sys/failpoint.h"
 #include "sys/file.h"
 
 enum { HEAD_BYTES = 4096, PLACE_BYTES = 1024, PLACES = 3, FILE_VERSION = 1 };
@@ -331,6 +332,7 @@ static enum err write_page(struct promise *promise, uint32_t number, struct why 
                   &promise->rows[number * PAGE_SLOTS]);
     struct bytes bytes = buf_bytes(&promise->record);
     uint64_t offset = place_offset(number, place);
+    FAILPOINT("promise.page");
     enum err err = promise->disk != NULL ? memfile_write(promise->disk, bytes, offset, why)
                                          : file_pwrite(promise->fd, bytes, offset, why);
     if (err != OK)

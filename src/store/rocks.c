@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "store/internal.h"
 #include "store/rocks_options.h"
+#include "sys/failpoint.h"
 #include "sys/file.h"
 
 struct rocks {
@@ -264,6 +265,7 @@ static enum err flush_one(struct rocks *rocks, enum store_family family, bool wa
     char *error = NULL;
     rocksdb_flushoptions_t *options = rocksdb_flushoptions_create();
     rocksdb_flushoptions_set_wait(options, wait);
+    FAILPOINT("store.flush");
     rocksdb_flush_cf(rocks->db, options, rocks->families[family], &error);
     rocksdb_flushoptions_destroy(options);
     return error == NULL ? OK : write_error(error, why);

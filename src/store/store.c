@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "store/internal.h"
 #include "store/memory.h"
+#include "sys/failpoint.h"
 #include "sys/file.h"
 
 const char *const engine_family_names[STORE_FAMILIES] = {
@@ -279,7 +280,10 @@ static enum err make(struct store *store, const struct store_options *options,
     enum err err = check_nothing_promised(promise_path, options->memdisk, why);
     if (err != OK)
         return err;
-    return promise_create(promise_path, options->memdisk, &store->identity, why);
+    FAILPOINT("store.empty");
+    err = promise_create(promise_path, options->memdisk, &store->identity, why);
+    FAILPOINT("store.promise_made");
+    return err;
 }
 
 static enum err check_whose(struct store *store, const struct store_options *options,
@@ -334,8 +338,11 @@ static enum err open_all(struct store *store, const struct store_options *option
         err = load_pages(store, why);
     if (err == OK && !options->read_only && !options->accept_short_log)
         err = check_promises(store, why);
-    if (err == OK && !options->read_only)
+    if (err == OK && !options->read_only) {
+        FAILPOINT("store.boot");
         err = write_boot(store, why);
+        FAILPOINT("store.booted");
+    }
     return err;
 }
 
