@@ -108,6 +108,7 @@ static struct http_options http_options_of(const struct config *config)
     options.max_message_bytes = config->http_max_message_bytes;
     options.request_timeout_ms = (uint32_t)config->http_request_timeout_ms;
     options.metrics_prefix = config->metrics_prefix;
+    options.replica_lag_threshold = (uint32_t)config->cluster_replica_lag_threshold;
     return options;
 }
 

@@ -143,11 +143,27 @@ static enum err check_exposure(const struct config *config, enum config_option o
                    config_key(option), address);
 }
 
+/* What Prometheus takes as the beginning of a metric's name. */
+static enum err check_prefix(const char *prefix, struct why *why)
+{
+    const char *letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_:";
+    bool is_right = prefix[0] != '\0' && strchr(letters, prefix[0]) != NULL;
+    for (const char *at = prefix; is_right && *at != '\0'; at++)
+        is_right = strchr(letters, *at) != NULL || (*at >= '0' && *at <= '9');
+    if (is_right)
+        return OK;
+    return why_set(why, ERR_BAD_CONFIG,
+                   "'metrics.prefix' is '%s': letters, digits, '_' and ':', no digit first",
+                   prefix);
+}
+
 enum err config_rules_check(struct config *config, struct why *why)
 {
     enum err err = check_addresses(config, why);
     if (err == OK)
         err = parse_members(config, why);
+    if (err == OK)
+        err = check_prefix(config->metrics_prefix, why);
     if (err == OK && config->members_count > 1 && config->cluster_id[0] == '\0')
         err = why_set(why, ERR_BAD_CONFIG,
                       "'cluster.id' is required when 'cluster.members' has several members");

@@ -44,7 +44,8 @@ enum {
     HTTP_DELETE_MAX_RANGES = 256,
     HTTP_DELETE_MAX_SEQS = 10000,
 
-    HTTP_PREFIX_MAX_BYTES = 63, /* of metrics */
+    HTTP_PREFIX_MAX_BYTES = 63,      /* of metrics */
+    HTTP_SCRAPE_MAX_DELETES = 10000, /* records counted for one scrape: more are not counted */
 
     HTTP_KEPT_BYTES = 64 * 1024, /* memory that a connection keeps between two requests */
 };

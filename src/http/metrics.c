@@ -7,6 +7,8 @@
 #include "http/http.h"
 #include "http/reply.h"
 #include "http/stats.h"
+#include "sys/log.h"
+#include "sys/process.h"
 
 void metrics_head(struct buf *buf, const char *prefix, const char *name, const char *type,
                   const char *help)
@@ -19,15 +21,9 @@ void metrics_value(struct buf *buf, const char *prefix, const char *name, uint64
     buf_printf(buf, "%s%s %llu\n", prefix, name, (unsigned long long)value);
 }
 
-struct figure {
-    const char *name, *type, *help;
-    size_t offset; /* of a uint64_t */
-};
-
 #define NODE(field) offsetof(struct node_metrics, field)
-#define SLOT(field) offsetof(struct node_slot, field)
 
-static const struct figure node_figures[] = {
+static const struct metrics_figure node_figures[] = {
     {"message_delete_total", "counter", "Delete operations applied by this node.",
      NODE(deletes_total)},
     {"message_delete_range_total", "counter",
@@ -87,6 +83,14 @@ static const struct figure node_figures[] = {
     {"submit_queue_bytes", "gauge", "Bytes of the calls that wait for the loop.",
      NODE(submit_queue_bytes)},
     {"open_calls", "gauge", "Calls that are not answered yet.", NODE(open_calls)},
+    {"open_proposal_bytes", "gauge", "Bytes of proposals whose outcome is not known yet.",
+     NODE(open_bytes)},
+    {"raft_tail_bytes", "gauge", "Bytes of log entries kept in memory.", NODE(tail_bytes)},
+    {"peer_queued_bytes", "gauge", "Bytes that wait for the peers' links.",
+     NODE(peer_queued_bytes)},
+    {"catchups_running", "gauge", "Catch-ups that this node sends now.", NODE(catchups_running)},
+    {"catchups_waiting", "gauge", "Replicas that wait for a catch-up from this node.",
+     NODE(catchups_waiting)},
     {"unapplied_entries", "gauge", "Entries committed and not applied yet.",
      NODE(unapplied_entries)},
     {"rocksdb_memtable_bytes", "gauge", "Memory of all memtables.", NODE(memtable_bytes)},
@@ -98,22 +102,26 @@ static const struct figure node_figures[] = {
      NODE(pending_compaction_bytes)},
     {"rocksdb_background_errors", "gauge", "Errors of background work.", NODE(background_errors)},
     {"rocksdb_snapshots", "gauge", "Open snapshots.", NODE(store_snapshots)},
+    {"rocksdb_oldest_snapshot_timestamp_seconds", "gauge",
+     "When the oldest open snapshot was taken; 0: none is open.", NODE(oldest_snapshot_s)},
+    {"rocksdb_live_versions", "gauge", "Versions of the table set that something still holds.",
+     NODE(live_versions)},
+    {"rocksdb_immutable_memtables", "gauge", "Memtables that wait to be written out.",
+     NODE(immutable_memtables)},
+    {"rocksdb_level0_files", "gauge", "Tables of level 0.", NODE(level0_files)},
+    {"rocksdb_running_compactions", "gauge", "Compactions that run.", NODE(running_compactions)},
+    {"rocksdb_running_flushes", "gauge", "Memtables that are being written out.",
+     NODE(running_flushes)},
+    {"rocksdb_writes_stopped", "gauge", "1 while all writes wait for compaction.",
+     NODE(writes_stopped)},
+    {"rocksdb_delayed_write_bytes_per_second", "gauge",
+     "What writes are slowed down to; 0: they are not.", NODE(delayed_writes_bytes_per_s)},
     {"rocksdb_range_tombstones", "gauge", "Range tombstones in the memtables.",
      NODE(range_tombstones)},
     {"disk_free_bytes", "gauge", "Free space on the data folder's disk.", NODE(disk_free_bytes)},
+    {"disk_soft_free_bytes", "gauge", "Appends are refused with less free space than this.",
+     NODE(disk_soft_free_bytes)},
     {"disk_total_bytes", "gauge", "Size of the data folder's disk.", NODE(disk_total_bytes)},
-};
-
-static const struct figure slot_figures[] = {
-    {"raft_log_count", "gauge", "Entries in the slot's log.", SLOT(log_count)},
-    {"raft_log_size_bytes", "gauge", "Bytes of the slot's log.", SLOT(log_bytes)},
-    {"raft_log_first_index", "gauge", "First index in the slot's log.", SLOT(first_index)},
-    {"raft_log_last_index", "gauge", "Last index in the slot's log.", SLOT(last_index)},
-    {"raft_log_applied_index", "gauge", "Index applied by this node.", SLOT(applied_index)},
-    {"message_delete_records_count", "gauge", "Records in the slot's delete log.",
-     SLOT(delete_log_count)},
-    {"delete_log_floor", "gauge", "Highest index whose delete record may be gone.",
-     SLOT(delete_log_floor)},
 };
 
 static const struct {
@@ -123,10 +131,11 @@ static const struct {
     {"fsync_seconds", "Time of a synced write.", NODE(fsync)},
     {"apply_seconds", "Time to apply a batch of entries.", NODE(apply)},
     {"commit_seconds", "Time from a proposal to its commit.", NODE(commit)},
+    {"append_seconds", "Time from a write of messages to its answer, on the leader.", NODE(append)},
     {"loop_turn_seconds", "Time of a turn of the node's loop.", NODE(loop_turn)},
 };
 
-static uint64_t field_of(const void *base, size_t offset)
+uint64_t metrics_field(const void *base, size_t offset)
 {
     uint64_t value;
     memcpy(&value, (const char *)base + offset, sizeof(value));
@@ -149,43 +158,6 @@ static void write_histogram(struct buf *buf, const char *prefix, const char *nam
                (unsigned long long)sum);
 }
 
-static void write_slots(struct request *req, const char *prefix)
-{
-    struct node *node = http_node(req->http);
-    struct buf *out = &req->out;
-    uint32_t slots = node_slot_count(node);
-    struct node_slot *all = arena_alloc(&req->arena, slots * sizeof(*all));
-    for (uint32_t i = 0; i < slots; i++) {
-        memset(&all[i], 0, sizeof(all[i]));
-        all[i].slot = i;
-        if (!node_get_slot(node, i, &all[i]))
-            all[i].replicas_count = 0;
-    }
-    for (size_t f = 0; f < ARRAY_LEN(slot_figures); f++) {
-        const struct figure *figure = &slot_figures[f];
-        metrics_head(out, prefix, figure->name, figure->type, figure->help);
-        for (uint32_t i = 0; i < slots; i++)
-            buf_printf(out, "%s%s{slot=\"%u\"} %llu\n", prefix, figure->name, i,
-                       (unsigned long long)field_of(&all[i], figure->offset));
-    }
-    uint64_t lagging = 0;
-    metrics_head(out, prefix, "replica_lag_entries", "gauge",
-                 "Entries that a replica of a slot led here lacks (last index minus match index).");
-    for (uint32_t i = 0; i < slots; i++) {
-        for (uint32_t j = 0; all[i].leader == node_self(node) && j < all[i].replicas_count; j++) {
-            const struct node_replica *replica = &all[i].replicas[j];
-            if (replica->node == node_self(node))
-                continue;
-            buf_printf(out, "%sreplica_lag_entries{slot=\"%u\",replica=\"%llu\"} %llu\n", prefix, i,
-                       (unsigned long long)replica->node, (unsigned long long)replica->lag);
-            lagging += replica->lag > http_options_of(req->http)->replica_lag_threshold;
-        }
-    }
-    metrics_head(out, prefix, "replica_lag_count", "gauge",
-                 "Replicas of slots led here that lag by more than the threshold.");
-    metrics_value(out, prefix, "replica_lag_count", lagging);
-}
-
 static void write_catchups(struct buf *out, const char *prefix, const struct node_metrics *figures)
 {
     metrics_head(out, prefix, "catchup_total", "counter",
@@ -204,27 +176,61 @@ static void write_catchups(struct buf *out, const char *prefix, const struct nod
                (unsigned long long)(figures->catchup_ms_total % 1000));
 }
 
+static void write_process(struct buf *out, const char *prefix)
+{
+    struct process_figures process;
+    process_get_figures(&process);
+    const struct {
+        const char *name, *help;
+        uint64_t value;
+    } gauges[] = {
+        {"process_resident_memory_bytes", "Memory of the process that is in RAM.",
+         process.resident_bytes},
+        {"process_virtual_memory_bytes", "Address space of the process.", process.virtual_bytes},
+        {"process_open_fds", "Open files and sockets.", process.open_fds},
+        {"process_max_fds", "The most that may be open.", process.max_fds},
+        {"process_threads", "Threads of the process.", process.threads},
+        {"process_start_time_seconds", "When the process started, since 1970.",
+         process.started_ms / 1000},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(gauges); i++) {
+        metrics_head(out, prefix, gauges[i].name, "gauge", gauges[i].help);
+        metrics_value(out, prefix, gauges[i].name, gauges[i].value);
+    }
+    metrics_head(out, prefix, "process_cpu_seconds_total", "counter",
+                 "Processor time of all threads.");
+    buf_printf(out, "%sprocess_cpu_seconds_total %llu.%06llu\n", prefix,
+               (unsigned long long)(process.cpu_us / 1000000),
+               (unsigned long long)(process.cpu_us % 1000000));
+    metrics_head(out, prefix, "log_lines_dropped_total", "counter",
+                 "Lines of the log that stderr did not take.");
+    metrics_value(out, prefix, "log_lines_dropped_total", log_dropped());
+}
+
 void metrics_run(struct request *req)
 {
     const char *prefix = http_options_of(req->http)->metrics_prefix;
     struct node_metrics *figures = arena_zero(&req->arena, sizeof(*figures));
     struct buf *out = &req->out;
     node_get_metrics(http_node(req->http), figures);
+    metrics_head(out, prefix, "build_info", "gauge", "The version that runs; always 1.");
+    buf_printf(out, "%sbuild_info{version=\"%s\"} 1\n", prefix, LETHE_VERSION);
     for (size_t i = 0; i < ARRAY_LEN(node_figures); i++) {
-        const struct figure *figure = &node_figures[i];
+        const struct metrics_figure *figure = &node_figures[i];
         metrics_head(out, prefix, figure->name, figure->type, figure->help);
-        metrics_value(out, prefix, figure->name, field_of(figures, figure->offset));
+        metrics_value(out, prefix, figure->name, metrics_field(figures, figure->offset));
     }
     for (size_t i = 0; i < ARRAY_LEN(histograms); i++)
         write_histogram(out, prefix, histograms[i].name, histograms[i].help,
                         (const struct node_histogram *)(const void *)((const char *)figures +
                                                                       histograms[i].offset));
-    write_slots(req, prefix);
+    metrics_write_slots(req, prefix);
     write_catchups(out, prefix, figures);
     metrics_head(out, prefix, "http_connections", "gauge", "Open client connections.");
     metrics_value(out, prefix, "http_connections", http_connections(req->http));
     struct http_stats *stats = arena_alloc(&req->arena, sizeof(*stats));
     http_sum_stats(req->http, stats);
     stats_write(stats, prefix, out);
+    write_process(out, prefix);
     reply_send(req, 200, MEDIA_METRICS);
 }

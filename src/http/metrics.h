@@ -3,10 +3,20 @@
 #ifndef HTTP_METRICS_H
 #define HTTP_METRICS_H
 
-#include "base/buf.h"
+#include "http/request.h"
 
 void metrics_head(struct buf *buf, const char *prefix, const char *name, const char *type,
                   const char *help);
 void metrics_value(struct buf *buf, const char *prefix, const char *name, uint64_t value);
+
+/* A row of a table of figures that stand in a struct. */
+struct metrics_figure {
+    const char *name, *type, *help;
+    size_t offset; /* of a uint64_t */
+};
+uint64_t metrics_field(const void *base, size_t offset);
+
+/* metrics_slots.c: the slots and their replicas. */
+void metrics_write_slots(struct request *req, const char *prefix);
 
 #endif

@@ -107,6 +107,29 @@ enum err msg_list_deletes(struct msg *msg, const struct msg_deletes_query *query
     return err;
 }
 
+enum err msg_count_deletes(struct msg *msg, uint32_t slot, uint64_t since_index, uint64_t max,
+                           uint64_t *ret_count, uint64_t *ret_oldest_ms, struct why *why)
+{
+    uint64_t count = 0, oldest_ms = 0;
+    struct store_iter *iter =
+        since_index == UINT64_MAX
+            ? NULL
+            : store_iter_delete_log(msg->store, NULL, slot, NULL, since_index + 1, UINT64_MAX);
+    while (count < max && iter != NULL && store_iter_next(iter)) {
+        if (count == 0) {
+            oldest_ms = store_iter_delete_record(iter)->deleted_at_ms;
+        }
+        count++;
+    }
+    enum err err = store_iter_done(iter);
+    if (err != OK) {
+        return why_set(why, err, "cannot read the delete log of slot %u", slot);
+    }
+    *ret_count = count;
+    *ret_oldest_ms = oldest_ms;
+    return OK;
+}
+
 enum err msg_get_delete(struct msg *msg, uint32_t slot, uint64_t log_index, struct arena *arena,
                         struct msg_delete_record *ret, struct why *why)
 {

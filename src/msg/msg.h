@@ -72,6 +72,11 @@ MUST_USE enum err msg_list_channels(struct msg *msg, const struct msg_channels_q
                                     struct arena *arena, struct msg_channels *ret, struct why *why);
 MUST_USE enum err msg_list_deletes(struct msg *msg, const struct msg_deletes_query *query,
                                    struct arena *arena, struct msg_deletes *ret, struct why *why);
+/* How many records of the slot are above since_index, at most max; *ret_oldest_ms: deleted_at_ms of
+ * the first of them, 0 for none. */
+MUST_USE enum err msg_count_deletes(struct msg *msg, uint32_t slot, uint64_t since_index,
+                                    uint64_t max, uint64_t *ret_count, uint64_t *ret_oldest_ms,
+                                    struct why *why);
 /* ERR_NOT_FOUND, or ERR_COLLECTED below the floor. */
 MUST_USE enum err msg_get_delete(struct msg *msg, uint32_t slot, uint64_t log_index,
                                  struct arena *arena, struct msg_delete_record *ret,

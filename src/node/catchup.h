@@ -82,7 +82,8 @@ struct sending {
 void sender_send(struct node *node, node_id to, const struct chunk *chunk);
 /* A peer needs an install: a session begins, now or when others have ended. */
 void sender_need(struct group *group, const struct raft_need *need);
-void sender_go_on(struct node *node); /* each turn */
+void sender_go_on(struct node *node);           /* each turn */
+uint32_t sender_count(const struct node *node); /* sessions that run */
 void sender_fetch(struct node *node, node_id from, const struct chunk *chunk);
 void sender_check(struct group *group); /* after an update: what the core thinks of its sessions */
 void sender_tick(struct node *node);

@@ -433,6 +433,9 @@ static void applied_run(struct node *node, const struct disk_run *run, struct di
                     call->admin->removed = entry->result->removed;
                 } else if (entry->result != NULL) {
                     stats_result(node, entry->result, call->command->len);
+                    if (entry->result->appends_count > 0) {
+                        stat_observe(&node->stats.append, node_now_us(node) - call->started_us);
+                    }
                 }
                 if (call->admin == NULL) {
                     call->result = entry->result;

@@ -264,6 +264,11 @@ struct node_delete_status {
 };
 bool node_get_delete_status(struct node *node, uint32_t slot, raft_index log_index,
                             struct node_delete_status *ret);
+/* How many of the slot's deletes a replica that has applied up to `applied` lacks, of those that this
+ * node has; at most max are counted. *ret_oldest_ms: when the first of them was done, 0 for none. */
+MUST_USE enum err node_count_deletes(struct node *node, uint32_t slot, raft_index applied,
+                                     uint64_t max, uint64_t *ret_count, uint64_t *ret_oldest_ms,
+                                     struct why *why);
 
 /* ---- figures --------------------------------------------------------------------------------- */
 enum { NODE_HISTOGRAM_BUCKETS = 24 };
@@ -289,11 +294,19 @@ struct node_metrics {
     uint64_t digests_equal_total, digests_different_total, digests_unknown_total;
     uint64_t floor_raises_total; /* proposed here */
     uint64_t submit_queue_depth, submit_queue_bytes, open_calls, unapplied_entries;
-    struct node_histogram fsync, apply, commit, loop_turn; /* commit: propose to commit */
+    uint64_t open_bytes, tail_bytes; /* of proposals in doubt; of log entries kept in memory */
+    uint64_t peer_queued_bytes;      /* given to links, not sent yet */
+    uint64_t catchups_running, catchups_waiting; /* led here */
+    /* commit: propose to commit; append: a write with messages from its start to its answer */
+    struct node_histogram fsync, apply, commit, append, loop_turn;
     /* RocksDB's */
     uint64_t memtable_bytes, block_cache_bytes, table_readers_bytes, live_sst_bytes, wal_bytes;
     uint64_t pending_compaction_bytes, background_errors, disk_free_bytes, disk_total_bytes;
     uint64_t store_snapshots, range_tombstones;
+    uint64_t live_versions, oldest_snapshot_s; /* unix seconds; 0: none is open */
+    uint64_t immutable_memtables, level0_files, running_compactions, running_flushes;
+    uint64_t writes_stopped, delayed_writes_bytes_per_s;
+    uint64_t disk_soft_free_bytes; /* appends are refused below */
 };
 void node_get_metrics(struct node *node, struct node_metrics *ret);
 

@@ -359,7 +359,7 @@ struct stats {
     NODE_COUNTERS(X)
 #undef X
     atomic_uint_fast64_t catchups[NODE_CATCHUP_MODES][NODE_CATCHUP_REASONS];
-    struct stat_histogram fsync, apply, commit, loop_turn;
+    struct stat_histogram fsync, apply, commit, append, loop_turn;
 };
 #define STAT_ADD(node, name, n)                                                                    \
     atomic_fetch_add_explicit(&(node)->stats.name, (uint64_t)(n), memory_order_relaxed)
@@ -424,6 +424,7 @@ struct node {
 
     atomic_bool draining, disk_low, started;
     atomic_uint_fast64_t disk_free_bytes, disk_total_bytes, open_calls_shown, unapplied_shown;
+    atomic_uint_fast64_t open_bytes_shown, tail_bytes_shown, catchups_shown, needs_shown;
     struct stats stats;
 
     struct mutex view_lock;

@@ -351,13 +351,18 @@ static void open_done(struct node_background_job *job)
     group_touch(group);
 }
 
-static bool sender_has_room(const struct node *node)
+uint32_t sender_count(const struct node *node)
 {
     uint32_t count = 0;
     for (struct list *item = node->sendings.next; item != &node->sendings; item = item->next) {
         count++;
     }
-    return count < NODE_CATCHUP_OUT_MAX;
+    return count;
+}
+
+static bool sender_has_room(const struct node *node)
+{
+    return sender_count(node) < NODE_CATCHUP_OUT_MAX;
 }
 
 static bool peer_is_silent(struct group *group, node_id peer)

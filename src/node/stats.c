@@ -155,6 +155,10 @@ void stats_publish(struct node *node)
     }
     atomic_store_explicit(&node->unapplied_shown, unapplied, memory_order_relaxed);
     atomic_store_explicit(&node->open_calls_shown, node->open_calls, memory_order_relaxed);
+    atomic_store_explicit(&node->open_bytes_shown, node->open_bytes, memory_order_relaxed);
+    atomic_store_explicit(&node->tail_bytes_shown, node->tail_bytes, memory_order_relaxed);
+    atomic_store_explicit(&node->catchups_shown, sender_count(node), memory_order_relaxed);
+    atomic_store_explicit(&node->needs_shown, node->needs_count, memory_order_relaxed);
 }
 
 /* ---- reading: any thread -------------------------------------------------------------------------- */
@@ -199,6 +203,12 @@ bool node_get_delete_status(struct node *node, uint32_t slot, raft_index log_ind
         ret->applied_everywhere &= to->applied;
     }
     return true;
+}
+
+enum err node_count_deletes(struct node *node, uint32_t slot, raft_index applied, uint64_t max,
+                            uint64_t *ret_count, uint64_t *ret_oldest_ms, struct why *why)
+{
+    return msg_count_deletes(node->msg, slot, applied, max, ret_count, ret_oldest_ms, why);
 }
 
 uint32_t node_slot_count(const struct node *node)
@@ -316,35 +326,13 @@ static void histogram_copy(struct stat_histogram *from, struct node_histogram *r
     }
 }
 
-void node_get_metrics(struct node *node, struct node_metrics *ret)
+static uint64_t shown(const atomic_uint_fast64_t *figure)
 {
-    *ret = (struct node_metrics){0};
-#define X(name) ret->name = atomic_load_explicit(&node->stats.name, memory_order_relaxed);
-    NODE_COUNTERS(X)
-#undef X
-    for (int mode = 0; mode < NODE_CATCHUP_MODES; mode++) {
-        for (int reason = 0; reason < NODE_CATCHUP_REASONS; reason++) {
-            ret->catchups[mode][reason] =
-                atomic_load_explicit(&node->stats.catchups[mode][reason], memory_order_relaxed);
-        }
-    }
-    histogram_copy(&node->stats.fsync, &ret->fsync);
-    histogram_copy(&node->stats.apply, &ret->apply);
-    histogram_copy(&node->stats.commit, &ret->commit);
-    histogram_copy(&node->stats.loop_turn, &ret->loop_turn);
-    struct queue_stats queue;
-    queue_stats(node->submit, &queue);
-    ret->submit_queue_depth = queue.count;
-    ret->submit_queue_bytes = queue.bytes;
-    if (node->world.link_figures != NULL) {
-        struct node_link_figures links;
-        node->world.link_figures(node->world.arg, &links);
-        ret->peer_bytes_sent_total = links.sent_bytes;
-        ret->peer_bytes_received_total = links.received_bytes;
-        ret->peer_garbage_total = links.garbage;
-    }
-    ret->open_calls = atomic_load_explicit(&node->open_calls_shown, memory_order_relaxed);
-    ret->unapplied_entries = atomic_load_explicit(&node->unapplied_shown, memory_order_relaxed);
+    return atomic_load_explicit((atomic_uint_fast64_t *)(uintptr_t)figure, memory_order_relaxed);
+}
+
+static void metrics_store(struct node *node, struct node_metrics *ret)
+{
     struct store_stats store;
     store_stats(node->store, &store);
     ret->memtable_bytes = store.memtable_bytes;
@@ -356,6 +344,57 @@ void node_get_metrics(struct node *node, struct node_metrics *ret)
     ret->background_errors = store.background_errors;
     ret->disk_free_bytes = store.disk_free_bytes;
     ret->disk_total_bytes = store.disk_total_bytes;
+    ret->disk_soft_free_bytes = node->options.disk_soft_free_bytes;
     ret->store_snapshots = store.snapshots;
     ret->range_tombstones = store.range_tombstones_in_memtables;
+    ret->live_versions = store.live_versions;
+    ret->oldest_snapshot_s = store.oldest_snapshot_s;
+    ret->immutable_memtables = store.immutable_memtables;
+    ret->level0_files = store.level0_files;
+    ret->running_compactions = store.running_compactions;
+    ret->running_flushes = store.running_flushes;
+    ret->writes_stopped = store.writes_stopped;
+    ret->delayed_writes_bytes_per_s = store.delayed_writes_bytes_per_s;
+}
+
+static void metrics_queues(struct node *node, struct node_metrics *ret)
+{
+    struct queue_stats queue;
+    queue_stats(node->submit, &queue);
+    ret->submit_queue_depth = queue.count;
+    ret->submit_queue_bytes = queue.bytes;
+    ret->open_calls = shown(&node->open_calls_shown);
+    ret->open_bytes = shown(&node->open_bytes_shown);
+    ret->tail_bytes = shown(&node->tail_bytes_shown);
+    ret->unapplied_entries = shown(&node->unapplied_shown);
+    ret->catchups_running = shown(&node->catchups_shown);
+    ret->catchups_waiting = shown(&node->needs_shown);
+    if (node->world.link_figures != NULL) {
+        struct node_link_figures links;
+        node->world.link_figures(node->world.arg, &links);
+        ret->peer_bytes_sent_total = links.sent_bytes;
+        ret->peer_bytes_received_total = links.received_bytes;
+        ret->peer_garbage_total = links.garbage;
+        ret->peer_queued_bytes = links.queued_bytes;
+    }
+}
+
+void node_get_metrics(struct node *node, struct node_metrics *ret)
+{
+    *ret = (struct node_metrics){0};
+#define X(name) ret->name = shown(&node->stats.name);
+    NODE_COUNTERS(X)
+#undef X
+    for (int mode = 0; mode < NODE_CATCHUP_MODES; mode++) {
+        for (int reason = 0; reason < NODE_CATCHUP_REASONS; reason++) {
+            ret->catchups[mode][reason] = shown(&node->stats.catchups[mode][reason]);
+        }
+    }
+    histogram_copy(&node->stats.fsync, &ret->fsync);
+    histogram_copy(&node->stats.apply, &ret->apply);
+    histogram_copy(&node->stats.commit, &ret->commit);
+    histogram_copy(&node->stats.append, &ret->append);
+    histogram_copy(&node->stats.loop_turn, &ret->loop_turn);
+    metrics_queues(node, ret);
+    metrics_store(node, ret);
 }

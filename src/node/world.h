@@ -20,7 +20,7 @@ struct call_response;
 enum node_lane { NODE_LANE_URGENT, NODE_LANE_BULK };
 
 struct node_link_figures {
-    uint64_t sent_bytes, received_bytes, garbage;
+    uint64_t sent_bytes, received_bytes, garbage, queued_bytes;
 };
 
 struct node_world {

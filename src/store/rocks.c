@@ -291,6 +291,15 @@ static uint64_t property_of(struct rocks *rocks, int family, const char *name)
     return value;
 }
 
+/* A property that is only there as text. */
+static uint64_t text_property_of(struct rocks *rocks, int family, const char *name)
+{
+    char *text = rocksdb_property_value_cf(rocks->db, rocks->families[family], name);
+    uint64_t value = text == NULL ? 0 : strtoull(text, NULL, 10);
+    rocksdb_free(text);
+    return value;
+}
+
 static uint64_t log_file_bytes(const char *path)
 {
     struct file_names names = {0};
@@ -322,10 +331,16 @@ static void rocks_stats(struct engine *engine, struct store_stats *ret)
         ret->pending_compaction_bytes +=
             property_of(rocks, i, "rocksdb.estimate-pending-compaction-bytes");
         ret->estimated_keys += property_of(rocks, i, "rocksdb.estimate-num-keys");
+        ret->live_versions += property_of(rocks, i, "rocksdb.num-live-versions");
+        ret->immutable_memtables += property_of(rocks, i, "rocksdb.num-immutable-mem-table");
+        ret->level0_files += text_property_of(rocks, i, "rocksdb.num-files-at-level0");
     }
     /* Of the whole database, whatever family is asked. */
     ret->running_compactions = property_of(rocks, 0, "rocksdb.num-running-compactions");
     ret->running_flushes = property_of(rocks, 0, "rocksdb.num-running-flushes");
+    ret->oldest_snapshot_s = property_of(rocks, 0, "rocksdb.oldest-snapshot-time");
+    ret->writes_stopped = property_of(rocks, 0, "rocksdb.is-write-stopped");
+    ret->delayed_writes_bytes_per_s = property_of(rocks, 0, "rocksdb.actual-delayed-write-rate");
     for (int i = 0; i < STORE_FAMILIES; i++)
         ret->background_errors += property_of(rocks, i, "rocksdb.background-errors");
     ret->block_cache_bytes = rocksdb_cache_get_usage(rocks->options.cache);

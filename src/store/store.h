@@ -272,6 +272,10 @@ struct store_stats {
     uint64_t pending_compaction_bytes, running_compactions, running_flushes, background_errors;
     uint64_t snapshots, estimated_keys, disk_free_bytes, disk_total_bytes;
     uint64_t writes, synced_writes, written_bytes, range_tombstones_in_memtables;
+    uint64_t live_versions, oldest_snapshot_s; /* unix seconds; 0: none is open */
+    uint64_t immutable_memtables, level0_files;
+    uint64_t writes_stopped,
+        delayed_writes_bytes_per_s; /* 1: all writes wait; 0: none is delayed */
 };
 void store_stats(struct store *store, struct store_stats *ret);
 MUST_USE enum err store_flush(struct store *store, struct why *why); /* all families, waits */

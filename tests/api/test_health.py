@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Health, version, figures, and what the node knows of its cluster."""
 import re
+import subprocess
 
-from lib import Client, check, equal
+from lib import Client, Daemon, Failed, check, equal
 
 
 def test_livez(daemon):
@@ -38,12 +39,20 @@ def test_metrics(daemon):
                  "raft_log_first_index", "raft_log_last_index", "raft_log_applied_index",
                  "replica_lag_count", "replica_full_sync_total", "replica_recovery_total",
                  "http_requests_total", "http_request_seconds", "fsync_seconds", "apply_seconds",
-                 "commit_seconds", "submit_queue_depth", "rocksdb_memtable_bytes",
-                 "disk_free_bytes"]:
+                 "commit_seconds", "append_seconds", "submit_queue_depth", "open_proposal_bytes",
+                 "rocksdb_memtable_bytes", "rocksdb_live_versions", "rocksdb_writes_stopped",
+                 "rocksdb_oldest_snapshot_timestamp_seconds", "rocksdb_background_errors",
+                 "catchup_total", "catchups_running", "replicas", "replicas_compared",
+                 "deletes_pending", "deletes_pending_oldest_seconds", "slots_without_leader",
+                 "slots_at_risk", "delete_log_floor", "digests_equal_total",
+                 "digests_different_total", "digests_unknown_total", "disk_free_bytes",
+                 "build_info", "process_resident_memory_bytes", "process_open_fds",
+                 "process_cpu_seconds_total", "process_start_time_seconds"]:
         check(f"# HELP lethe_{name} " in text, name)
         check(f"# TYPE lethe_{name} " in text, name)
         check(re.search(rf"^lethe_{name}(_bucket)?(\{{.*\}})? [0-9.e+]+$", text, re.M), name)
-    check("channel" not in re.sub(r'route="\w+"|# .*', "", text), "a channel in a label")
+    labels = " ".join(re.findall(r"^[^#{]+\{(.*)\} ", re.sub(r'route="\w+"', "", text), re.M))
+    check("channel" not in labels, "a channel in a label")
     series = [line.rsplit(" ", 1)[0] for line in text.splitlines() if line and line[0] != "#"]
     equal(len(series), len(set(series)), "the same series twice")
     heads = re.findall(r"# TYPE (\S+)", text)
@@ -56,6 +65,45 @@ def test_metrics(daemon):
         labels = labels.rstrip(",")
         wanted = f"{name}_count{{{labels}}} {value}" if labels else f"{name}_count {value}"
         check(wanted in text, wanted)
+
+
+def test_metrics_promtool(daemon):
+    """Prometheus' own judge finds nothing but the three names that the contract gives."""
+    text = Client(daemon).get("/metrics", expect=200).body
+    try:
+        done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
+                              check=False, timeout=30)
+    except FileNotFoundError:
+        raise Failed("no promtool: scripts/install-deps test") from None
+    words = (done.stdout + done.stderr).decode().splitlines()
+    named = ["lethe_message_delete_records_count", "lethe_raft_log_count", "lethe_replica_lag_count"]
+    equal([line.split()[0] for line in words], named, "what promtool objects to")
+    check(all('"_count" suffix' in line for line in words), words)
+
+
+def test_metrics_prefix(_daemon):
+    """metrics.prefix stands before every name, and replaces the usual one."""
+    daemon = Daemon("--metrics-prefix", "wukongim_")
+    try:
+        text = Client(daemon, record=False).get("/metrics", expect=200).body.decode()
+        for line in text.splitlines():
+            check(re.match(r"(# (HELP|TYPE) )?wukongim_[a-z0-9_]+[ {]", line), line)
+        check("lethe_" not in text, "the usual prefix is still there")
+    finally:
+        daemon.stop()
+
+
+def test_metrics_cheap(daemon):
+    """A scrape costs little processor time: also under a sanitizer far below a scrape interval."""
+    client = Client(daemon, record=False)
+
+    def cpu():
+        text = client.get("/metrics", expect=200).body.decode()
+        return float(re.search(r"^lethe_process_cpu_seconds_total (\S+)$", text, re.M)[1])
+    before = cpu()
+    for _ in range(50):
+        client.get("/metrics", expect=200)
+    check((cpu() - before) / 51 < 0.05, "a scrape takes more than 50 ms of processor time")
 
 
 def test_metrics_count(daemon):

@@ -172,6 +172,7 @@ void links_figures(void *arg, struct node_link_figures *ret)
     for (uint32_t i = 0; i < status.peers_count; i++) {
         ret->sent_bytes += status.peers[i].sent_bytes;
         ret->received_bytes += status.peers[i].received_bytes;
+        ret->queued_bytes += status.peers[i].waiting_bytes;
     }
 }
 

@@ -80,8 +80,23 @@ START_TEST(test_addresses)
 }
 END_TEST
 
+START_TEST(test_metrics_prefix)
+{
+    static const char *const good[] = {"wukongim_", "a", "_x9:", "Lethe_"};
+    static const char *const bad[] = {"9a_", "a-b_", "a b", "l\xc3\xa9the_", "{"};
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        struct load load = load_with(NULL, NULL, WORDS("--metrics-prefix", (char *)good[i]));
+        ck_assert_msg(load.err == OK, "%s", load.why.text);
+        config_done(&load.config);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        expect_refusal(load_with(NULL, NULL, WORDS("--metrics-prefix", (char *)bad[i])),
+                       "'metrics.prefix' is");
+}
+END_TEST
+
 Suite *suite_rules(void)
 {
     return UNIT_SUITE("rules", 10, test_members, test_bad_members, test_exposure_needs_consent,
-                      test_addresses);
+                      test_addresses, test_metrics_prefix);
 }

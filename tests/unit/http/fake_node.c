@@ -683,6 +683,18 @@ bool node_is_safe_to_stop(struct node *node)
     return false;
 }
 
+enum err node_count_deletes(struct node *node, uint32_t slot, raft_index applied, uint64_t max,
+                            uint64_t *ret_count, uint64_t *ret_oldest_ms, struct why *why)
+{
+    (void)node;
+    (void)slot;
+    (void)applied;
+    (void)max;
+    (void)why;
+    *ret_count = *ret_oldest_ms = 0;
+    return OK;
+}
+
 void node_get_metrics(struct node *node, struct node_metrics *ret)
 {
     (void)node;

@@ -320,6 +320,38 @@ START_TEST(the_delete_log_lists_and_filters)
 }
 END_TEST
 
+START_TEST(deletes_above_an_index_are_counted)
+{
+    struct rig rig = {0};
+    rig_open_memory(&rig);
+    uint32_t slot = rig_slot(channel_of("room"));
+    uint64_t count = 9, oldest_ms = 9;
+    ck_assert_ok(msg_count_deletes(rig.msg, slot, 0, 100, &count, &oldest_ms, why));
+    ck_assert_uint_eq(count, 0);
+    ck_assert_uint_eq(oldest_ms, 0);
+    rig_fill(&rig, "room", 20);
+    uint64_t indexes[5];
+    for (uint32_t i = 0; i < 5; i++) {
+        rig.time_ms = 1000 * (i + 1);
+        rig_delete(&rig, "room", i + 1, i + 1);
+        indexes[i] = rig.index[slot];
+    }
+    rig_flush(&rig);
+    ck_assert_ok(msg_count_deletes(rig.msg, slot, indexes[1], 100, &count, &oldest_ms, why));
+    ck_assert_uint_eq(count, 3);
+    struct msg_delete_record record;
+    ck_assert_ok(msg_get_delete(rig.msg, slot, indexes[2], &rig.arena, &record, why));
+    ck_assert_uint_eq(oldest_ms, record.deleted_at_ms);
+    ck_assert_ok(msg_count_deletes(rig.msg, slot, 0, 4, &count, &oldest_ms, why));
+    ck_assert_uint_eq(count, 4);
+    ck_assert_ok(msg_count_deletes(rig.msg, slot, indexes[4], 100, &count, &oldest_ms, why));
+    ck_assert_uint_eq(count, 0);
+    ck_assert_ok(msg_count_deletes(rig.msg, slot, UINT64_MAX, 100, &count, &oldest_ms, why));
+    ck_assert_uint_eq(count, 0);
+    rig_close(&rig);
+}
+END_TEST
+
 START_TEST(retention_is_kept_in_the_row)
 {
     struct rig rig = {0};
@@ -357,5 +389,5 @@ Suite *suite_delete(void)
                       beyond_the_end_is_refused_or_cut, several_ranges_are_one_delete,
                       ten_thousand_seqs_in_one_delete, a_deleted_seq_names_its_delete,
                       previews_resolve_every_form, the_delete_log_lists_and_filters,
-                      retention_is_kept_in_the_row);
+                      deletes_above_an_index_are_counted, retention_is_kept_in_the_row);
 }
