@@ -34,6 +34,40 @@ bool http_is_stopping(const struct http *http)
                                 memory_order_relaxed);
 }
 
+static uint32_t max_readers(const struct http *http)
+{
+    uint32_t half = (http->options.max_connections + 1) / 2;
+    return half < HTTP_MAX_READERS ? half : HTTP_MAX_READERS;
+}
+
+bool http_count_reader(struct http *http)
+{
+    if (atomic_fetch_add(&http->readers_count, 1) < max_readers(http))
+        return true;
+    atomic_fetch_sub(&http->readers_count, 1);
+    return false;
+}
+
+void http_uncount_reader(struct http *http)
+{
+    atomic_fetch_sub(&http->readers_count, 1);
+}
+
+uint32_t http_readers(const struct http *http)
+{
+    return atomic_load(&((struct http *)(uintptr_t)http)->readers_count);
+}
+
+/* On the node's loop: nothing but flags and wake-ups. */
+static void on_applied(void *arg)
+{
+    struct http *http = arg;
+    for (uint32_t i = 0; i < http->loops_count; i++) {
+        if (watch_tell(&http->loops[i].watch))
+            mailbox_wake(&http->loops[i].mailbox);
+    }
+}
+
 uint32_t http_connections(const struct http *http)
 {
     return atomic_load(&((struct http *)(uintptr_t)http)->connections_count);
@@ -55,6 +89,7 @@ static void wake_all(struct http *http)
 /* Joins and frees whatever there is. */
 static void end(struct http *http)
 {
+    node_on_applied(http->node, NULL, NULL);
     atomic_store(&http->must_end, true);
     wake_all(http);
     for (uint32_t i = 0; i < http->loops_count; i++)
@@ -98,6 +133,8 @@ enum err http_start(const struct http_options *options, struct node *node, struc
         http->loops_count++;
         err = loop_open(http, &http->loops[i], why);
     }
+    if (err == OK)
+        node_on_applied(node, on_applied, http);
     for (uint32_t i = 0; err == OK && i < options->threads; i++) {
         char name[THREAD_NAME_SIZE];
         snprintf(name, sizeof(name), "http-%u", i);

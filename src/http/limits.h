@@ -34,6 +34,10 @@ enum {
     HTTP_CLIENT_MSG_NO_MAX_BYTES = 128,
     HTTP_TEXT_MAX_BYTES = 256, /* operator, reason */
 
+    /* Long polls, tails and exports: at most so many, and no more than half of the connections. */
+    HTTP_MAX_READERS = 4096,
+    HTTP_MAX_WAIT_MS = 60 * 1000, /* of a long poll */
+
     HTTP_PAGE_DEFAULT_MESSAGES = 50,
     HTTP_PAGE_MAX_SEQS = 1000, /* in seqs= */
     HTTP_LIST_DEFAULT_ITEMS = 100,

@@ -44,7 +44,7 @@
 #include "sys/clock.h"
 #include "sys/log.h"
 
-enum { SWEEP_EVERY_MS = 250, END_POLL_MS = 2 };
+enum { SWEEP_EVERY_MS = 250, END_POLL_MS = 2, STREAM_BLOCK_BYTES = 16 * 1024 };
 
 /* ---- connections ------------------------------------------------------------------------------ */
 static struct connection *connection_of(struct MHD_Connection *handle)
@@ -157,14 +157,53 @@ static struct bytes reply_body(struct request *req)
     return buf_bytes(&req->scratch);
 }
 
+/* The stream's next bytes, when the client can take some. What is not written yet is at most what one
+ * `more` gave: a client that reads slowly holds nothing else up, and one that reads nothing for as
+ * long as a reply may take is cut off by its deadline. */
+static ssize_t read_stream(void *cls, uint64_t position, char *to, size_t max)
+{
+    struct request *req;
+    (void)position;
+    CAST_OBJ(req, cls, REQUEST_MAGIC);
+    while (req->streamed == req->out.len) {
+        buf_clear(&req->out);
+        req->streamed = 0;
+        req->waits = false;
+        switch (req->stream_more(req)) {
+        case STREAM_GOES_ON:
+            break;
+        case STREAM_WAITS:
+            assert(req->waits && req->watches);
+            set_deadline(req, 0);
+            MHD_suspend_connection(req->connection);
+            watch_add(&loop_of(req)->watch, req);
+            return 0;
+        case STREAM_ENDS:
+            return MHD_CONTENT_READER_END_OF_STREAM;
+        case STREAM_BREAKS:
+            return MHD_CONTENT_READER_END_WITH_ERROR;
+        }
+    }
+    size_t len = req->out.len - req->streamed < max ? req->out.len - req->streamed : max;
+    memcpy(to, req->out.data + req->streamed, len);
+    req->streamed += len;
+    set_deadline(req, req->http->options.reply_timeout_ms);
+    stats_add(&loop_of(req)->stats.sent_bytes, len);
+    return (ssize_t)len;
+}
+
 static enum MHD_Result queue_reply(struct request *req)
 {
     assert(req->status != 0);
-    struct bytes body = reply_body(req);
+    struct bytes body = req->stream_more != NULL ? BYTES_NONE : reply_body(req);
     /* The buffer is the request's, which outlives the response: no copy, nothing to free. */
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        body.len, (void *)(uintptr_t)(body.len == 0 ? (const void *)"" : body.data),
-        MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response =
+        req->stream_more != NULL
+            ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES, read_stream,
+                                                req, NULL)
+            : MHD_create_response_from_buffer(
+                  body.len, (void *)(uintptr_t)(body.len == 0 ? (const void *)"" : body.data),
+                  MHD_RESPMEM_PERSISTENT);
     if (response == NULL)
         abort();
     add_headers(req, response);
@@ -243,7 +282,9 @@ static enum MHD_Result run(struct request *req, request_handler *handler)
     assert(req->status == 0);
     req->stage = REQUEST_WAITING;
     MHD_suspend_connection(req->connection);
-    if (req->wake_ms != 0)
+    if (req->wake_ms != 0 && req->watches)
+        watch_add(&loop_of(req)->watch, req);
+    else if (req->wake_ms != 0)
         list_append(&loop_of(req)->sleepers, &req->wake_link);
     else
         plan_calls(req);
@@ -344,9 +385,15 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
         else if (strcasecmp(name, "If-None-Match") == 0)
             headers->if_none_match = value;
         break;
+    case 'l':
+        if (strcasecmp(name, "Last-Event-ID") == 0)
+            headers->last_event_id = value;
+        break;
     case 't':
         if (strcasecmp(name, "Transfer-Encoding") == 0)
             headers->is_chunked = true;
+        else if (strcasecmp(name, "traceparent") == 0)
+            headers->traceparent = value;
         break;
     case 'x':
         if (strcasecmp(name, "X-Request-Id") == 0)
@@ -495,6 +542,11 @@ static void wake_sleepers(struct loop *loop)
     }
 }
 
+static void resume(struct request *req)
+{
+    MHD_resume_connection(req->connection);
+}
+
 /* When something is due by the clock: the next sleeper, the next sweep; 0: nothing is. */
 static uint64_t next_due_ms(const struct loop *loop)
 {
@@ -548,7 +600,7 @@ static void wait_for_work(struct loop *loop)
     if (has_more && loop->polled_ms == loop->now_ms)
         return;
     loop->polled_ms = loop->now_ms;
-    uint64_t next_ms = next_due_ms(loop);
+    uint64_t next_ms = watch_next_ms(&loop->watch, next_due_ms(loop));
     /* The end of a call may still be at its last step, which wakes nobody. */
     if (atomic_load(&loop->http->must_end))
         next_ms = loop->now_ms + END_POLL_MS;
@@ -562,7 +614,8 @@ static void wait_for_work(struct loop *loop)
 static bool is_over(struct loop *loop)
 {
     return atomic_load(&loop->http->must_end) && atomic_load(&loop->waiting) == 0 &&
-           mailbox_is_empty(&loop->mailbox) && loop->sleepers.next == &loop->sleepers;
+           mailbox_is_empty(&loop->mailbox) && loop->sleepers.next == &loop->sleepers &&
+           watch_is_empty(&loop->watch);
 }
 
 void loop_run(void *arg)
@@ -575,6 +628,7 @@ void loop_run(void *arg)
             door_mind(loop);
         take_mail(loop);
         wake_sleepers(loop);
+        watch_walk(&loop->watch, loop->now_ms, http_is_stopping(loop->http), resume);
         if (loop->now_ms >= loop->next_sweep_ms) {
             shut_late_connections(loop);
             loop->next_sweep_ms = loop->now_ms + SWEEP_EVERY_MS;
@@ -612,6 +666,7 @@ enum err loop_open(struct http *http, struct loop *loop, struct why *why)
     loop->http = http;
     list_init(&loop->connections);
     list_init(&loop->sleepers);
+    watch_init(&loop->watch);
     loop->to_start_end = &loop->to_start;
     loop->mailbox.fd = -1;
     loop->poll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -19,6 +19,9 @@ struct page_state {
     uint32_t seqs_count;
     bool has_client_msg_no;
     struct bytes client_msg_no, from_uid;
+    uint64_t wait_ms; /* long poll: 0: none */
+    uint64_t wait_end_ms;
+    bool must_answer; /* whatever there is */
 };
 
 enum { CURSOR_NEXT, CURSOR_FROM, CURSOR_TO, CURSOR_SINCE, CURSOR_UNTIL, CURSOR_FLAGS };
@@ -182,14 +185,36 @@ static enum err read_cursor(struct request *req, struct page_state *state, struc
     return OK;
 }
 
+/* A long poll waits for what comes after a seq; a window that may be closed has nothing to wait for. */
+static enum err read_wait(struct request *req, struct page_state *state, struct why *why)
+{
+    static const char *const others[] = {"from_seq", "to_seq", "before_seq",    "since", "until",
+                                         "order",    "seqs",   "client_msg_no", "cursor"};
+    struct bytes text;
+    if (!query_find(&req->query, "wait", &text))
+        return OK;
+    if (!times_parse_duration(text, HTTP_MAX_WAIT_MS, &state->wait_ms))
+        return why_set(why, ERR_BAD_PARAMETER, "'wait' is not a time like 25s, at most %ds",
+                       HTTP_MAX_WAIT_MS / 1000);
+    if (!query_has(&req->query, "after_seq"))
+        return why_set(why, ERR_BAD_PARAMETER, "'wait' goes with 'after_seq' only");
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        enum err err = refuse_both(&req->query, others[i], "wait", why);
+        if (err != OK)
+            return err;
+    }
+    state->wait_end_ms = req->started_us / 1000 + state->wait_ms;
+    return OK;
+}
+
 static enum err read_page_query(struct request *req, struct page_state *state, struct why *why)
 {
     struct msg_page_query *query = &state->query;
     uint64_t limit = HTTP_PAGE_DEFAULT_MESSAGES;
     query->channel = req->channel;
-    if (query_has(&req->query, "wait"))
-        return why_set(why, ERR_NOT_SUPPORTED, "this version does not have 'wait' (long poll) yet");
     enum err err = check_forms(&req->query, why);
+    if (err == OK)
+        err = read_wait(req, state, why);
     if (err == OK)
         err = query_number(&req->query, "limit", 1, MSG_PAGE_MAX_MESSAGES, &limit, why);
     if (err == OK)
@@ -352,14 +377,61 @@ static enum err get_page(struct request *req, const struct page_state *state, st
     return err;
 }
 
+static void messages_read(struct request *req);
+
+/* Something was applied in the slot, or the time is over. This node's own state says cheaply whether
+ * it is worth a read at the consistency that was asked for. */
+static void messages_look(struct request *req)
+{
+    struct page_state *state = req->state;
+    struct why why = {.err = OK};
+    if (http_is_stopping(req->http)) {
+        why_set(&why, ERR_DRAINING, "this node is stopping");
+        reply_problem(req, ERR_DRAINING, &why);
+        return;
+    }
+    uint64_t now_ms = clock_mono_ms();
+    struct msg_channel channel = {.last_seq = 0};
+    struct arena arena;
+    arena_init(&arena);
+    enum err err = node_get_channel(http_node(req->http), req->channel, &arena, &channel, &why);
+    arena_done(&arena);
+    if (err == OK && channel.last_seq < state->query.from_seq && now_ms < state->wait_end_ms) {
+        request_wait_applied(req, channel.applied_index, state->wait_end_ms, messages_look);
+        return;
+    }
+    state->must_answer = now_ms >= state->wait_end_ms;
+    req->granted_ms = now_ms - req->started_us / 1000;
+    reading_start(req, &state->reading, messages_read);
+}
+
+/* True: the request waits for something to come, or was refused that. */
+static bool long_poll(struct request *req, struct page_state *state, const struct msg_page *page)
+{
+    struct why why = {.err = OK};
+    if (state->wait_ms == 0 || state->must_answer || page->last_seq >= state->query.from_seq)
+        return false;
+    if (!req->is_reader) {
+        enum err err = request_become_reader(req, &why);
+        if (err != OK) {
+            reply_problem(req, err, &why);
+            return true;
+        }
+    }
+    request_wait_applied(req, page->applied_index, state->wait_end_ms, messages_look);
+    return true;
+}
+
 static void messages_read(struct request *req)
 {
-    const struct page_state *state = req->state;
+    struct page_state *state = req->state;
     struct msg_page page = {.messages = NULL};
     struct why why = {.err = OK};
     if (reply_calls_error(req))
         return;
     enum err err = get_page(req, state, &page, &why);
+    if (err == OK && long_poll(req, state, &page))
+        return;
     if (err != OK) {
         reply_problem(req, err, &why);
         return;

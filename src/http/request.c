@@ -62,6 +62,12 @@ void request_end(struct request *req)
     buf_done(&req->scratch);
     req->stage = REQUEST_NEW;
     req->connection = NULL;
+    if (req->stream_done != NULL)
+        req->stream_done(req->stream_state);
+    req->stream_done = NULL;
+    if (req->is_reader)
+        http_uncount_reader(req->http);
+    req->is_reader = false;
 }
 
 static bool is_sane_id(const char *id)
@@ -232,7 +238,8 @@ void request_prepare_read(struct request *req, struct node_call *call, uint32_t 
     call->slot = slot;
     call->consistency = consistency;
     call->no_forward = req->wants_redirect;
-    call->deadline_ms = req->started_us / 1000 + http_options_of(req->http)->request_timeout_ms;
+    call->deadline_ms =
+        req->started_us / 1000 + req->granted_ms + http_options_of(req->http)->request_timeout_ms;
 }
 
 void request_prepare_command(struct request *req, struct node_call *call, uint32_t slot,
@@ -260,5 +267,34 @@ void request_wait_until(struct request *req, uint64_t wake_ms, request_handler *
     req->waits = true;
     req->calls_count = 0;
     req->wake_ms = wake_ms;
+    req->watches = false;
     req->next = next;
+}
+
+void request_wait_applied(struct request *req, uint64_t index, uint64_t wake_ms,
+                          request_handler *next)
+{
+    assert(req->is_reader);
+    request_wait_until(req, wake_ms, next);
+    req->watches = true;
+    req->watched_index = index;
+}
+
+enum err request_become_reader(struct request *req, struct why *why)
+{
+    if (!http_count_reader(req->http))
+        return why_set(why, ERR_BUSY,
+                       "%u requests that stay (long polls, tails, exports) are open here already",
+                       http_readers(req->http));
+    req->is_reader = true;
+    return OK;
+}
+
+void request_stream(struct request *req, enum media media, request_stream_more *more, void *state,
+                    void (*done)(void *state))
+{
+    req->stream_more = more;
+    req->stream_state = state;
+    req->stream_done = done;
+    reply_send(req, 200, media);
 }

@@ -23,6 +23,15 @@ struct route;
 
 typedef void request_handler(struct request *req);
 
+/* What a stream says when it is asked for more. */
+enum stream_next {
+    STREAM_GOES_ON, /* req->out has something */
+    STREAM_WAITS,   /* nothing now: request_watch was called */
+    STREAM_ENDS,
+    STREAM_BREAKS /* the client must see that something is missing: the connection is cut */
+};
+typedef enum stream_next request_stream_more(struct request *req);
+
 enum { REQUEST_MAGIC = 0x52455121, REQUEST_EXTRA_HEADERS_MAX = 8 };
 
 enum request_stage { REQUEST_NEW, REQUEST_BODY, REQUEST_DISCARD, REQUEST_WAITING, REQUEST_REPLIED };
@@ -47,6 +56,7 @@ enum body_form { BODY_IS_EMPTY, BODY_IS_JSON, BODY_IS_NDJSON, BODY_IS_RAW };
 struct request_headers {
     /* borrowed; NULL */
     const char *content_type, *content_encoding, *accept, *request_id, *if_match, *if_none_match;
+    const char *last_event_id, *traceparent;
     uint64_t content_length;
     bool has_content_length, has_bad_length, is_chunked, expects_continue;
     bool has_two_types; /* more than one Content-Type */
@@ -87,6 +97,10 @@ struct request {
     atomic_uint open_calls;
     uint64_t wake_ms; /* or waiting for a time */
     bool waits;       /* the handler asked to; cleared before the next one runs */
+    bool watches; /* until wake_ms, or until this node has applied more of the slot than this: */
+    uint64_t watched_index;
+    bool is_reader;      /* counted as a long poll or a stream */
+    uint64_t granted_ms; /* time that the client itself asked for: its deadline is later by that */
     struct list wake_link;
     struct mailbox_item done; /* on its way back to its loop */
     request_handler *next;
@@ -104,6 +118,11 @@ struct request {
     } extra[REQUEST_EXTRA_HEADERS_MAX];
     uint32_t extra_count;
     bool must_close;
+    /* A reply whose length nobody knows: see request_stream. */
+    request_stream_more *stream_more; /* NULL: the reply is req->out */
+    void (*stream_done)(void *state);
+    void *stream_state;
+    size_t streamed; /* bytes of out that the library has */
 
     uint64_t received_bytes;
     enum err early; /* found before the body came */
@@ -138,11 +157,26 @@ void request_wait_calls(struct request *req, struct node_call *calls, uint32_t c
 /* next runs at that time of the monotonic clock, or somewhat later. */
 void request_wait_until(struct request *req, uint64_t wake_ms, request_handler *next);
 
+/* next runs when this node has applied more of req->slot than index, at that time, or when the server
+ * stops. Within a stream next is NULL: the stream is asked again. */
+void request_wait_applied(struct request *req, uint64_t index, uint64_t wake_ms,
+                          request_handler *next);
+/* Counts the request as a reader that stays: until its end. ERR_BUSY: there are as many as may be. */
+MUST_USE enum err request_become_reader(struct request *req, struct why *why);
+/* Ends a handler with a reply that `more` writes into req->out, piece by piece, as fast as the client
+ * reads; out is empty each time. `done` (not NULL) frees state at the request's end. */
+void request_stream(struct request *req, enum media media, request_stream_more *more, void *state,
+                    void (*done)(void *state));
+
 /* ---- what the room's parts ask of the server --------------------------------------------------- */
 struct node *http_node(const struct http *http);
 const struct http_options *http_options_of(const struct http *http);
 void http_sum_stats(const struct http *http, struct http_stats *ret);
 bool http_is_stopping(const struct http *http);
+/* One more reader that stays; false: there are as many as may be. Thread: any */
+bool http_count_reader(struct http *http);
+void http_uncount_reader(struct http *http);
+uint32_t http_readers(const struct http *http);
 uint32_t http_connections(const struct http *http);
 
 #endif

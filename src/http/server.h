@@ -11,6 +11,7 @@
 #include "http/mailbox.h"
 #include "http/request.h"
 #include "http/stats.h"
+#include "http/watch.h"
 #include "sys/thread.h"
 
 struct MHD_Daemon;
@@ -49,6 +50,7 @@ struct loop {
     uint64_t now_ms; /* when this turn began or its wait ended */
     uint64_t next_sweep_ms, polled_ms;
     struct list connections, sleepers; /* sleepers: requests that wait for a time */
+    struct watch watch;
     /* requests that wait for calls which are not started yet; through `done`, oldest first */
     struct mailbox_item *to_start, **to_start_end;
     uint32_t to_start_count;
@@ -69,6 +71,7 @@ struct http {
     struct loop *loops;
     uint32_t loops_count;
     atomic_bool is_stopping, must_end;
+    atomic_uint readers_count; /* long polls and streams */
 
     /* the door: loops[0] alone, but for the two counts */
     int listen_fd; /* owned; -1: closed */

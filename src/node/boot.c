@@ -279,6 +279,7 @@ static void boot_raft(struct node *node, struct group *group, const struct node_
     group->vote = status.vote;
     group->commit = status.commit;
     group->applying = group->applied = group->durable_applied = run->boot.applied;
+    applied_show(group);
     group->durable_seq = status.durable_seq;
     group->role = status.role;
     group->leader = status.leader;

@@ -127,6 +127,7 @@ void group_applied(struct group *group, raft_index index)
     }
     group_dirty(group);
     group_touch(group);
+    applied_show(group);
     read_applied(group);
 }
 

@@ -83,6 +83,7 @@ static void node_init(struct node *node, const struct node_options *options,
     heap_init(&node->deadlines);
     arena_init(&node->turn);
     mutex_init(&node->view_lock);
+    mutex_init(&node->listener_lock);
     node_init_members(node, options);
     node->groups_count = options->slot_count;
     node->groups = alloc_array(options->slot_count, sizeof(struct group));
@@ -186,6 +187,7 @@ void node_free(struct node *node)
     heap_done(&node->deadlines);
     map_free(node->forwarded_by_id, NULL);
     arena_done(&node->turn);
+    mutex_done(&node->listener_lock);
     mutex_done(&node->view_lock);
     free(node->groups);
     free(node->views);
@@ -474,6 +476,7 @@ void node_turn(struct node *node)
     }
     disk_hand_over(node);
     node->world.flush(node->world.arg);
+    applied_tell(node);
     arena_clear(&node->turn);
     stat_observe(&node->stats.loop_turn, node_now_us(node) - began_us);
 }

@@ -164,6 +164,13 @@ MUST_USE enum err node_preview_delete(struct node *node, const struct msg_delete
                                       struct arena *arena, struct msg_delete_result *ret,
                                       uint64_t *ret_applied_index, struct why *why);
 
+/* ---- waiting for something new --------------------------------------------------------------- */
+/* How far this node's store shows the slot; 0: there is no such slot. Thread: any, without a lock */
+uint64_t node_applied_index(struct node *node, uint32_t slot);
+/* on_applied runs on the node's loop after a turn in which some slot here applied something: it may
+ * set flags and wake others, nothing more. NULL: nobody listens, and none runs once this returns. */
+void node_on_applied(struct node *node, void (*on_applied)(void *arg), void *arg);
+
 /* ---- what the node knows of itself and the cluster: a copy, at most a tick old ---------------- */
 enum node_replica_state { NODE_PROBE, NODE_REPLICATE, NODE_DELTA, NODE_FULL, NODE_DOWN };
 /* What comparisons of digests at equal indexes said last. Nobody who could not be asked lately is

@@ -175,6 +175,7 @@ struct group {
 
     /* the state machine */
     raft_index applying, applied, durable_applied; /* applying: handed to the disk thread */
+    atomic_uint_fast64_t applied_shown;            /* for other threads */
 
     /* who waits */
     struct list commands;      /* calls by index */
@@ -227,6 +228,10 @@ void group_durable(struct group *group); /* a synced batch covers what is applie
 
 /* ---- boot.c, ready.c, compact.c, route.c, read.c, waiter.c ------------------------------------- */
 MUST_USE enum err boot_groups(struct node *node, const struct node_boot *boot, struct why *why);
+
+/* applied.c: readers of other threads that wait for something new. */
+void applied_show(struct group *group); /* its store shows group->applied */
+void applied_tell(struct node *node);   /* at the end of a turn */
 
 /* Takes the updates of dirty groups and carries them out. */
 void ready_run(struct node *node);
@@ -426,6 +431,11 @@ struct node {
     atomic_uint_fast64_t disk_free_bytes, disk_total_bytes, open_calls_shown, unapplied_shown;
     atomic_uint_fast64_t open_bytes_shown, tail_bytes_shown, catchups_shown, needs_shown;
     struct stats stats;
+
+    bool has_news;              /* some slot applied something in this turn */
+    struct mutex listener_lock; /* held while on_applied runs, so that nobody is called too late */
+    void (*on_applied)(void *arg);
+    void *on_applied_arg;
 
     struct mutex view_lock;
     struct node_slot *views; /* owned; under view_lock, as all below */

@@ -574,6 +574,7 @@ void receiver_installed(struct group *group, const struct raft_update *update)
     receiving->is_open = receiving->is_marked = false;
     receiver_leave(group);
     digest_forget(group);
+    applied_show(group);
 }
 
 void receiver_wrote_last(struct group *group)

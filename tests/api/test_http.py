@@ -52,8 +52,7 @@ def test_not_there_yet(daemon):
             body = "{}" if method in ("post", "put") else None
             equal(client.ask(method.upper(), target, body, expect=501).json["code"], "not_supported")
             count += 1
-    check(count > 20, count)
-    client.get("/v1/channels/1/x/messages?wait=25s", expect=501)
+    check(count > 0, count)
     client.post("/v1/channels/1/x/messages:batch", {"messages": []}, {"If-Match": '"1-0"'}, expect=501)
 
 

@@ -43,6 +43,9 @@ struct node {
     node_id fail_leader;
     uint32_t delay_ms;
     raft_index follower_applied;
+    atomic_uint_fast64_t applied_shown;
+    void (*on_applied)(void *arg);
+    void *on_applied_arg;
 };
 
 static struct bytes key_of(struct channel channel, uint8_t text[CHANNEL_ID_MAX_BYTES + 1])
@@ -284,6 +287,9 @@ static void answer(struct node *node, struct node_call *call)
     call->applied_index = node->log_index;
     blob_unref(call->command);
     call->command = NULL;
+    atomic_store(&node->applied_shown, node->log_index);
+    if (node->on_applied != NULL)
+        node->on_applied(node->on_applied_arg);
     mutex_unlock(&node->lock);
     call->on_done(call, call->arg);
 }
@@ -797,4 +803,17 @@ const char *node_catchup_mode_slug(enum node_catchup_mode mode)
 {
     static const char *const slugs[] = {"log", "delta", "full"};
     return slugs[mode];
+}
+
+uint64_t node_applied_index(struct node *node, uint32_t slot)
+{
+    return slot < FAKE_SLOTS ? atomic_load(&node->applied_shown) : 0;
+}
+
+void node_on_applied(struct node *node, void (*on_applied)(void *arg), void *arg)
+{
+    mutex_lock(&node->lock);
+    node->on_applied = on_applied;
+    node->on_applied_arg = arg;
+    mutex_unlock(&node->lock);
 }

@@ -258,6 +258,51 @@ START_TEST(tells_its_configuration)
 }
 END_TEST
 
+/* ---- long polls ------------------------------------------------------------------------------------ */
+static void send_later(void *arg)
+{
+    struct client other;
+    (void)arg;
+    usleep(150000);
+    client_open(&other, http_address(http));
+    ck_assert_int_eq(client_ask(&other, "POST", MESSAGES, JSON, "{\"payload\":\"\"}"), 201);
+    client_close(&other);
+}
+
+START_TEST(waits_for_a_message)
+{
+    struct thread sender = {.is_started = false};
+    start();
+    uint64_t before_ms = clock_mono_ms();
+    ck_assert_int_eq(thread_start(&sender, "sender", send_later, NULL), OK);
+    ck_assert_int_eq(ask("GET", MESSAGES "?after_seq=0&wait=20s", NULL, NULL), 200);
+    ck_assert_uint_ge(clock_mono_ms() - before_ms, 140);
+    ck_assert_uint_le(clock_mono_ms() - before_ms, 5000);
+    ck_assert(client_has(&client, "\"messages\":[{\"message_seq\":1,"));
+    thread_join(&sender);
+    before_ms = clock_mono_ms();
+    ck_assert_int_eq(ask("GET", MESSAGES "?after_seq=1&wait=200ms", NULL, NULL), 200);
+    ck_assert_uint_ge(clock_mono_ms() - before_ms, 190);
+    ck_assert(client_has(&client, "\"messages\":[],"));
+    stop();
+}
+END_TEST
+
+/* The consistency that was asked for holds at the end of the wait too, and its fault is told. */
+START_TEST(waits_and_finds_no_leader)
+{
+    start();
+    client_send(&client, "GET " MESSAGES "?after_seq=0&wait=300ms HTTP/1.1\r\nHost: x\r\n\r\n",
+                strlen("GET " MESSAGES "?after_seq=0&wait=300ms HTTP/1.1\r\nHost: x\r\n\r\n"));
+    usleep(100000);
+    fake_node_fail(node, NODE_CALL_READ, ERR_NO_LEADER, 0);
+    ck_assert(client_read(&client, 5000));
+    ck_assert_int_eq(client.status, 503);
+    ck_assert(client_has(&client, "\"code\":\"no_leader\""));
+    stop();
+}
+END_TEST
+
 /* ---- what tries to fool a parser ----------------------------------------------------------------- */
 START_TEST(raw_nul_in_the_target)
 {
@@ -499,7 +544,8 @@ Suite *suite_server(void)
 {
     return UNIT_SUITE("server", 60, sends_reads_deletes, tells_faults_apart, redirects_when_asked,
                       conditions_hold, waits_for_replicas, balances_leaders, orders_of_operators,
-                      orders_that_fail, tells_its_configuration, raw_nul_in_the_target, two_lengths,
+                      orders_that_fail, tells_its_configuration, waits_for_a_message,
+                      waits_and_finds_no_leader, raw_nul_in_the_target, two_lengths,
                       bodies_in_pieces, large_bodies, request_ids, heads_that_say_two_things,
                       expectations_of_a_batch, stops_after_the_last_answer, stops_at_once,
                       refuses_bad_options);

@@ -50,6 +50,39 @@ START_TEST(appends_reads_deletes)
 }
 END_TEST
 
+static void count_call(void *arg)
+{
+    ++*(int *)arg;
+}
+
+/* Whoever waits for something new is told once a turn, after the store shows it. */
+START_TEST(tells_what_is_applied)
+{
+    struct fakeworld *world = test_world(1, NULL);
+    struct node *node = fakeworld_node(world, 1);
+    int calls = 0;
+    node_on_applied(node, count_call, &calls);
+    uint64_t before = node_applied_index(node, 0);
+    ck_assert_uint_eq(before, test_state(world, 1).applied_index);
+    (void)test_send(world, 1, "new");
+    ck_assert_int_ge(calls, 1);
+    ck_assert_uint_eq(node_applied_index(node, 0), before + 1);
+    ck_assert_uint_eq(test_state(world, 1).applied_index, before + 1);
+    ck_assert_uint_eq(node_applied_index(node, 1u << 20), 0);
+    int seen = calls;
+    fakeworld_run(world, 300); /* nothing is applied, nobody is called */
+    ck_assert_int_eq(calls, seen);
+    node_on_applied(node, NULL, NULL);
+    (void)test_send(world, 1, "unheard");
+    ck_assert_int_eq(calls, seen);
+    fakeworld_stop(world, 1);
+    test_start(world, 1); /* known from the start on */
+    ck_assert_uint_eq(node_applied_index(fakeworld_node(world, 1), 0),
+                      test_state(world, 1).applied_index);
+    fakeworld_free(world);
+}
+END_TEST
+
 START_TEST(goes_on_after_stop)
 {
     struct fakeworld *world = test_world(1, NULL);
@@ -222,8 +255,8 @@ END_TEST
 
 Suite *suite_single(void)
 {
-    return UNIT_SUITE("single", 60, leads_at_once, appends_reads_deletes, goes_on_after_stop,
-                      answered_survives_power_cut, answered_before_the_next_sync,
-                      becomes_durable_by_itself, compacts_its_log, caps_the_bytes_of_its_log,
-                      starts_dedup_generations);
+    return UNIT_SUITE("single", 60, leads_at_once, appends_reads_deletes, tells_what_is_applied,
+                      goes_on_after_stop, answered_survives_power_cut,
+                      answered_before_the_next_sync, becomes_durable_by_itself, compacts_its_log,
+                      caps_the_bytes_of_its_log, starts_dedup_generations);
 }
