@@ -13,5 +13,7 @@ docker: ## the container image (BASE= what it stands on, TAG= its name)
 docker-check: ## image and compose set for real: kill, cut off, restart; skips where no engine runs
 	$(Q)$(PYTHON) tests/docker/run.py
 
-ops-check: $(BUILD)/bin/lethed ## scripts/ops against three nodes on this machine
+ops-check: $(BUILD)/bin/lethed $(BUILD)/bin/lethectl ## scripts/ops and lethectl against three nodes on this machine
 	$(Q)LETHED=$(abspath $(BUILD))/bin/lethed $(PYTHON) tests/ops/run.py
+	$(Q)LETHED=$(abspath $(BUILD))/bin/lethed LETHECTL=$(abspath $(BUILD))/bin/lethectl \
+	    $(PYTHON) tests/ops/ctl.py

@@ -24,7 +24,8 @@ struct client {
     char *servers[CLIENT_SERVERS_MAX]; /* owned */
     size_t servers_count;
     size_t current; /* the one that answered last */
-    char *token;    /* owned; NULL: none */
+    uint32_t timeout_ms;
+    char *token; /* owned; NULL: none */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -32,8 +33,9 @@ struct client {
 struct attempt {
     const struct client_request *request; /* borrowed */
     struct client_reply *reply;           /* borrowed */
+    CURL *curl;                           /* borrowed */
     size_t sent;                          /* bytes of the body */
-    bool is_too_large;
+    bool is_too_large, is_begun;          /* begun: on_data saw something */
 };
 
 struct client *client_new(const struct client_options *options)
@@ -48,9 +50,8 @@ struct client *client_new(const struct client_options *options)
     client->token = options->token != NULL ? alloc_string(options->token) : NULL;
     long connect_ms =
         options->connect_timeout_ms != 0 ? (long)options->connect_timeout_ms : CONNECT_TIMEOUT_MS;
-    long total_ms = options->timeout_ms != 0 ? (long)options->timeout_ms : TIMEOUT_MS;
+    client->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_MS;
     curl_easy_setopt(client->curl, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
-    curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, total_ms);
     curl_easy_setopt(client->curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(client->curl, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(client->curl, CURLOPT_TCP_NODELAY, 1L);
@@ -107,6 +108,16 @@ static void reply_clear(struct client_reply *reply)
 static size_t on_body(char *data, size_t size, size_t count, void *arg)
 {
     struct attempt *attempt = arg;
+    const struct client_request *request = attempt->request;
+    long status = 0;
+    if (request->on_data != NULL)
+        curl_easy_getinfo(attempt->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status >= 200 && status < 300) {
+        attempt->is_begun = true;
+        attempt->reply->status = (int)status;
+        attempt->reply->is_ended = !request->on_data(bytes_of(data, size * count), request->arg);
+        return attempt->reply->is_ended ? 0 : size * count;
+    }
     if (attempt->reply->body.len + size * count > BODY_MAX_BYTES) {
         attempt->is_too_large = true;
         return 0;
@@ -163,6 +174,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
     char text[32];
     if (header_value(line, "Retry-After", text, sizeof(text)))
         reply->retry_after_s = (uint32_t)strtoul(text, NULL, 10);
+    header_value(line, "Location", reply->location, sizeof(reply->location));
     header_value(line, "Content-Type", reply->content_type, sizeof(reply->content_type));
     header_value(line, "X-Request-Id", reply->request_id, sizeof(reply->request_id));
     return size * count;
@@ -242,12 +254,16 @@ static CURLcode try_server(struct client *client, const char *server, struct att
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, attempt);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, attempt);
+    uint32_t timeout_ms = request->timeout_ms != 0 ? request->timeout_ms : client->timeout_ms;
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
+                     timeout_ms == CLIENT_NO_LIMIT ? 0L : (long)timeout_ms);
     set_method(curl, attempt);
     CURLcode code = curl_easy_perform(curl);
     long status = 0;
     if (code == CURLE_OK)
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-    attempt->reply->status = (int)status;
+    if (!attempt->is_begun)
+        attempt->reply->status = (int)status;
     attempt->reply->server = server;
     *ret_not_sent = is_not_sent(code) || is_connect_timeout(curl, code);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
@@ -273,7 +289,7 @@ enum err client_call(struct client *client, const struct client_request *request
     assert(first < client->servers_count && strlen(request->path) < URL_MAX_BYTES);
     for (size_t i = 0; i < tries; i++) {
         size_t index = (first + i) % client->servers_count;
-        struct attempt attempt = {.request = request, .reply = reply};
+        struct attempt attempt = {.request = request, .reply = reply, .curl = client->curl};
         bool not_sent = false;
         reply_clear(reply);
         CURLcode code = try_server(client, client->servers[index], &attempt, &not_sent);
@@ -282,6 +298,14 @@ enum err client_call(struct client *client, const struct client_request *request
                 continue; /* certainly not applied: another one may take it */
             client->current = index;
             return OK;
+        }
+        if (reply->is_ended) {
+            client->current = index;
+            return OK;
+        }
+        if (attempt.is_begun) { /* what was handed on cannot be taken back: the caller resumes */
+            client->current = index;
+            return fault(client, client->servers[index], ERR_TIMEOUT, code, why);
         }
         if (attempt.is_too_large)
             return why_set(why, ERR_TOO_LARGE, "%s: the reply is larger than %d bytes",

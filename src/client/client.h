@@ -15,6 +15,7 @@
 struct client;
 
 enum { CLIENT_SERVERS_MAX = 64 };
+#define CLIENT_NO_LIMIT UINT32_MAX
 
 struct client_options {
     const char *const *servers; /* borrowed for the call; "http://host:port", at least one */
@@ -35,13 +36,18 @@ struct client_request {
     bool may_repeat;      /* sending it twice does no harm: reads, deletes, numbered messages */
     bool only_one_server; /* do not go on to the next one */
     size_t server;        /* with only_one_server: its index in options.servers */
+    uint32_t timeout_ms;  /* of this request; 0: the client's; CLIENT_NO_LIMIT: none */
+    /* Not NULL: a reply below 300 goes here piece by piece, not to reply.body. False ends it. */
+    bool (*on_data)(struct bytes data, void *arg);
+    void *arg;
 };
 
 /* Used again and again: client_call clears it. */
 struct client_reply {
     int status;
     struct buf body;
-    char content_type[96], request_id[72];
+    char content_type[96], request_id[72], location[160];
+    bool is_ended;          /* on_data said so */
     uint32_t retry_after_s; /* 0: not given */
     const char *server;     /* who answered; borrowed from the client */
 };
@@ -54,7 +60,7 @@ void client_reply_done(struct client_reply *reply);
 /* Sends request and waits. Any status is OK here. A 503 is taken to the next server first.
  * Errors: ERR_IO               no server could be reached: certainly not sent
  *         ERR_OUTCOME_UNKNOWN  sent, but no whole reply came, and may_repeat was off
- *         ERR_TIMEOUT          the same with may_repeat, on all servers
+ *         ERR_TIMEOUT          the same with may_repeat, on all servers; or a stream (on_data) broke
  *         ERR_TOO_LARGE        the reply is larger than 256 MiB */
 MUST_USE enum err client_call(struct client *client, const struct client_request *request,
                               struct client_reply *reply, struct why *why);

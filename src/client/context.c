@@ -55,9 +55,17 @@ void client_context_done(struct client_context *context)
 
 struct client *client_context_connect(const struct client_context *context)
 {
+    return client_context_connect_to(context, &context->servers, 0);
+}
+
+struct client *client_context_connect_to(const struct client_context *context,
+                                         const struct client_list *servers,
+                                         uint32_t connect_timeout_ms)
+{
     const struct client_options options = {
-        .servers = (const char *const *)context->servers.items,
-        .servers_count = context->servers.count,
+        .servers = (const char *const *)servers->items,
+        .servers_count = servers->count,
+        .connect_timeout_ms = connect_timeout_ms,
         .timeout_ms = (uint32_t)context->timeout_ms,
         .token = context->token,
     };

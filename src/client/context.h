@@ -19,5 +19,9 @@ MUST_USE enum err client_context_init(struct client_context *context,
                                       uint64_t timeout_ms, struct why *why);
 void client_context_done(struct client_context *context);
 struct client *client_context_connect(const struct client_context *context);
+/* To other servers with the same token and limits; connect_timeout_ms 0: the usual one. */
+struct client *client_context_connect_to(const struct client_context *context,
+                                         const struct client_list *servers,
+                                         uint32_t connect_timeout_ms);
 
 #endif

@@ -89,6 +89,20 @@ static enum err set_number(const struct client_flag *flag, const char *text, str
     return OK;
 }
 
+static enum err set_time(const struct client_flag *flag, const char *text, struct why *why)
+{
+    uint64_t ms = 0;
+    if (!client_flag_time_ms(text, &ms))
+        return why_set(why, ERR_BAD_PARAMETER,
+                       "flag '--%s': '%.60s' is not a time like 250ms, 10s or 5m", flag->name,
+                       text);
+    if (flag->max != 0 && (ms < flag->min || ms > flag->max))
+        return why_set(why, ERR_BAD_PARAMETER, "flag '--%s' must be from %llu ms to %llu ms",
+                       flag->name, (unsigned long long)flag->min, (unsigned long long)flag->max);
+    *(uint64_t *)flag->target = ms;
+    return OK;
+}
+
 static enum err set_value(const struct client_flag *flag, const char *text, struct why *why)
 {
     enum err err = OK;
@@ -106,13 +120,10 @@ static enum err set_value(const struct client_flag *flag, const char *text, stru
         err = set_real(flag, text, why);
         break;
     case CLIENT_FLAG_TIME:
-        if (!client_flag_time_ms(text, flag->target))
-            err = why_set(why, ERR_BAD_PARAMETER,
-                          "flag '--%s': '%.60s' is not a time like 250ms, 10s or 5m", flag->name,
-                          text);
-        else if (flag->max != 0 && *(uint64_t *)flag->target - flag->min > flag->max - flag->min)
-            err = why_set(why, ERR_BAD_PARAMETER, "flag '--%s' must be from %llu ms to %llu ms",
-                          flag->name, (unsigned long long)flag->min, (unsigned long long)flag->max);
+        err = set_time(flag, text, why);
+        break;
+    case CLIENT_FLAG_MAY_TIME:
+        err = text != NULL ? set_time(flag, text, why) : OK;
         break;
     case CLIENT_FLAG_LIST:
         err = client_list_add(flag->target, text, why);
@@ -123,10 +134,14 @@ static enum err set_value(const struct client_flag *flag, const char *text, stru
     return err;
 }
 
+/* NULL when there is none that may be used here. */
 static const struct client_flag *find_flag(const struct client_flag *flags, size_t count,
+                                           bool (*takes)(const char *name, void *arg), void *arg,
                                            const char *word, size_t len)
 {
     for (size_t i = 0; i < count; i++) {
+        if (takes != NULL && !takes(flags[i].name, arg))
+            continue;
         bool is_long = len > 2 && word[1] == '-' && strlen(flags[i].name) == len - 2 &&
                        memcmp(flags[i].name, word + 2, len - 2) == 0;
         bool is_short = len == 2 && flags[i].letter != 0 && word[1] == flags[i].letter;
@@ -156,13 +171,14 @@ enum err client_flags_parse(const struct client_flag *flags, size_t count,
             continue;
         }
         size_t len = strcspn(word, "=");
-        const struct client_flag *flag = find_flag(flags, count, word, len);
-        if (flag == NULL || (takes != NULL && !takes(flag->name, arg)))
+        const struct client_flag *flag = find_flag(flags, count, takes, arg, word, len);
+        if (flag == NULL)
             return why_set(why, ERR_BAD_PARAMETER, "there is no flag '%.60s' here", word);
         const char *value = word[len] == '=' ? word + len + 1 : NULL;
         if (flag->kind == CLIENT_FLAG_SWITCH && value != NULL)
             return why_set(why, ERR_BAD_PARAMETER, "flag '--%s' takes no value", flag->name);
-        if (flag->kind != CLIENT_FLAG_SWITCH && value == NULL) {
+        bool is_alone = flag->kind == CLIENT_FLAG_SWITCH || flag->kind == CLIENT_FLAG_MAY_TIME;
+        if (!is_alone && value == NULL) {
             if (i + 1 >= argc)
                 return why_set(why, ERR_BAD_PARAMETER, "flag '--%s' needs a value", flag->name);
             value = argv[++i];
@@ -186,8 +202,11 @@ void client_flags_help(const struct client_flag *flags, size_t count,
             buf_printf(out, "  -%c, --%s", flags[i].letter, flags[i].name);
         else
             buf_printf(out, "  --%s", flags[i].name);
-        if (flags[i].kind != CLIENT_FLAG_SWITCH)
-            buf_printf(out, " %s", flags[i].value != NULL ? flags[i].value : "X");
+        const char *value = flags[i].value != NULL ? flags[i].value : "X";
+        if (flags[i].kind == CLIENT_FLAG_MAY_TIME)
+            buf_printf(out, "[=%s]", value);
+        else if (flags[i].kind != CLIENT_FLAG_SWITCH)
+            buf_printf(out, " %s", value);
         size_t column = out->len - start;
         buf_printf(out, "%*s %s\n", column < HELP_COLUMN ? (int)(HELP_COLUMN - column) : 0, "",
                    flags[i].help);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Command lines of the tools: a table of flags with their targets, the words between them, and the
  * help text made from the same table. Forms: --name value, --name=value, --switch, -o value.
+ * One letter may stand for flags of several commands: `takes` decides.
  * Thread: main. */
 #ifndef CLIENT_FLAGS_H
 #define CLIENT_FLAGS_H
@@ -9,12 +10,13 @@
 #include "base/why.h"
 
 enum client_flag_kind {
-    CLIENT_FLAG_SWITCH, /* bool */
-    CLIENT_FLAG_TEXT,   /* const char *, borrowed from argv */
-    CLIENT_FLAG_NUMBER, /* uint64_t, from min to max */
-    CLIENT_FLAG_TIME,   /* uint64_t milliseconds: 250ms, 10s, 5m, 2h; a plain number is seconds */
-    CLIENT_FLAG_REAL,   /* double >= 0 */
-    CLIENT_FLAG_LIST    /* struct client_list: comma separated, may be repeated */
+    CLIENT_FLAG_SWITCH,   /* bool */
+    CLIENT_FLAG_TEXT,     /* const char *, borrowed from argv */
+    CLIENT_FLAG_NUMBER,   /* uint64_t, from min to max */
+    CLIENT_FLAG_TIME,     /* uint64_t milliseconds: 250ms, 10s, 5m, 2h; a plain number is seconds */
+    CLIENT_FLAG_MAY_TIME, /* the same, but the value may be missing: --wait or --wait=10s */
+    CLIENT_FLAG_REAL,     /* double >= 0 */
+    CLIENT_FLAG_LIST      /* struct client_list: comma separated, may be repeated */
 };
 
 enum { CLIENT_LIST_MAX = 64 };

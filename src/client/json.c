@@ -205,6 +205,29 @@ bool client_json_bool(const struct client_json *node, const char *key, bool fall
     return value != NULL && json_is_boolean(value) ? json_is_true(value) : fallback;
 }
 
+double client_json_real(const struct client_json *node, const char *key, double fallback)
+{
+    const json_t *value = raw(client_json_find(node, key));
+    if (value != NULL && json_is_integer(value))
+        return (double)json_integer_value(value);
+    struct bytes text;
+    if (value == NULL || !json_is_string(value) || read_string(value, &text))
+        return fallback;
+    return strtod(json_string_value(value) + 1, NULL); /* a number that is kept as its text */
+}
+
+void client_json_each(const struct client_json *node,
+                      void (*on_member)(const char *key, const struct client_json *value,
+                                        void *arg),
+                      void *arg)
+{
+    if (!client_json_is_map(node))
+        return;
+    json_t *all = (json_t *)raw(node); /* jansson's iterators are not const; nothing is changed */
+    for (void *at = json_object_iter(all); at != NULL; at = json_object_iter_next(all, at))
+        on_member(json_object_iter_key(at), cooked(json_object_iter_value(at)), arg);
+}
+
 struct bytes client_json_text_of(const struct client_json *node)
 {
     struct bytes text = BYTES_NONE;
@@ -232,6 +255,11 @@ void client_json_set_text(struct client_json *node, const char *key, struct byte
 void client_json_set_u64(struct client_json *node, const char *key, uint64_t value)
 {
     set_take(node, key, json_integer((json_int_t)value));
+}
+
+void client_json_set_copy(struct client_json *node, const char *key, const struct client_json *copy)
+{
+    set_take(node, key, json_deep_copy(raw(copy)));
 }
 
 void client_json_remove(struct client_json *node, const char *key)

@@ -23,18 +23,26 @@ const struct client_json *client_json_item(const struct client_json *node,
 bool client_json_is_text(const struct client_json *node);
 bool client_json_is_number(const struct client_json *node);
 bool client_json_is_map(const struct client_json *node);
+/* Calls on_member for each member of an object, in order. */
+void client_json_each(const struct client_json *node,
+                      void (*on_member)(const char *key, const struct client_json *value,
+                                        void *arg),
+                      void *arg);
 
 /* The member's value; fallback when absent or of another type. Strings are borrowed. */
 const char *client_json_text(const struct client_json *node, const char *key, const char *fallback);
 uint64_t client_json_u64(const struct client_json *node, const char *key, uint64_t fallback);
 bool client_json_bool(const struct client_json *node, const char *key, bool fallback);
+double client_json_real(const struct client_json *node, const char *key, double fallback);
 /* The node's own value. */
 struct bytes client_json_text_of(const struct client_json *node); /* empty when it is no text */
 uint64_t client_json_u64_of(const struct client_json *node, uint64_t fallback);
 
-/* Sets a member of an object that the caller owns the root of. */
+/* Sets a member of an object that the caller owns the root of. copy: a deep copy is set. */
 void client_json_set_text(struct client_json *node, const char *key, struct bytes text);
 void client_json_set_u64(struct client_json *node, const char *key, uint64_t value);
+void client_json_set_copy(struct client_json *node, const char *key,
+                          const struct client_json *copy);
 void client_json_remove(struct client_json *node, const char *key); /* absent is fine */
 
 /* Appends the value as text: compact, or indented by two. */

@@ -81,6 +81,22 @@ int ctl_get(struct ctl *ctl, const char *path, struct client_json **ret_node)
     return code;
 }
 
+int ctl_send(struct ctl *ctl, enum client_method method, const char *path, const char *body,
+             struct client_reply *reply, struct client_json **ret_node)
+{
+    bool has_body = body != NULL;
+    const struct client_request request = {.method = method,
+                                           .path = path,
+                                           .content_type = has_body ? "application/json" : NULL,
+                                           .body = has_body ? bytes_of_string(body) : BYTES_NONE};
+    struct why why = {0};
+    int code = ctl_call(ctl, &request, reply);
+    if (code == CTL_OK && reply->body.len > 0 &&
+        client_json_read(buf_bytes(&reply->body), ret_node, &why) != OK)
+        code = ctl_fail(CTL_UNKNOWN, "%s: done, but the reply is %s", reply->server, why.text);
+    return code;
+}
+
 int ctl_write(struct bytes bytes)
 {
     if (fwrite(bytes.data, 1, bytes.len, stdout) != bytes.len || fflush(stdout) != 0)

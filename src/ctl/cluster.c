@@ -1,31 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* status, health, nodes, slots, leader: what the cluster says of itself. */
-#include "client/table.h"
-#include "ctl/command.h"
-
-static int write_table(struct client_table *table)
-{
-    struct buf out = BUF_INIT;
-    client_table_print(table, &out);
-    int code = ctl_write(buf_bytes(&out));
-    buf_done(&out);
-    client_table_free(table);
-    return code;
-}
-
-static void add_u64(struct client_table *table, const struct client_json *node, const char *key)
-{
-    char text[CLIENT_COUNT_SIZE];
-    if (client_json_find(node, key) == NULL)
-        client_table_addf(table, "-");
-    else
-        client_table_addf(table, "%s", client_count_text(client_json_u64(node, key, 0), text));
-}
-
-static void add_text(struct client_table *table, const struct client_json *node, const char *key)
-{
-    client_table_addf(table, "%s", client_json_text(node, key, "-"));
-}
+#include "ctl/show.h"
 
 static int show_nodes(const struct client_json *nodes)
 {
@@ -35,15 +10,15 @@ static int show_nodes(const struct client_json *nodes)
     for (size_t i = 0; i < client_json_count(nodes); i++) {
         const struct client_json *node = client_json_item(nodes, i);
         client_table_addf(table, "%llu", (unsigned long long)client_json_u64(node, "id", 0));
-        add_text(table, node, "state");
-        add_text(table, node, "http_address");
-        add_text(table, node, "address");
-        add_u64(table, node, "slots");
-        add_u64(table, node, "leaders");
-        add_text(table, node, "version");
-        add_u64(table, node, "last_contact_ms");
+        ctl_add_text(table, node, "state");
+        ctl_add_text(table, node, "http_address");
+        ctl_add_text(table, node, "address");
+        ctl_add_u64(table, node, "slots");
+        ctl_add_u64(table, node, "leaders");
+        ctl_add_text(table, node, "version");
+        ctl_add_u64(table, node, "last_contact_ms");
     }
-    return write_table(table);
+    return ctl_write_table_take(table);
 }
 
 int ctl_run_nodes(struct ctl *ctl)
@@ -63,16 +38,16 @@ static int show_slots(const struct client_json *slots)
     struct client_table *table = client_table_new(heads, ARRAY_LEN(heads));
     for (size_t i = 0; i < client_json_count(slots); i++) {
         const struct client_json *slot = client_json_item(slots, i);
-        add_u64(table, slot, "slot");
-        add_u64(table, slot, "leader");
-        add_u64(table, slot, "term");
-        add_u64(table, slot, "commit_index");
-        add_u64(table, slot, "applied_index");
-        add_u64(table, slot, "log_count");
-        add_u64(table, slot, "delete_log_count");
-        add_text(table, slot, "digest");
+        ctl_add_u64(table, slot, "slot");
+        ctl_add_u64(table, slot, "leader");
+        ctl_add_u64(table, slot, "term");
+        ctl_add_u64(table, slot, "commit_index");
+        ctl_add_u64(table, slot, "applied_index");
+        ctl_add_u64(table, slot, "log_count");
+        ctl_add_u64(table, slot, "delete_log_count");
+        ctl_add_text(table, slot, "digest");
     }
-    return write_table(table);
+    return ctl_write_table_take(table);
 }
 
 static int show_replicas(const struct client_json *slot)
@@ -82,14 +57,14 @@ static int show_replicas(const struct client_json *slot)
     struct client_table *table = client_table_new(heads, ARRAY_LEN(heads));
     for (size_t i = 0; i < client_json_count(replicas); i++) {
         const struct client_json *replica = client_json_item(replicas, i);
-        add_u64(table, replica, "node");
-        add_text(table, replica, "role");
-        add_text(table, replica, "state");
-        add_u64(table, replica, "match_index");
-        add_u64(table, replica, "applied_index");
-        add_u64(table, replica, "lag");
+        ctl_add_u64(table, replica, "node");
+        ctl_add_text(table, replica, "role");
+        ctl_add_text(table, replica, "state");
+        ctl_add_u64(table, replica, "match_index");
+        ctl_add_u64(table, replica, "applied_index");
+        ctl_add_u64(table, replica, "lag");
     }
-    return write_table(table);
+    return ctl_write_table_take(table);
 }
 
 int ctl_run_slots(struct ctl *ctl)
@@ -204,28 +179,31 @@ int ctl_run_health(struct ctl *ctl)
     return code == CTL_OK ? written : code;
 }
 
-int ctl_run_leader(struct ctl *ctl)
+int ctl_run_leader_transfer(struct ctl *ctl)
 {
     uint64_t slot = 0;
-    if (strcmp(ctl->words[0], "transfer") != 0 || !client_flag_number(ctl->words[1], &slot))
-        return ctl_fail(CTL_USAGE, "usage: lethectl leader transfer SLOT [--to NODE]");
+    if (!client_flag_number(ctl->words[0], &slot))
+        return ctl_fail(CTL_USAGE, "slot '%s' is not a number", ctl->words[0]);
     struct buf path = BUF_INIT, body = BUF_INIT;
     struct client_reply reply;
+    struct client_json *root = NULL;
     client_reply_init(&reply);
     buf_printf(&path, "/v1/admin/slots/%llu/transfer-leader", (unsigned long long)slot);
     if (ctl->flags.has_to)
         buf_printf(&body, "{\"to\":%llu}", (unsigned long long)ctl->flags.to);
     else
         buf_append_string(&body, "{}");
-    const struct client_request request = {.method = CLIENT_POST,
-                                           .path = buf_string(&path),
-                                           .content_type = "application/json",
-                                           .body = buf_bytes(&body)};
-    int code = ctl_call(ctl, &request, &reply);
-    if (code == CTL_OK) {
-        buf_append_string(&reply.body, "\n");
-        code = ctl_write(buf_bytes(&reply.body));
+    int code = ctl_send(ctl, CLIENT_POST, buf_string(&path), buf_string(&body), &reply, &root);
+    if (code == CTL_OK && ctl->is_json) {
+        code = ctl_write_json(root);
+    } else if (code == CTL_OK) {
+        buf_clear(&body);
+        buf_printf(&body, "slot %llu: node %llu leads\n",
+                   (unsigned long long)client_json_u64(root, "slot", slot),
+                   (unsigned long long)client_json_u64(root, "leader", 0));
+        code = ctl_write(buf_bytes(&body));
     }
+    client_json_free(root);
     client_reply_done(&reply);
     buf_done(&path);
     buf_done(&body);

@@ -18,13 +18,17 @@ struct ctl_flags {
     struct client_list servers;
     const char *token, *output;
     uint64_t timeout_ms;
-    bool is_quiet, is_yes, is_dry_run, is_all, is_raw, is_wide, is_clamped, is_ready;
+    bool is_help, is_quiet, is_yes, is_dry_run, is_all, is_raw, is_wide, is_clamped, is_ready;
+    bool is_lagging, is_no_wait, is_forced;
     uint64_t limit, from_seq, to_seq, after_seq, before_seq, through_seq, keep, slot, type, to;
-    uint64_t expected_last_seq, connections, batch, since_index;
+    uint64_t expected_last_seq, connections, batch, since_index, through_index;
+    uint64_t min_lag, wait_ms;
     bool has_from_seq, has_to_seq, has_after_seq, has_before_seq, has_through_seq, has_keep;
     bool has_slot, has_type, has_to, has_expected_last_seq, has_since_index, has_limit;
+    bool has_through_index, has_wait;
     const char *prefix, *order, *consistency, *from_uid, *client_msg_no, *encoding;
     const char *reason, *operator_name, *before, *seqs, *channel, *file, *number_name;
+    const char *since, *until;
 };
 
 struct ctl {
@@ -33,27 +37,35 @@ struct ctl {
     struct client *client; /* owned */
     const char *words[CTL_WORDS_MAX];
     size_t words_count;
-    bool is_json; /* -o json */
+    bool is_json, is_ndjson, is_csv; /* -o */
+};
+
+enum {
+    CTL_HAS_LINES = 1,       /* takes -o ndjson and csv */
+    CTL_NEEDS_NO_SERVER = 2, /* runs without servers and token */
 };
 
 struct ctl_command {
-    const char *name;
+    const char *name;      /* one word or two */
     const char *arguments; /* as the usage line shows them */
     size_t words_min, words_max;
     const char *flags; /* names, each with a blank before and behind */
     const char *help;
     int (*run)(struct ctl *ctl);
+    unsigned traits; /* CTL_HAS_LINES, CTL_NEEDS_NO_SERVER ... */
 };
 
 extern const struct ctl_command ctl_commands[];
 extern const size_t ctl_commands_count;
-const struct ctl_command *ctl_find_command(const char *name); /* NULL: none */
+/* By the first word or two of these; NULL: none. *ret_taken: how many of them are its name. */
+const struct ctl_command *ctl_find_command(int count, char *const *words, int *ret_taken);
 
 int ctl_run_status(struct ctl *ctl);
 int ctl_run_health(struct ctl *ctl);
 int ctl_run_nodes(struct ctl *ctl);
 int ctl_run_slots(struct ctl *ctl);
-int ctl_run_leader(struct ctl *ctl);
+int ctl_run_leader_transfer(struct ctl *ctl);
+int ctl_run_audit(struct ctl *ctl);
 int ctl_run_send(struct ctl *ctl);
 int ctl_run_ls(struct ctl *ctl);
 int ctl_run_get(struct ctl *ctl);
@@ -61,6 +73,11 @@ int ctl_run_delete(struct ctl *ctl);
 int ctl_run_deletes(struct ctl *ctl);
 int ctl_run_import(struct ctl *ctl);
 int ctl_run_export(struct ctl *ctl);
+int ctl_run_replicas(struct ctl *ctl);
+int ctl_run_check(struct ctl *ctl);
+int ctl_run_log_compact(struct ctl *ctl);
+int ctl_run_log_collect(struct ctl *ctl);
+int ctl_run_full_sync(struct ctl *ctl);
 
 /* ---- what commands share: call.c ------------------------------------------------------------- */
 
@@ -75,6 +92,10 @@ int ctl_code_of_status(int status);
 void ctl_print_problem(int status, struct bytes body, struct buf *out);
 /* GET path as JSON; the caller frees *ret_node. */
 int ctl_get(struct ctl *ctl, const char *path, struct client_json **ret_node);
+/* A write with a JSON body (NULL: none) and a JSON answer; never sent twice. The caller frees
+ * *ret_node, which stays as it was when the answer has no body. */
+int ctl_send(struct ctl *ctl, enum client_method method, const char *path, const char *body,
+             struct client_reply *reply, struct client_json **ret_node);
 /* Writes to stdout; CTL_LOCAL when that fails. */
 int ctl_write(struct bytes bytes);
 int ctl_write_json(const struct client_json *node);

@@ -1,39 +1,66 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/command.h"
 
+#include "ctl/jobs.h"
+
 /* clang-format off */
 const struct ctl_command ctl_commands[] = {
-    {"status", "", 0, 0, " ", "the cluster in a few lines: nodes, slots, who is ready", ctl_run_status},
+    {"status", "", 0, 0, " ", "the cluster in a few lines: nodes, slots, who is ready", ctl_run_status, 0},
     {"send", "TYPE/ID TEXT|-", 2, 2, " from-uid client-msg-no expected-last-seq encoding ",
-     "store one message; - reads it from standard input", ctl_run_send},
-    {"ls", "", 0, 0, " prefix type slot limit ", "list channels", ctl_run_ls},
+     "store one message; - reads it from standard input", ctl_run_send, 0},
+    {"ls", "", 0, 0, " prefix type slot limit ", "list channels", ctl_run_ls, 0},
     {"get", "TYPE/ID [SEQ]", 1, 2,
      " limit from-seq to-seq after-seq before-seq order consistency raw wide ",
-     "show messages, the newest when no end is named", ctl_run_get},
+     "show messages, the newest when no end is named", ctl_run_get, 0},
     {"delete", "TYPE/ID [SEQ|START-END ...]", 1, CTL_WORDS_MAX,
      " through keep before seqs all clamp reason operator dry-run yes ",
-     "delete messages for ever; shows what would go, then asks", ctl_run_delete},
-    {"deletes", "[TYPE/ID|DELETE_ID]", 0, 1, " slot since-index limit operator reason ",
-     "the delete log, or where one delete stands", ctl_run_deletes},
+     "delete messages for ever; shows what would go, then asks", ctl_run_delete, 0},
+    {"deletes", "[TYPE/ID|DELETE_ID]", 0, 1,
+     " slot since-index since until limit operator reason wait ",
+     "the delete log, or where one delete stands on each replica", ctl_run_deletes,
+     CTL_HAS_LINES},
+    {"audit", "", 0, 0, " slot since until operator reason limit ",
+     "who deleted what, by time; the newest 100, newest last", ctl_run_audit, CTL_HAS_LINES},
     {"import", "[FILE]", 0, 1, " channel connections batch number ",
-     "store messages from NDJSON, one a line", ctl_run_import},
+     "store messages from NDJSON, one a line", ctl_run_import, 0},
     {"export", "[TYPE/ID]", 0, 1, " all file prefix type from-seq to-seq consistency ",
-     "write messages as NDJSON, one a line", ctl_run_export},
+     "write messages as NDJSON, one a line", ctl_run_export, 0},
     {"health", "", 0, 0, " ready ",
-     "ask each server given whether it is alive; for container health checks", ctl_run_health},
-    {"nodes", "", 0, 0, " ", "list nodes", ctl_run_nodes},
-    {"slots", "[SLOT]", 0, 1, " ", "list slots, or one slot's replicas", ctl_run_slots},
-    {"leader", "transfer SLOT", 2, 2, " to ", "hand a slot's leadership over", ctl_run_leader},
+     "ask each server given whether it is alive; for container health checks", ctl_run_health, 0},
+    {"nodes", "", 0, 0, " ", "list nodes", ctl_run_nodes, 0},
+    {"slots", "[SLOT]", 0, 1, " ", "list slots, or one slot's replicas", ctl_run_slots, 0},
+    {"replicas", "", 0, 0, " slot lagging min-lag ",
+     "every replica of every slot: state, lag, what is on its way", ctl_run_replicas, 0},
+    {"check", "", 0, 0, " slot no-wait wait wide ",
+     "compare all replicas, byte by byte, at one log index", ctl_run_check, 0},
+    {"log compact", "--slot N|--all", 0, 0, " slot all keep through-index wide yes ",
+     "throw old Raft log entries away, now", ctl_run_log_compact, 0},
+    {"log collect", "--slot N|--all", 0, 0, " slot all force-floor wide yes ",
+     "throw old delete log entries away, now", ctl_run_log_collect, 0},
+    {"full-sync", "SLOT NODE", 2, 2, " yes ", "make a node take a full copy of a slot",
+     ctl_run_full_sync, 0},
+    {"leader transfer", "SLOT", 1, 1, " to ", "hand a slot's leadership over",
+     ctl_run_leader_transfer, 0},
+    {"job ls", "", 0, 0, " ", "list long work: checks, backups, moves", ctl_run_job_ls, 0},
+    {"job show", "JOB", 1, 1, " ", "how far a job is, and its results", ctl_run_job_show, 0},
+    {"job cancel", "JOB", 1, 1, " yes ", "stop a job", ctl_run_job_cancel, 0},
+    {"job wait", "JOB", 1, 1, " wait ", "follow a job to its end", ctl_run_job_wait, 0},
 };
 /* clang-format on */
 
 const size_t ctl_commands_count = ARRAY_LEN(ctl_commands);
 
-const struct ctl_command *ctl_find_command(const char *name)
+const struct ctl_command *ctl_find_command(int count, char *const *words, int *ret_taken)
 {
     for (size_t i = 0; i < ctl_commands_count; i++) {
-        if (strcmp(ctl_commands[i].name, name) == 0)
+        const char *name = ctl_commands[i].name;
+        size_t len = strcspn(name, " ");
+        bool is_first = count > 0 && strlen(words[0]) == len && memcmp(name, words[0], len) == 0;
+        bool has_verb = name[len] == ' ';
+        if (is_first && (!has_verb || (count > 1 && strcmp(name + len + 1, words[1]) == 0))) {
+            *ret_taken = has_verb ? 2 : 1;
             return &ctl_commands[i];
+        }
     }
     return NULL;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delete, deletes. A delete is for ever, so the command first asks the server what would go, shows
+/* delete. A delete is for ever, so the command first asks the server what would go, shows
  * it, and asks the person; only then it is sent. */
 #include "client/table.h"
 #include "client/url.h"
@@ -213,111 +213,5 @@ int ctl_run_delete(struct ctl *ctl)
             code = show_delete(ctl, "deleted", node);
         client_json_free(node);
     }
-    return code;
-}
-
-/* ---- deletes --------------------------------------------------------------------------------- */
-
-static int show_one_delete(const struct client_json *root)
-{
-    static const char *const heads[] = {">NODE", "STATE", "BLOCKED BY"};
-    struct client_table *table = client_table_new(heads, ARRAY_LEN(heads));
-    const struct client_json *replicas = client_json_find(root, "replicas");
-    for (size_t i = 0; i < client_json_count(replicas); i++) {
-        const struct client_json *replica = client_json_item(replicas, i);
-        struct buf blocked = BUF_INIT;
-        const struct client_json *reasons = client_json_find(replica, "blocked_by");
-        for (size_t j = 0; j < client_json_count(reasons); j++) {
-            buf_append_string(&blocked, j > 0 ? ", " : "");
-            buf_append_bytes(&blocked, client_json_text_of(client_json_item(reasons, j)));
-        }
-        client_table_addf(table, "%llu", (unsigned long long)client_json_u64(replica, "node", 0));
-        client_table_addf(table, "%s", client_json_text(replica, "state", "?"));
-        client_table_add(table, buf_bytes(&blocked));
-        buf_done(&blocked);
-    }
-    struct buf out = BUF_INIT;
-    bool is_applied = client_json_bool(root, "applied_everywhere", false);
-    buf_printf(&out, "delete %s: applied %s\n", client_json_text(root, "delete_id", "?"),
-               is_applied ? "everywhere" : "NOT everywhere yet");
-    client_table_print(table, &out);
-    int code = ctl_write(buf_bytes(&out));
-    client_table_free(table);
-    buf_done(&out);
-    return code;
-}
-
-static int show_deletes(const struct client_json *root)
-{
-    static const char *const heads[] = {"DELETE", "TIME",     "CHANNEL",  ">FROM",
-                                        ">TO",    ">DELETED", "OPERATOR", "REASON"};
-    struct client_table *table = client_table_new(heads, ARRAY_LEN(heads));
-    const struct client_json *deletes = client_json_find(root, "deletes");
-    for (size_t i = 0; i < client_json_count(deletes); i++) {
-        const struct client_json *one = client_json_item(deletes, i);
-        char time[CLOCK_TEXT_SIZE], count[CLIENT_COUNT_SIZE];
-        clock_format(client_json_u64(one, "deleted_at", 0), time);
-        client_table_addf(table, "%s", client_json_text(one, "delete_id", "?"));
-        client_table_addf(table, "%s", time);
-        client_table_addf(table, "%llu/%s",
-                          (unsigned long long)client_json_u64(one, "channel_type", 0),
-                          client_json_text(one, "channel_id", "?"));
-        client_table_addf(table, "%llu", (unsigned long long)client_json_u64(one, "start_seq", 0));
-        client_table_addf(table, "%llu", (unsigned long long)client_json_u64(one, "end_seq", 0));
-        client_table_addf(table, "%s",
-                          client_count_text(client_json_u64(one, "deleted_count", 0), count));
-        client_table_addf(table, "%s", client_json_text(one, "operator", ""));
-        client_table_addf(table, "%s", client_json_text(one, "reason", ""));
-    }
-    struct buf out = BUF_INIT;
-    client_table_print(table, &out);
-    if (client_json_bool(root, "more", false))
-        buf_append_string(&out, "there is more: raise --limit\n");
-    int code = ctl_write(buf_bytes(&out));
-    client_table_free(table);
-    buf_done(&out);
-    return code;
-}
-
-static void add_filters(const struct ctl_flags *flags, struct buf *path)
-{
-    if (flags->has_slot)
-        client_url_append_query_u64(path, "slot", flags->slot);
-    if (flags->has_since_index)
-        client_url_append_query_u64(path, "since_index", flags->since_index);
-    if (flags->has_limit)
-        client_url_append_query_u64(path, "limit", flags->limit);
-    if (flags->operator_name != NULL)
-        client_url_append_query(path, "operator", flags->operator_name);
-    if (flags->reason != NULL)
-        client_url_append_query(path, "reason", flags->reason);
-}
-
-int ctl_run_deletes(struct ctl *ctl)
-{
-    struct buf path = BUF_INIT;
-    struct client_json *root = NULL;
-    struct why why = {0};
-    bool is_one = ctl->words_count == 1 && strchr(ctl->words[0], '/') == NULL;
-    if (is_one) {
-        buf_append_string(&path, "/v1/deletes/");
-        client_url_append_encoded(&path, bytes_of_string(ctl->words[0]));
-    } else if (ctl->words_count == 1) {
-        struct ctl_channel channel;
-        if (ctl_parse_channel(ctl->words[0], &channel, &why) != OK)
-            return ctl_fail(CTL_USAGE, "%s", why.text);
-        ctl_channel_path(&channel, "/deletes", &path);
-        add_filters(&ctl->flags, &path);
-    } else {
-        buf_append_string(&path, "/v1/deletes");
-        add_filters(&ctl->flags, &path);
-    }
-    int code = ctl_get(ctl, buf_string(&path), &root);
-    if (code == CTL_OK && ctl->is_json)
-        code = ctl_write_json(root);
-    else if (code == CTL_OK)
-        code = is_one ? show_one_delete(root) : show_deletes(root);
-    client_json_free(root);
-    buf_done(&path);
     return code;
 }

@@ -437,10 +437,10 @@ def test_rolling_restart_under_load(cluster):
                                    f"{len(wanted)} acknowledged")
 
 
-def main():
-    words = sys.argv[1:]
-    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")
-             and (not words or any(word in name for word in words))]
+def run_tests(words, tests):
+    """runs those whose name has one of the words, with one cluster for all; the exit code"""
+    tests = [(name, test) for name, test in tests.items()
+             if not words or any(word in name for word in words)]
     passed = failed = 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     cluster = Cluster()
@@ -464,4 +464,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests(sys.argv[1:], {n: t for n, t in globals().items() if n.startswith("test_")}))

@@ -6,5 +6,6 @@
 
 Suite *suite_parse(void);
 Suite *suite_commands(void);
+Suite *suite_operate(void);
 
 #endif

@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""lethectl against three real nodes that scripts/cluster.sh starts: ctl.py [word ...] runs the tests
+whose name has one of the words.
+
+LETHED and LETHECTL say which programs (build/bin). One line a test, then `N passed, N failed`."""
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+
+from run import ROOT, Cluster, Failed, check, run_tests, wait_until
+
+LETHECTL = os.environ.get("LETHECTL", os.path.join(ROOT, "build", "bin", "lethectl"))
+
+
+def ctl(cluster, *words, seconds=60, nodes=None, **more):
+    """(exit code, standard output, standard error)"""
+    servers = ",".join(cluster.server(n) for n in nodes) if nodes else cluster.servers()
+    environment = dict(os.environ, LETHE_SERVER=servers, XDG_CONFIG_HOME=cluster.dir)
+    environment.pop("LETHE_TOKEN", None)
+    done = subprocess.run([LETHECTL, *words], env=environment, timeout=seconds, text=True,
+                          capture_output=True, check=False, stdin=subprocess.DEVNULL, **more)
+    return done.returncode, done.stdout, done.stderr
+
+
+def good(cluster, *words, **more):
+    code, out, err = ctl(cluster, *words, **more)
+    check(code == 0, f"{' '.join(words)}: {code} {out} {err}")
+    return out
+
+
+def test_replicas(cluster):
+    """each of 64 slots has a leader and two followers, and they become level"""
+    def level():
+        replicas = json.loads(good(cluster, "replicas", "-o", "json"))["replicas"]
+        check(len(replicas) == 192, f"{len(replicas)} replicas")
+        check(sum(r["role"] == "leader" for r in replicas) == 64, "leaders")
+        return good(cluster, "replicas", "--lagging") == "none of 192 replicas lags\n"
+
+    wait_until("all level", 20, level)
+    # From one node alone: the others are found by the addresses they are known by.
+    out = good(cluster, "replicas", "--slot", "7", nodes=[2])
+    check(len(out.splitlines()) == 4, out)
+    code, _, err = ctl(cluster, "replicas", "--slot", "64")
+    check(code == 1 and "there is no slot 64" in err, f"{code} {err}")
+
+
+def test_deletes(cluster):
+    for number in range(30):
+        good(cluster, "send", f"2/ctl-{number % 3}", f"text {number}")
+    for start in range(1, 9):
+        good(cluster, "delete", "2/ctl-0", str(start), "--yes", "--operator", "alice",
+             "--reason", 'a "quoted", reason')
+    good(cluster, "delete", "2/ctl-1", "1-4", "--yes", "--operator", "bob")
+    listed = json.loads(good(cluster, "deletes", "-o", "json"))
+    check(len(listed["deletes"]) == 9 and not listed["more"], str(listed))
+    lines = good(cluster, "deletes", "--operator", "alice", "-o", "ndjson").splitlines()
+    check([json.loads(line)["start_seq"] for line in lines] == list(range(1, 9)), str(lines))
+    table = list(csv.DictReader(io.StringIO(good(cluster, "deletes", "2/ctl-0", "-o", "csv"))))
+    check(len(table) == 8 and table[0]["reason"] == 'a "quoted", reason', str(table))
+    one = listed["deletes"][0]["delete_id"]
+    out = good(cluster, "deletes", one, "--wait=20s")
+    check("applied everywhere" in out and out.count("applied  ") == 3, out)
+    audit = [json.loads(line) for line in good(cluster, "audit", "-o", "ndjson").splitlines()]
+    times = [record["deleted_at"] for record in audit]
+    check(times == sorted(times) and audit[-1]["operator"] == "bob", str(audit))
+    check(good(cluster, "audit", "--operator", "nobody", "-o", "ndjson") == "", "filter")
+
+
+def test_log(cluster):
+    slot = json.loads(good(cluster, "deletes", "2/ctl-1", "-o", "json"))["deletes"][0]["slot"]
+    code, _, err = ctl(cluster, "log", "compact", "--slot", str(slot))
+    check(code == 6 and "--yes" in err, f"{code} {err}")
+    items = json.loads(good(cluster, "log", "compact", "--slot", str(slot), "--yes", "-o",
+                            "json"))["items"]
+    check(len(items) == 3 and all(i["first_index_after"] > 1 for i in items), str(items))
+    out = good(cluster, "log", "collect", "--slot", str(slot))
+    check(str(slot) in out, out)
+    code, _, err = ctl(cluster, "log", "compact", "--slot", "99", "--yes")
+    check(code == 1 and "404" in err, f"{code} {err}")
+
+
+def test_full_sync(cluster):
+    leader = cluster.call(1, "GET", "/v1/slots/3")[1]["leader"]
+    follower = leader % 3 + 1
+    good(cluster, "full-sync", "3", str(follower), "--yes")
+
+    def level():
+        rows = json.loads(good(cluster, "replicas", "--slot", "3", "-o", "json"))["replicas"]
+        return all(r["state"] == "replicate" and r["lag"] == 0 for r in rows) and len(rows) == 3
+
+    wait_until("level after the full copy", 20, level)
+
+
+def test_check(cluster):
+    """ends as equal, or says that this version cannot"""
+    code, out, err = ctl(cluster, "check")
+    check((code == 0 and "64 slots: 64 equal on all replicas" in out) or
+          (code == 1 and "501 not_supported" in err), f"{code} {out} {err}")
+
+
+def test_leader(cluster):
+    for node in (1, 2, 3):
+        out = good(cluster, "leader", "transfer", "5", "--to", str(node))
+        check(out == f"slot 5: node {node} leads\n", out)
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests(sys.argv[1:], {n: t for n, t in globals().items() if n.startswith("test_")}))
