@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What this node knows of itself, its peers and its slots; and handing a leadership over. */
+#include <stdlib.h>
+
 #include "http/fields.h"
 #include "http/handlers.h"
 #include "http/jwrite.h"
 #include "http/reply.h"
 #include "http/table.h"
+#include "sys/clock.h"
 
 static struct node_cluster *get_cluster(struct request *req)
 {
@@ -157,7 +160,9 @@ static void write_replica(struct buf *out, const struct node_replica *replica)
     buf_put_u8(out, '}');
 }
 
-static void write_slot(struct buf *out, const struct node_slot *slot, bool is_local)
+/* whose: "leader" or "local", whose knowledge it is. */
+static void write_slot(struct buf *out, const struct node_slot *slot, bool is_local,
+                       const char *whose)
 {
     char digest[HASH128_HEX_SIZE];
     hash128_hex(slot->digest, digest);
@@ -186,6 +191,7 @@ static void write_slot(struct buf *out, const struct node_slot *slot, bool is_lo
                        : slot->installing  ? "installing"
                                            : "normal");
     jwrite_member_bool(out, "undecided", slot->undecided);
+    jwrite_member_text(out, "view", whose);
     jwrite_key(out, "replicas");
     buf_put_u8(out, '[');
     for (uint32_t i = 0; i < slot->replicas_count; i++)
@@ -199,69 +205,176 @@ static bool get_slot(struct request *req, uint32_t number, struct node_slot *ret
     return node_get_slot(http_node(req->http), number, ret);
 }
 
-static void slots_table(struct request *req)
+/* Only a slot's leader hears of every replica: slots that others lead are asked of them, some at a
+ * time. What a leader cannot tell soon is answered from this node's own view, which says so. */
+enum { SLOTS_AT_ONCE = 64, SLOT_VIEW_WAIT_MS = 1000 };
+
+struct slots_state {
+    uint32_t at, end; /* still to be written */
+    uint32_t group_end;
+    struct node_slot *slot; /* one at a time */
+    struct table table;     /* accepts TEXT */
+};
+
+static const char *const slot_columns[] = {
+    "slot",      "leader",           "term",     "commit_index", "applied_index", "log_count",
+    "log_bytes", "delete_log_count", "channels", "digest",       "view"};
+
+static bool is_led_here(const struct request *req, const struct node_slot *slot)
 {
-    static const char *const names[] = {
-        "slot",      "leader",           "term",     "commit_index", "applied_index", "log_count",
-        "log_bytes", "delete_log_count", "channels", "digest"};
-    struct table table;
-    struct why why = {.err = OK};
-    struct node_slot *slot = arena_alloc(&req->arena, sizeof(*slot));
-    enum err err = table_init(&table, &req->query, names, ARRAY_LEN(names), &req->scratch, &why);
-    if (err != OK) {
-        reply_problem(req, err, &why);
-        return;
-    }
-    for (uint32_t i = 0; i < node_slot_count(http_node(req->http)); i++) {
-        char digest[HASH128_HEX_SIZE];
-        if (!get_slot(req, i, slot))
+    return slot->leader == node_self(http_node(req->http));
+}
+
+static bool is_led_elsewhere(const struct request *req, const struct node_slot *slot)
+{
+    return slot->leader != 0 && !is_led_here(req, slot);
+}
+
+static void prepare_view(struct request *req, struct node_call *call, uint32_t slot)
+{
+    request_prepare_read(req, call, slot, NODE_LEADER);
+    call->kind = NODE_CALL_SLOT;
+    uint64_t soon_ms = clock_mono_ms() + SLOT_VIEW_WAIT_MS;
+    if (soon_ms < call->deadline_ms)
+        call->deadline_ms = soon_ms;
+}
+
+/* The leader's view into *slot, when call brought one; true then. */
+static bool take_view(const struct node_call *call, struct node_slot *slot)
+{
+    bool has = call->err == OK && call->admin != NULL && call->admin->has_slot;
+    if (has)
+        *slot = call->admin->slot;
+    free(call->admin);
+    return has;
+}
+
+static void write_slot_row(struct table *table, const struct node_slot *slot, const char *whose)
+{
+    char digest[HASH128_HEX_SIZE];
+    hash128_hex(slot->digest, digest);
+    table_cell_u64(table, slot->slot);
+    table_cell_u64(table, slot->leader);
+    table_cell_u64(table, slot->term);
+    table_cell_u64(table, slot->commit_index);
+    table_cell_u64(table, slot->applied_index);
+    table_cell_u64(table, slot->log_count);
+    table_cell_u64(table, slot->log_bytes);
+    table_cell_u64(table, slot->delete_log_count);
+    table_cell_u64(table, slot->channels);
+    table_cell(table, digest);
+    table_cell(table, whose);
+}
+
+/* Writes the slots of the group; calls: of those that others lead, ascending. */
+static void write_group(struct request *req, struct slots_state *state,
+                        const struct node_call *calls, uint32_t count)
+{
+    uint32_t next = 0;
+    for (; state->at < state->group_end; state->at++) {
+        if (!get_slot(req, state->at, state->slot))
             continue;
-        hash128_hex(slot->digest, digest);
-        table_cell_u64(&table, slot->slot);
-        table_cell_u64(&table, slot->leader);
-        table_cell_u64(&table, slot->term);
-        table_cell_u64(&table, slot->commit_index);
-        table_cell_u64(&table, slot->applied_index);
-        table_cell_u64(&table, slot->log_count);
-        table_cell_u64(&table, slot->log_bytes);
-        table_cell_u64(&table, slot->delete_log_count);
-        table_cell_u64(&table, slot->channels);
-        table_cell(&table, digest);
+        bool is_asked = next < count && calls[next].slot == state->at;
+        bool is_leaders = is_led_here(req, state->slot);
+        if (is_asked)
+            is_leaders = take_view(&calls[next++], state->slot);
+        const char *whose = is_leaders ? "leader" : "local";
+        if (req->accepts == MEDIA_TEXT)
+            write_slot_row(&state->table, state->slot, whose);
+        else
+            write_slot(&req->out, state->slot, false, whose);
     }
-    table_write(&table, &req->out);
-    reply_send(req, 200, MEDIA_TEXT);
+}
+
+static void slots_go_on(struct request *req);
+
+static void slots_answered(struct request *req)
+{
+    write_group(req, req->state, req->calls, req->calls_count);
+    slots_go_on(req);
+}
+
+static void slots_end(struct request *req)
+{
+    struct slots_state *state = req->state;
+    if (req->accepts == MEDIA_TEXT)
+        table_write(&state->table, &req->out);
+    else
+        buf_append_string(&req->out, "],\"more\":false}");
+    reply_send(req, 200, req->accepts);
+}
+
+static void slots_go_on(struct request *req)
+{
+    struct slots_state *state = req->state;
+    while (state->at < state->end) {
+        uint32_t count = 0;
+        struct node_call *calls = arena_alloc(&req->arena, SLOTS_AT_ONCE * sizeof(*calls));
+        state->group_end = state->at;
+        for (; state->group_end < state->end && count < SLOTS_AT_ONCE; state->group_end++) {
+            if (get_slot(req, state->group_end, state->slot) && is_led_elsewhere(req, state->slot))
+                prepare_view(req, &calls[count++], state->group_end);
+        }
+        if (count > 0) {
+            request_wait_calls(req, calls, count, slots_answered);
+            return;
+        }
+        write_group(req, state, NULL, 0);
+    }
+    slots_end(req);
 }
 
 void slots_run(struct request *req)
 {
     if (table_refuses_columns(req))
         return;
+    struct slots_state *state = req->state = arena_zero(&req->arena, sizeof(*state));
+    state->slot = arena_alloc(&req->arena, sizeof(*state->slot));
+    state->end = node_slot_count(http_node(req->http));
     if (req->accepts == MEDIA_TEXT) {
-        slots_table(req);
-        return;
+        struct why why = {.err = OK};
+        enum err err = table_init(&state->table, &req->query, slot_columns, ARRAY_LEN(slot_columns),
+                                  &req->scratch, &why);
+        if (err != OK) {
+            reply_problem(req, err, &why);
+            return;
+        }
+    } else {
+        buf_append_string(&req->out, "{\"slots\":[");
     }
-    struct node_slot *slot = arena_alloc(&req->arena, sizeof(*slot));
-    buf_append_string(&req->out, "{\"slots\":[");
-    for (uint32_t i = 0; i < node_slot_count(http_node(req->http)); i++) {
-        if (get_slot(req, i, slot))
-            write_slot(&req->out, slot, false);
-    }
-    buf_append_string(&req->out, "],\"more\":false}");
+    slots_go_on(req);
+}
+
+static void send_slot(struct request *req, const struct node_slot *slot, bool is_local,
+                      const char *whose)
+{
+    write_slot(&req->out, slot, is_local, whose);
+    reply_set_applied(req, is_local ? slot->digest_index : slot->applied_index);
     reply_send(req, 200, MEDIA_JSON);
+}
+
+static void slot_answered(struct request *req)
+{
+    struct node_slot *slot = req->state;
+    bool is_leaders = take_view(&req->call, slot);
+    send_slot(req, slot, false, is_leaders ? "leader" : "local");
 }
 
 static void one_slot(struct request *req, bool is_local)
 {
-    struct node_slot *slot = arena_alloc(&req->arena, sizeof(*slot));
+    struct node_slot *slot = req->state = arena_alloc(&req->arena, sizeof(*slot));
     if (!get_slot(req, req->slot, slot)) {
         struct why why;
         why_set(&why, ERR_NOT_FOUND, "this node has no replica of slot %u", req->slot);
         reply_problem(req, ERR_NOT_FOUND, &why);
         return;
     }
-    write_slot(&req->out, slot, is_local);
-    reply_set_applied(req, is_local ? slot->digest_index : slot->applied_index);
-    reply_send(req, 200, MEDIA_JSON);
+    if (!is_local && is_led_elsewhere(req, slot)) {
+        prepare_view(req, &req->call, req->slot);
+        request_wait_calls(req, &req->call, 1, slot_answered);
+        return;
+    }
+    send_slot(req, slot, is_local, !is_local && is_led_here(req, slot) ? "leader" : "local");
 }
 
 void slot_run(struct request *req)

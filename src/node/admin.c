@@ -7,7 +7,8 @@
 #include "node/parts.h"
 #include "wire/call.h"
 
-enum { ADMIN_COMPACT = 1, ADMIN_COLLECT = 2, ADMIN_REPLICAS = 3, REASON_MAX_BYTES = 63 };
+enum { ADMIN_COMPACT = 1, ADMIN_COLLECT = 2, ADMIN_REPLICAS = 3, ADMIN_SLOT = 4 };
+enum { REASON_MAX_BYTES = 63 };
 
 /* ---- what travels -------------------------------------------------------------------------------- */
 
@@ -25,6 +26,9 @@ uint8_t admin_encode_request(struct buf *buf, const struct node_call *call)
         return CALL_ADMIN;
     case NODE_CALL_REPLICAS:
         buf_put_u8(buf, ADMIN_REPLICAS);
+        return CALL_ADMIN;
+    case NODE_CALL_SLOT:
+        buf_put_u8(buf, ADMIN_SLOT);
         return CALL_ADMIN;
     case NODE_CALL_FULL_SYNC:
         buf_put_le64(buf, call->to);
@@ -58,6 +62,9 @@ bool admin_decode_request(struct bytes body, struct node_call *call)
     case ADMIN_REPLICAS:
         call->kind = NODE_CALL_REPLICAS;
         break;
+    case ADMIN_SLOT:
+        call->kind = NODE_CALL_SLOT;
+        break;
     default:
         return false;
     }
@@ -81,6 +88,10 @@ void admin_encode(struct buf *buf, const struct node_admin *admin)
         buf_put_le64(buf, item->first_after);
         buf_put_le64(buf, item->applied);
         buf_put_block(buf, bytes_of_string(item->skipped_reason));
+    }
+    buf_put_u8(buf, admin->has_slot);
+    if (admin->has_slot) {
+        view_encode(buf, &admin->slot);
     }
 }
 
@@ -113,6 +124,10 @@ struct node_admin *admin_decode(struct bytes bytes)
     uint32_t items = reader_le32(&reader);
     for (uint32_t i = 0; i < items && items <= ARRAY_LEN(admin->items); i++) {
         admin_decode_item(&reader, &admin->items[admin->items_count++]);
+    }
+    admin->has_slot = reader_u8(&reader) != 0;
+    if (admin->has_slot) {
+        view_decode(&reader, &admin->slot);
     }
     if (!reader_is_done(&reader) || held != admin->held_by_count || items != admin->items_count) {
         free(admin);
@@ -190,6 +205,16 @@ void admin_replicas(struct group *group, struct node_call *call)
             (void)snprintf(item->skipped_reason, sizeof(item->skipped_reason), "installing");
         }
     }
+    waiter_finish(group->node, call, OK, NULL);
+}
+
+void admin_slot(struct group *group, struct node_call *call)
+{
+    if (admin_pass_on(group, call)) {
+        return;
+    }
+    call->admin = alloc_zero(sizeof(*call->admin));
+    call->admin->has_slot = node_get_slot(group->node, group->slot, &call->admin->slot);
     waiter_finish(group->node, call, OK, NULL);
 }
 

@@ -61,6 +61,65 @@ void node_stop(struct node *node, uint32_t timeout_ms);
  * process must end with a non-zero code. Set before start. */
 void node_on_fatal(void (*on_fatal)(enum err err, const char *text, void *arg), void *arg);
 
+/* ---- one slot and its replicas, as a node sees them -------------------------------------------- */
+enum node_replica_state { NODE_PROBE, NODE_REPLICATE, NODE_DELTA, NODE_FULL, NODE_DOWN };
+/* What comparisons of digests at equal indexes said last. Nobody who could not be asked lately is
+ * anything but unchecked. */
+enum node_checked { NODE_UNCHECKED, NODE_CHECKED_OK, NODE_DIVERGED };
+
+struct node_replica {
+    node_id node;
+    bool leader, learner;
+    uint8_t state;   /* enum node_replica_state */
+    uint8_t checked; /* enum node_checked; of the leader: OK when somebody agrees with it */
+    raft_index checked_index;
+    raft_index match_index, applied_index; /* applied: durably, as it said last */
+    uint64_t lag;                          /* leader's last index minus match */
+    /* state DELTA or FULL: the transfer so far; zeros when none runs yet */
+    uint64_t transfer_bytes, transfer_rows, transfer_total_bytes; /* total: about */
+    uint64_t transfer_eta_ms;                                     /* 0: not known */
+};
+
+enum node_catchup_mode { NODE_BY_LOG, NODE_BY_DELTA, NODE_BY_FULL, NODE_CATCHUP_MODES };
+
+/* Why a replica was brought up by that step. */
+#define NODE_CATCHUP_REASON_TABLE(X) /* symbol, slug */                                            \
+    X(BEHIND, "behind")              /* its next entry was compacted, or it was away (log) */      \
+    X(FLOOR, "floor")                /* the delete log does not reach back to it */                \
+    X(SIZE, "size")                  /* too much changed for a delta */                            \
+    X(OPERATOR, "operator")          /* it was ordered */                                          \
+    X(DIVERGED, "diverged")          /* its digest was a minority's */                             \
+    X(REFUSED, "refused")            /* it could not take a delta, or ended one unequal */
+
+enum node_catchup_reason {
+#define X(symbol, slug) NODE_WHY_##symbol,
+    NODE_CATCHUP_REASON_TABLE(X)
+#undef X
+        NODE_CATCHUP_REASONS
+};
+const char *node_catchup_reason_slug(enum node_catchup_reason reason); /* static text */
+const char *node_catchup_mode_slug(enum node_catchup_mode mode);       /* likewise */
+
+struct node_slot {
+    uint32_t slot;
+    node_id leader;
+    uint8_t role; /* enum raft_role of this node */
+    raft_term term;
+    raft_index commit_index, applied_index, durable_applied_index, first_index, last_index;
+    uint64_t log_count, log_bytes;
+    uint64_t delete_log_floor, delete_log_count, channels;
+    struct hash128 digest; /* at digest_index */
+    raft_index digest_index;
+    bool amnesia, installing, quarantined;
+    bool diverged;  /* alarm: this replica's state was found to be a minority's */
+    bool undecided; /* leader: replicas differ and no state has a majority; appends are refused */
+    uint8_t install_kind;                 /* installing: enum raft_install_kind */
+    uint64_t install_bytes, install_rows; /* received in the session that runs */
+    uint64_t leader_silent_ms;
+    uint32_t replicas_count; /* on a node that does not lead: only what it knows itself */
+    struct node_replica replicas[RAFT_MEMBERS_MAX * 2];
+};
+
 /* ---- calls: commands and reads --------------------------------------------------------------- */
 enum node_call_kind {
     NODE_CALL_COMMAND,  /* propose command in slot, answer after commit and apply here */
@@ -71,6 +130,7 @@ enum node_call_kind {
     NODE_CALL_FULL_SYNC, /* order a full install for member call->to; OK: it was ordered */
     NODE_CALL_COLLECT,   /* raise the floor of the delete log, as far as its rules allow */
     NODE_CALL_REPLICAS,  /* how far each member has durably applied, as the leader knows */
+    NODE_CALL_SLOT,      /* the slot as its leader sees it: admin->slot */
     NODE_CALL_KINDS
 };
 
@@ -91,6 +151,8 @@ struct node_admin {
     uint64_t removed;                      /* COLLECT: records that went here */
     node_id held_by[RAFT_MEMBERS_MAX * 2]; /* COLLECT: who has not applied what is old enough */
     uint32_t held_by_count;
+    bool has_slot;
+    struct node_slot slot; /* SLOT */
 };
 
 enum node_consistency { NODE_LINEARIZABLE, NODE_LEADER, NODE_LOCAL };
@@ -172,64 +234,6 @@ uint64_t node_applied_index(struct node *node, uint32_t slot);
 void node_on_applied(struct node *node, void (*on_applied)(void *arg), void *arg);
 
 /* ---- what the node knows of itself and the cluster: a copy, at most a tick old ---------------- */
-enum node_replica_state { NODE_PROBE, NODE_REPLICATE, NODE_DELTA, NODE_FULL, NODE_DOWN };
-/* What comparisons of digests at equal indexes said last. Nobody who could not be asked lately is
- * anything but unchecked. */
-enum node_checked { NODE_UNCHECKED, NODE_CHECKED_OK, NODE_DIVERGED };
-
-struct node_replica {
-    node_id node;
-    bool leader, learner;
-    uint8_t state;   /* enum node_replica_state */
-    uint8_t checked; /* enum node_checked; of the leader: OK when somebody agrees with it */
-    raft_index checked_index;
-    raft_index match_index, applied_index; /* applied: durably, as it said last */
-    uint64_t lag;                          /* leader's last index minus match */
-    /* state DELTA or FULL: the transfer so far; zeros when none runs yet */
-    uint64_t transfer_bytes, transfer_rows, transfer_total_bytes; /* total: about */
-    uint64_t transfer_eta_ms;                                     /* 0: not known */
-};
-
-enum node_catchup_mode { NODE_BY_LOG, NODE_BY_DELTA, NODE_BY_FULL, NODE_CATCHUP_MODES };
-
-/* Why a replica was brought up by that step. */
-#define NODE_CATCHUP_REASON_TABLE(X) /* symbol, slug */                                            \
-    X(BEHIND, "behind")              /* its next entry was compacted, or it was away (log) */      \
-    X(FLOOR, "floor")                /* the delete log does not reach back to it */                \
-    X(SIZE, "size")                  /* too much changed for a delta */                            \
-    X(OPERATOR, "operator")          /* it was ordered */                                          \
-    X(DIVERGED, "diverged")          /* its digest was a minority's */                             \
-    X(REFUSED, "refused")            /* it could not take a delta, or ended one unequal */
-
-enum node_catchup_reason {
-#define X(symbol, slug) NODE_WHY_##symbol,
-    NODE_CATCHUP_REASON_TABLE(X)
-#undef X
-        NODE_CATCHUP_REASONS
-};
-const char *node_catchup_reason_slug(enum node_catchup_reason reason); /* static text */
-const char *node_catchup_mode_slug(enum node_catchup_mode mode);       /* likewise */
-
-struct node_slot {
-    uint32_t slot;
-    node_id leader;
-    uint8_t role; /* enum raft_role of this node */
-    raft_term term;
-    raft_index commit_index, applied_index, durable_applied_index, first_index, last_index;
-    uint64_t log_count, log_bytes;
-    uint64_t delete_log_floor, delete_log_count, channels;
-    struct hash128 digest; /* at digest_index */
-    raft_index digest_index;
-    bool amnesia, installing, quarantined;
-    bool diverged;  /* alarm: this replica's state was found to be a minority's */
-    bool undecided; /* leader: replicas differ and no state has a majority; appends are refused */
-    uint8_t install_kind;                 /* installing: enum raft_install_kind */
-    uint64_t install_bytes, install_rows; /* received in the session that runs */
-    uint64_t leader_silent_ms;
-    uint32_t replicas_count; /* on a node that does not lead: only what it knows itself */
-    struct node_replica replicas[RAFT_MEMBERS_MAX * 2];
-};
-
 struct node_peer {
     node_id id;
     char address[NODE_ADDRESS_MAX_BYTES], http_address[NODE_ADDRESS_MAX_BYTES];

@@ -278,6 +278,11 @@ void admin_compact(struct group *group, struct node_call *call);
 void admin_full_sync(struct group *group, struct node_call *call);
 void admin_collect(struct group *group, struct node_call *call);
 void admin_replicas(struct group *group, struct node_call *call);
+void admin_slot(struct group *group, struct node_call *call);
+/* view.c: a slot as its leader sees it, on its way to another node. view_decode fails the reader
+ * when the bytes are impossible. */
+void view_encode(struct buf *buf, const struct node_slot *slot);
+void view_decode(struct reader *reader, struct node_slot *ret);
 uint8_t admin_encode_request(struct buf *buf, const struct node_call *call); /* its kind */
 bool admin_decode_request(struct bytes body, struct node_call *call);        /* false: no sense */
 void admin_encode(struct buf *buf, const struct node_admin *admin);

@@ -170,6 +170,9 @@ void route_call(struct node *node, struct node_call *call)
     case NODE_CALL_REPLICAS:
         admin_replicas(group, call);
         return;
+    case NODE_CALL_SLOT:
+        admin_slot(group, call);
+        return;
     case NODE_CALL_KINDS:
         break;
     }

@@ -46,6 +46,7 @@ struct node {
     atomic_uint_fast64_t applied_shown;
     void (*on_applied)(void *arg);
     void *on_applied_arg;
+    node_id slot_leader; /* of every slot */
 };
 
 static struct bytes key_of(struct channel channel, uint8_t text[CHANNEL_ID_MAX_BYTES + 1])
@@ -259,6 +260,11 @@ static struct node_admin *new_admin(struct node *node, const struct node_call *c
     admin->removed = call->force_floor;
     admin->held_by_count = !call->force_floor && node->follower_applied != 0;
     admin->held_by[0] = 2;
+    admin->has_slot = call->kind == NODE_CALL_SLOT;
+    admin->slot = (struct node_slot){.slot = call->slot,
+                                     .leader = node->slot_leader,
+                                     .replicas_count = 1,
+                                     .replicas = {{.node = 7, .state = NODE_DOWN, .lag = 77}}};
     return admin;
 }
 
@@ -671,7 +677,7 @@ bool node_get_slot(struct node *node, uint32_t slot, struct node_slot *ret)
     memset(ret, 0, sizeof(*ret));
     mutex_lock(&node->lock);
     ret->slot = slot;
-    ret->leader = 1;
+    ret->leader = node->slot_leader;
     ret->applied_index = ret->commit_index = ret->last_index = node->log_index;
     ret->digest_index = node->log_index;
     ret->replicas_count = node->follower_applied == 0 ? 1 : 2;
@@ -716,6 +722,7 @@ struct node *fake_node_new(void)
     list_init(&node->calls);
     node->channels = map_new();
     node->serving = true;
+    node->slot_leader = 1;
     arena_init(&node->arena);
     enum err err = thread_start(&node->loop, "fake-loop", run_loop, node);
     assert(err == OK);
@@ -771,6 +778,13 @@ void fake_node_set_follower(struct node *node, raft_index applied_index)
 {
     mutex_lock(&node->lock);
     node->follower_applied = applied_index;
+    mutex_unlock(&node->lock);
+}
+
+void fake_node_set_slot_leader(struct node *node, node_id leader)
+{
+    mutex_lock(&node->lock);
+    node->slot_leader = leader;
     mutex_unlock(&node->lock);
 }
 

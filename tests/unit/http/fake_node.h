@@ -19,6 +19,8 @@ void fake_node_refuse(struct node *node, enum err err);
 void fake_node_delay(struct node *node, uint32_t delay_ms);
 /* A second replica, that has applied so far; 0: there is none. */
 void fake_node_set_follower(struct node *node, raft_index applied_index);
+/* Who leads every slot (1: this node). */
+void fake_node_set_slot_leader(struct node *node, node_id leader);
 void fake_node_set_serving(struct node *node, bool serving);
 uint64_t fake_node_commands(struct node *node);
 

@@ -118,6 +118,38 @@ START_TEST(redirects_when_asked)
 }
 END_TEST
 
+/* Only a leader hears of every replica: it is asked, and who could not be asked is not made up. */
+START_TEST(slots_as_their_leaders_see_them)
+{
+    start();
+    ck_assert_int_eq(ask("GET", "/v1/slots/3", NULL, NULL), 200);
+    ck_assert(client_has(&client, "\"view\":\"leader\""));
+    ck_assert(!client_has(&client, "\"lag\":77"));
+    fake_node_set_slot_leader(node, 2);
+    ck_assert_int_eq(ask("GET", "/v1/slots/3", NULL, NULL), 200);
+    ck_assert(client_has(&client, "\"slot\":3,\"leader\":2,"));
+    ck_assert(client_has(&client, "\"view\":\"leader\""));
+    ck_assert(client_has(&client, "\"node\":7,"));
+    ck_assert(client_has(&client, "\"lag\":77"));
+    ck_assert_int_eq(ask("GET", "/v1/slots/3/local", NULL, NULL), 200);
+    ck_assert(client_has(&client, "\"view\":\"local\""));
+    ck_assert(!client_has(&client, "\"lag\":77"));
+    ck_assert_int_eq(ask("GET", "/v1/slots", NULL, NULL), 200);
+    ck_assert(client_has(&client, "\"lag\":77"));
+    ck_assert(client_has(&client, "\"slot\":15,"));
+    ck_assert(!client_has(&client, "\"view\":\"local\""));
+    ck_assert_int_eq(ask("GET", "/v1/slots?columns=slot,view", "Accept: text/plain\r\n", NULL),
+                     200);
+    ck_assert(client_has(&client, "15    leader"));
+    fake_node_fail(node, NODE_CALL_SLOT, ERR_NO_LEADER, 0);
+    ck_assert_int_eq(ask("GET", "/v1/slots/3", NULL, NULL), 200);
+    ck_assert(client_has(&client, "\"view\":\"local\""));
+    ck_assert_int_eq(ask("GET", "/v1/slots", NULL, NULL), 200);
+    ck_assert(!client_has(&client, "\"view\":\"leader\""));
+    stop();
+}
+END_TEST
+
 START_TEST(conditions_hold)
 {
     start();
@@ -543,10 +575,10 @@ END_TEST
 Suite *suite_server(void)
 {
     return UNIT_SUITE("server", 60, sends_reads_deletes, tells_faults_apart, redirects_when_asked,
-                      conditions_hold, waits_for_replicas, balances_leaders, orders_of_operators,
-                      orders_that_fail, tells_its_configuration, waits_for_a_message,
-                      waits_and_finds_no_leader, raw_nul_in_the_target, two_lengths,
-                      bodies_in_pieces, large_bodies, request_ids, heads_that_say_two_things,
-                      expectations_of_a_batch, stops_after_the_last_answer, stops_at_once,
-                      refuses_bad_options);
+                      slots_as_their_leaders_see_them, conditions_hold, waits_for_replicas,
+                      balances_leaders, orders_of_operators, orders_that_fail,
+                      tells_its_configuration, waits_for_a_message, waits_and_finds_no_leader,
+                      raw_nul_in_the_target, two_lengths, bodies_in_pieces, large_bodies,
+                      request_ids, heads_that_say_two_things, expectations_of_a_batch,
+                      stops_after_the_last_answer, stops_at_once, refuses_bad_options);
 }

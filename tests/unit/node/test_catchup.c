@@ -786,6 +786,27 @@ START_TEST(away_is_unchecked)
     }
     ck_assert_uint_eq(applied, 2);
     fakecall_done(&call);
+    /* A follower hears of no other replica: asked for the slot, it asks the leader. */
+    view = view_of(world, 6 - leader - away);
+    ck_assert_uint_lt(view.replicas_count, 3);
+    call = order(world, 6 - leader - away, NODE_CALL_SLOT, 0, false, 1000);
+    ck_assert_int_eq(call.call.err, OK);
+    ck_assert(call.call.admin->has_slot);
+    struct node_slot own = view_of(world, leader);
+    const struct node_slot *told = &call.call.admin->slot;
+    ck_assert_uint_eq(told->replicas_count, 3);
+    ck_assert_int_eq(replica_of(told, away)->state, NODE_DOWN);
+    ck_assert(replica_of(told, leader)->leader);
+    ck_assert_uint_eq(told->last_index, own.last_index);
+    ck_assert_uint_eq(told->delete_log_count, own.delete_log_count);
+    ck_assert(hash128_is_equal(told->digest, own.digest));
+    ck_assert_uint_eq(told->digest_index, own.digest_index);
+    for (uint32_t i = 0; i < 3; i++) {
+        ck_assert_uint_eq(told->replicas[i].match_index, own.replicas[i].match_index);
+        ck_assert_uint_eq(told->replicas[i].lag, own.replicas[i].lag);
+        ck_assert_int_eq(told->replicas[i].checked, own.replicas[i].checked);
+    }
+    fakecall_done(&call);
     test_start(world, away);
     fakeworld_run(world, 5000);
     ck_assert_uint_eq(catchups(world, NODE_BY_LOG), 1); /* it missed one delete: the log did it */
