@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The daemon's world: RocksDB, a loop thread, a disk thread, callers on threads of their own. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -257,13 +260,37 @@ static void trio_start(struct trio *trio, int i)
     trio->nodes[i] = start_with(&options);
 }
 
+static bool is_port_free(int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(fd, 0);
+    bool is_free = bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+    (void)close(fd);
+    return is_free;
+}
+
+/* Below the ports that the kernel gives; runs side by side begin at different places. */
+static int next_free_port(int port)
+{
+    for (int tries = 0; tries < 1000; tries++) {
+        if (is_port_free(++port)) {
+            return port;
+        }
+    }
+    ck_abort_msg("no port is free after %d", port);
+}
+
 static void trio_init(struct trio *trio, int base, bool has_short_log)
 {
     *trio = (struct trio){.has_short_log = has_short_log};
+    int port = base + (int)getpid() % 4000 * 3 - 1;
     for (int i = 0; i < 3; i++) {
         trio->members[i].id = (node_id)i + 1;
-        (void)snprintf(trio->members[i].address, NODE_ADDRESS_MAX_BYTES, "127.0.0.1:%d",
-                       base + (int)getpid() % 4000 * 3 + i); /* below the ports that others get */
+        port = next_free_port(port);
+        (void)snprintf(trio->members[i].address, NODE_ADDRESS_MAX_BYTES, "127.0.0.1:%d", port);
         trio->dirs[i] = unit_temp_dir();
     }
     for (int i = 0; i < 3; i++) {
