@@ -5,8 +5,8 @@
 #   docker run -p 127.0.0.1:5001:5001 -v lethe:/var/lib/lethe \
 #       -e LETHE_HTTP_LISTEN=0.0.0.0:5001 -e LETHE_AUTH_ALLOW_INSECURE=true lethe
 #
-# Without those two variables the daemon keeps to the container's own loopback: nobody has to prove who
-# they are yet, so opening up is for whoever runs it to say. BASE is any Debian 12; where there is no
+# Without those two variables the daemon keeps to the container's own loopback: opening up without
+# tokens (LETHE_AUTH_TOKENS_FILE) is for whoever runs it to say. BASE is any Debian 12; where there is no
 # registry, scripts/base-image makes one. conf/compose has three nodes.
 ARG BASE=debian:12-slim
 
@@ -23,7 +23,7 @@ FROM ${BASE}
 # The libraries that the three programs are linked with; the linker's own view is `ldd`.
 RUN apt-get -q update \
     && DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends \
-        libcurl4 libevent-core-2.1-7 libevent-extra-2.1-7 libevent-pthreads-2.1-7 libjansson4 \
+        libcurl4 libevent-core-2.1-7 libevent-extra-2.1-7 libevent-pthreads-2.1-7 libgnutls30 libjansson4 \
         libmicrohttpd12 librocksdb7.8 libxxhash0 libyaml-0-2 zlib1g \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/*.log \
     && groupadd --system --gid 10001 lethe \

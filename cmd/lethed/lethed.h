@@ -12,5 +12,7 @@ enum lethed_exit {
 
 /* lethed dump: prints a stopped store as JSON lines. */
 int lethed_dump(int argc, char **argv);
+/* lethed token: makes a token and its line for auth.tokens_file. */
+int lethed_token(int argc, char **argv);
 
 #endif

@@ -3,6 +3,7 @@
  * the same in reverse. Exit codes: lethed.h. */
 #include "config/config.h"
 #include "http/http.h"
+#include "http/tokens.h"
 #include "lethed.h"
 #include "node/node.h"
 #include "sys/failpoint.h"
@@ -109,6 +110,7 @@ static struct http_options http_options_of(const struct config *config)
     options.request_timeout_ms = (uint32_t)config->http_request_timeout_ms;
     options.metrics_prefix = config->metrics_prefix;
     options.replica_lag_threshold = (uint32_t)config->cluster_replica_lag_threshold;
+    options.tokens_file = config->auth_tokens_file;
     return options;
 }
 
@@ -120,9 +122,27 @@ static int print(const struct buf *text)
     return is_written ? LETHED_OK : LETHED_CANNOT_START;
 }
 
+/* The files that the configuration names are part of it. */
+static enum err check_files(const struct config *config, struct why *why)
+{
+    struct tokens *tokens = NULL;
+    if (config->auth_tokens_file[0] == '\0')
+        return OK;
+    enum err err = tokens_load(config->auth_tokens_file, &tokens, why);
+    tokens_free(tokens);
+    if (err != OK)
+        why_wrap(why, "'auth.tokens_file'");
+    return err;
+}
+
 static int answer(const struct config *config, enum config_action action)
 {
     struct buf text = BUF_INIT;
+    struct why why = {0};
+    if (action == CONFIG_CHECK && check_files(config, &why) != OK) {
+        fprintf(stderr, "lethed: %s\n", why.text);
+        return LETHED_BAD_CONFIG;
+    }
     if (action == CONFIG_HELP)
         config_print_help(&text);
     else if (action == CONFIG_VERSION)
@@ -151,7 +171,7 @@ static void on_fatal(enum err err, const char *text, void *arg)
 }
 
 /* SIGHUP: takes over what may change, names what may not, keeps everything when it is wrong. */
-static void reload(int argc, char **argv, struct config *config)
+static void reload(int argc, char **argv, struct config *config, struct http *http)
 {
     struct config fresh;
     enum config_action action = CONFIG_RUN;
@@ -171,15 +191,18 @@ static void reload(int argc, char **argv, struct config *config)
     set_log(&fresh);
     config_done(&fresh);
     log_info("lethed", "configuration read again");
+    if (http_reload(http, &why) != OK)
+        log_error("lethed", "the tokens are wrong, keeping the ones in force", "detail=%s",
+                  LOG_QUOTED(why.text));
 }
 
 static void wait_for_stop(struct signal_source *signals, int argc, char **argv,
-                          struct config *config)
+                          struct config *config, struct http *http)
 {
     enum signal_event event = SIGNAL_NONE;
     while ((event = signal_wait(signals, -1)) != SIGNAL_STOP) {
         if (event == SIGNAL_RELOAD)
-            reload(argc, argv, config);
+            reload(argc, argv, config, http);
     }
 }
 
@@ -215,7 +238,7 @@ static int run(int argc, char **argv, struct config *config)
     }
     if (err == OK) {
         log_info("lethed", "serving", "http=%s", http_address(http));
-        wait_for_stop(&signals, argc, argv, config);
+        wait_for_stop(&signals, argc, argv, config, http);
         log_info("lethed", "stopping");
     } else {
         log_error("lethed", "cannot start", "code=%s detail=%s", err_slug(err),
@@ -241,6 +264,8 @@ int main(int argc, char **argv)
     failpoint_start();
     if (argc > 1 && strcmp(argv[1], "dump") == 0)
         return lethed_dump(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "token") == 0)
+        return lethed_token(argc - 1, argv + 1);
     if (config_load(argc, argv, environ, &config, &action, &why) != OK)
         fprintf(stderr, "lethed: %s\n", why.text);
     else

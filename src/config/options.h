@@ -86,6 +86,8 @@
       "memory for rows not yet written to table files") \
     X(storage_soft_free_bytes, "storage.soft_free_bytes", SIZE, "512MiB", 0, 1024 * CONFIG_GIB, "", FIXED, \
       "with less free disk than this, appends get 507; reads and deletes go on") \
+    X(auth_tokens_file, "auth.tokens_file", TEXT, "", 0, 4096, "", FIXED, \
+      "who may do what: a line a token, made by 'lethed token'; SIGHUP reads it again; empty: no tokens, everybody may do everything") \
     X(auth_allow_insecure, "auth.allow_insecure", BOOL, "false", 0, 1, "", FIXED, \
       "listen on other than loopback addresses although nobody has to prove who they are") \
     X(log_level, "log.level", CHOICE, "info", 0, 0, "error|warn|info|debug", RELOAD, \
@@ -111,7 +113,7 @@
 /* Keys that are promised and not there yet: refused with a sentence of their own, never taken
  * silently. A key stands for everything below it. */
 #define CONFIG_RESERVED(X) \
-    X("http.cors_origins") X("http.tls") X("cluster.tls") X("erasure") X("auth.tokens_file")
+    X("http.cors_origins") X("http.tls") X("cluster.tls") X("erasure")
 /* clang-format on */
 
 #endif

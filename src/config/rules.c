@@ -41,7 +41,9 @@ bool config_is_loopback(const char *address)
     uint16_t port = 0;
     if (config_split_address(address, host, sizeof(host), &port, NULL) != OK)
         return false;
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+    /* A name like 127.example.com is somewhere else. */
+    bool is_number = host[strspn(host, "0123456789.")] == '\0';
+    return (is_number && strncmp(host, "127.", 4) == 0) || strcmp(host, "::1") == 0 ||
            strcmp(host, "localhost") == 0;
 }
 
@@ -131,16 +133,18 @@ static enum err parse_members(struct config *config, struct why *why)
     return OK;
 }
 
+/* credentials: the option that would make callers prove who they are. */
 static enum err check_exposure(const struct config *config, enum config_option option,
-                               const char *address, struct why *why)
+                               const char *address, bool has_credentials, const char *credentials,
+                               struct why *why)
 {
-    if (config->auth_allow_insecure || config_is_loopback(address))
+    if (has_credentials || config->auth_allow_insecure || config_is_loopback(address))
         return OK;
     return why_set(why, ERR_BAD_CONFIG,
-                   "'%s' is %s, which others can reach, and nobody has to prove who they are: "
-                   "use a loopback address, or set 'auth.allow_insecure: true' where the network "
-                   "keeps strangers out",
-                   config_key(option), address);
+                   "'%s' is %s, which others can reach, and nobody has to prove who they are: set "
+                   "%s, use a loopback address, or set 'auth.allow_insecure: true' where the "
+                   "network keeps strangers out",
+                   config_key(option), address, credentials);
 }
 
 /* What Prometheus takes as the beginning of a metric's name. */
@@ -168,9 +172,11 @@ enum err config_rules_check(struct config *config, struct why *why)
         err = why_set(why, ERR_BAD_CONFIG,
                       "'cluster.id' is required when 'cluster.members' has several members");
     if (err == OK)
-        err = check_exposure(config, CONFIG_OPTION_http_listen, config->http_listen, why);
+        err = check_exposure(config, CONFIG_OPTION_http_listen, config->http_listen,
+                             config->auth_tokens_file[0] != '\0', "'auth.tokens_file'", why);
     if (err == OK && config->members_count > 1)
-        err = check_exposure(config, CONFIG_OPTION_cluster_listen, config->cluster_listen, why);
+        err = check_exposure(config, CONFIG_OPTION_cluster_listen, config->cluster_listen, false,
+                             "'cluster.tls'", why);
     if (err == OK && config->http_max_message_bytes > config->http_max_body_bytes)
         err = why_set(why, ERR_BAD_CONFIG,
                       "'http.max_message_bytes' %llu is larger than 'http.max_body_bytes' %llu",

@@ -2,6 +2,7 @@
 /* The delete log: where one delete stands on each node, and lists of records. */
 #include <stdlib.h>
 
+#include "http/access.h"
 #include "http/cursor.h"
 #include "http/deleting.h"
 #include "http/handlers.h"
@@ -102,6 +103,8 @@ static void status_read(struct request *req)
     reply_set_applied(req, req->call.applied_index);
     enum err err = node_get_delete(http_node(req->http), req->slot, state->log_index, &req->arena,
                                    &state->record, &why);
+    if (err == OK)
+        err = access_check_channel(req, state->record.channel, &why);
     if (err != OK)
         reply_problem(req, err, &why);
     else

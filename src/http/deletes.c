@@ -282,11 +282,14 @@ static void delete_done(struct request *req)
 static void send_delete(struct request *req, const struct delete_state *state,
                         const struct msg_delete_result *preview)
 {
+    /* Who it is stands firm once tokens are in use; what the request says is anybody's word. */
+    struct bytes operator_name =
+        req->caller.name == NULL ? state->operator_name : bytes_of_string(req->caller.name);
     struct command command = {.kind = COMMAND_DELETE,
                               .delete_ = {.channel = req->channel,
                                           .ranges = preview->ranges,
                                           .ranges_count = preview->ranges_count,
-                                          .operator_name = state->operator_name,
+                                          .operator_name = operator_name,
                                           .reason = state->reason,
                                           .request_id = bytes_of_string(req->id)}};
     request_prepare_command(req, &req->call, req->slot, command_encode(&command));

@@ -100,6 +100,7 @@ static void end(struct http *http)
     if (http->listen_fd >= 0)
         close(http->listen_fd);
     free(http->loops);
+    access_done(&http->access);
     http->magic = 0;
     free(http);
 }
@@ -114,6 +115,7 @@ static struct http *new_http(const struct http_options *options, struct node *no
     http->options.listen = http->address;
     http->node = node;
     http->listen_fd = -1;
+    http->options.tokens_file = NULL; /* access keeps the path */
     snprintf(http->node_text, sizeof(http->node_text), "%u", (unsigned)node_self(node));
     return http;
 }
@@ -126,7 +128,9 @@ enum err http_start(const struct http_options *options, struct node *node, struc
         return err;
     struct http *http = new_http(options, node);
     listen_raise_limit(options->max_connections);
-    err = listen_open(options->listen, &http->listen_fd, http->address, why);
+    err = access_init(&http->access, options->tokens_file, why);
+    if (err == OK)
+        err = listen_open(options->listen, &http->listen_fd, http->address, why);
     if (err == OK)
         http->loops = alloc_zero(options->threads * sizeof(*http->loops));
     for (uint32_t i = 0; err == OK && i < options->threads; i++) {
@@ -146,6 +150,11 @@ enum err http_start(const struct http_options *options, struct node *node, struc
     }
     *ret_http = http;
     return OK;
+}
+
+enum err http_reload(struct http *http, struct why *why)
+{
+    return access_reload(&http->access, why);
 }
 
 static uint32_t open_requests(struct http *http)

@@ -25,6 +25,7 @@ struct http_options {
     uint32_t body_timeout_ms;    /* absolute: from there to the end of the body */
     uint32_t reply_timeout_ms;   /* absolute: until the client has read the reply */
     uint32_t idle_timeout_ms;    /* absolute: from a reply to the next request */
+    const char *tokens_file;     /* tokens.h; NULL or "": everybody may do everything */
     const char *metrics_prefix;  /* "lethe_" */
     uint32_t replica_lag_threshold; /* entries; for the metric replica_lag_count */
     const struct http_config_value
@@ -35,7 +36,8 @@ struct http_options {
 void http_options_init(struct http_options *options);
 
 /* Listens and serves. Borrows options and its texts for the call, node and config until http_stop.
- * Errors: ERR_BAD_CONFIG  a value out of range, or an address that cannot be understood
+ * Errors: ERR_BAD_CONFIG  a value out of range, an address that cannot be understood, or tokens that
+ *                         cannot be read (why has file:line)
  *         ERR_IO          the address cannot be listened on: why has the system's words */
 MUST_USE enum err http_start(const struct http_options *options, struct node *node,
                              struct http **ret_http, struct why *why);
@@ -43,6 +45,8 @@ MUST_USE enum err http_start(const struct http_options *options, struct node *no
  * is answered (the node answers each by its deadline) and, at most timeout_ms, until the replies
  * are read; then closes everything and frees. Call it before node_stop. NULL is fine. */
 void http_stop(struct http *http, uint32_t timeout_ms);
+/* Reads the tokens' file again. On a fault (tokens_load) those in force stay. Thread: main. */
+MUST_USE enum err http_reload(struct http *http, struct why *why);
 /* Where it listens: "127.0.0.1:5001", with the port that the system chose. Lives as long as http. */
 const char *http_address(const struct http *http);
 

@@ -2,6 +2,7 @@
 #include "http/item.h"
 
 #include "base/utf8.h"
+#include "http/access.h"
 #include "http/base64.h"
 #include "http/http.h"
 #include "http/jwrite.h"
@@ -112,6 +113,8 @@ static enum err read_channel(struct request *req, struct item *item, const struc
     item->channel = (struct channel){(uint8_t)type->integer, id->string};
     struct why why;
     enum err err = channel_check(item->channel, &why);
+    if (err == OK)
+        err = access_check_channel(req, item->channel, &why);
     if (err != OK) {
         item->why = arena_alloc(&req->arena, sizeof(*item->why));
         *item->why = why;

@@ -22,6 +22,7 @@ enum {
     /* A body that is refused is still read and thrown away up to here, so that the client gets to
      * see the answer; beyond it the connection is closed. */
     HTTP_MAX_DISCARDED_BYTES = 64 * 1024 * 1024,
+    HTTP_MAX_STRANGER_BYTES = 64 * 1024, /* the same, of who has no valid token */
 
     HTTP_JSON_MAX_DEPTH = 64,
     HTTP_JSON_MAX_VALUES = 65536,  /* that are kept as nodes */

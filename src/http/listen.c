@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/listen.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -89,6 +90,21 @@ enum err listen_open(const char *listen_text, int *ret_fd, char ret_address[LIST
     set_address(ret_address, fd, host);
     *ret_fd = fd;
     return OK;
+}
+
+void listen_print_remote(const struct sockaddr *address, char ret_text[LISTEN_REMOTE_SIZE])
+{
+    char host[INET6_ADDRSTRLEN] = "";
+    bool is_v6 = address != NULL && address->sa_family == AF_INET6;
+    const struct sockaddr_in6 *v6 = (const void *)address;
+    const struct sockaddr_in *v4 = (const void *)address;
+    if (is_v6 && inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host)) != NULL)
+        snprintf(ret_text, LISTEN_REMOTE_SIZE, "[%s]:%u", host, ntohs(v6->sin6_port));
+    else if (address != NULL && address->sa_family == AF_INET &&
+             inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host)) != NULL)
+        snprintf(ret_text, LISTEN_REMOTE_SIZE, "%s:%u", host, ntohs(v4->sin_port));
+    else
+        snprintf(ret_text, LISTEN_REMOTE_SIZE, "-");
 }
 
 void listen_raise_limit(uint32_t max_connections)

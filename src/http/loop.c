@@ -73,6 +73,9 @@ static void open_connection(struct loop *loop, struct MHD_Connection *handle, vo
     connection->magic = CONNECTION_MAGIC;
     connection->loop = loop;
     connection->fd = MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    listen_print_remote(
+        MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
+        connection->remote);
     request_init(&connection->request, loop->http);
     set_deadline(&connection->request, loop->http->options.header_timeout_ms);
     stats_add(&loop->stats.connections_total, 1);
@@ -139,6 +142,10 @@ static void add_headers(struct request *req, struct MHD_Response *response)
         add_header(response, MHD_HTTP_HEADER_ETAG, req->etag);
     if (req->retry_after != NULL)
         add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, req->retry_after);
+    if (req->status == 401 && req->wants_token)
+        add_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+                   req->has_bad_token ? "Bearer realm=\"lethe\", error=\"invalid_token\""
+                                      : "Bearer realm=\"lethe\"");
     if (req->allow != NULL && (req->status == 405 || req->status == 204))
         add_header(response, MHD_HTTP_HEADER_ALLOW, req->allow);
     for (uint32_t i = 0; i < req->extra_count; i++)
@@ -334,6 +341,7 @@ static void on_end(void *cls, struct MHD_Connection *handle, void **request_cont
     *request_context = NULL;
     if (req->stage == REQUEST_WAITING)
         free_answers(req);
+    access_audit(req, CONTAINER_OF(req, struct connection, request)->remote);
     stats_count(&loop->stats, req, clock_mono_us());
     request_end(req);
     set_deadline(req, loop->http->options.idle_timeout_ms);
@@ -355,6 +363,12 @@ static void read_content_type(struct request_headers *headers, const char *value
     headers->content_type = value;
 }
 
+static void read_authorization(struct request_headers *headers, const char *value)
+{
+    headers->has_two_authorizations = headers->authorization != NULL;
+    headers->authorization = value;
+}
+
 static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name,
                                  const char *value)
 {
@@ -366,6 +380,8 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
     case 'a':
         if (strcasecmp(name, "Accept") == 0)
             headers->accept = value;
+        else if (strcasecmp(name, "Authorization") == 0)
+            read_authorization(headers, value);
         break;
     case 'c':
         if (strcasecmp(name, "Content-Type") == 0)
@@ -437,9 +453,11 @@ static enum MHD_Result on_head(struct request *req, const char *method, const ch
     req->stage = err == OK ? REQUEST_BODY : REQUEST_DISCARD;
     set_deadline(req, req->http->options.body_timeout_ms);
     bool has_body = req->headers.is_chunked || req->headers.content_length > 0;
+    req->max_discarded_bytes =
+        err == ERR_UNAUTHORIZED ? HTTP_MAX_STRANGER_BYTES : HTTP_MAX_DISCARDED_BYTES;
     if (err != OK && has_body &&
         (req->headers.expects_continue || req->must_close ||
-         req->headers.content_length > HTTP_MAX_DISCARDED_BYTES)) {
+         req->headers.content_length > req->max_discarded_bytes)) {
         req->must_close = true;
         return run(req, refuse_run);
     }
@@ -462,7 +480,7 @@ static enum MHD_Result on_body(struct request *req, const char *data, size_t len
     }
     if (req->stage == REQUEST_BODY)
         buf_append(&req->body_buf, data, len);
-    return req->received_bytes > HTTP_MAX_DISCARDED_BYTES ? MHD_NO : MHD_YES;
+    return req->received_bytes > req->max_discarded_bytes ? MHD_NO : MHD_YES;
 }
 
 static enum MHD_Result on_body_end(struct request *req)

@@ -160,6 +160,7 @@ void reply_problem_begin(struct request *req, enum err err, const struct why *wh
     reply_problem_members(&req->out, err, why);
     jwrite_member_text(&req->out, "request_id", req->id);
     int status = reply_status_of(err);
+    req->err = err;
     if ((status == 429 || status == 503) && req->retry_after == NULL)
         req->retry_after = "1";
     reply_send(req, status, MEDIA_PROBLEM);

@@ -2,6 +2,7 @@
 #include "http/request.h"
 
 #include "http/accept.h"
+#include "http/access.h"
 #include "http/http.h"
 #include "http/reply.h"
 #include "http/routes.h"
@@ -188,9 +189,13 @@ enum err request_read_head(struct request *req, const char *method, struct why *
         err = find_route(req, method, why);
     if (err != OK || req->route == NULL)
         return err;
-    err = read_query(req, why);
+    err = access_check(req, why); /* before anything else is looked at */
+    if (err == OK)
+        err = read_query(req, why);
     if (err == OK)
         err = routes_read_names(req, req->route, why);
+    if (err == OK && req->channel.id.len > 0)
+        err = access_check_channel(req, req->channel, why);
     if (err != OK)
         return err;
     req->accepts = accept_choose(req->headers.accept, req->route->offers, ROUTE_OFFERS_MAX);

@@ -18,6 +18,7 @@
 struct MHD_Connection;
 struct http;
 struct http_stats;
+struct token_grant;
 struct request;
 struct route;
 
@@ -56,10 +57,11 @@ enum body_form { BODY_IS_EMPTY, BODY_IS_JSON, BODY_IS_NDJSON, BODY_IS_RAW };
 struct request_headers {
     /* borrowed; NULL */
     const char *content_type, *content_encoding, *accept, *request_id, *if_match, *if_none_match;
-    const char *last_event_id, *traceparent;
+    const char *last_event_id, *traceparent, *authorization;
     uint64_t content_length;
     bool has_content_length, has_bad_length, is_chunked, expects_continue;
     bool has_two_types; /* more than one Content-Type */
+    bool has_two_authorizations;
 };
 
 struct request {
@@ -84,6 +86,14 @@ struct request {
     bool body_is_text; /* RAW: text of some kind */
     struct bytes body; /* whole, borrowed from body_buf */
 
+    /* who asks: access.h */
+    struct {
+        const char *name; /* of the token, in arena; NULL: nobody had to say */
+        const struct token_grant *grants;
+        uint32_t grants_count;
+    } caller;
+    bool wants_token, has_bad_token; /* for the header WWW-Authenticate */
+
     /* what the path names, as far as the route has it */
     struct channel channel;
     uint32_t slot;
@@ -107,7 +117,8 @@ struct request {
     void *state; /* the handler's own, in arena */
 
     /* the reply */
-    int status; /* 0: none yet */
+    int status;   /* 0: none yet */
+    enum err err; /* of a problem */
     enum media media;
     const char *location, *retry_after; /* borrowed or in arena; NULL */
     bool has_applied_index;
@@ -124,7 +135,7 @@ struct request {
     void *stream_state;
     size_t streamed; /* bytes of out that the library has */
 
-    uint64_t received_bytes;
+    uint64_t received_bytes, max_discarded_bytes;
     enum err early; /* found before the body came */
     struct why early_why;
     struct arena arena;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/routes.h"
 
+#include "http/access.h"
 #include "http/handlers.h"
 #include "http/reply.h"
 
@@ -15,73 +16,74 @@
 /* A route that the interface names and this version does not have: nothing of it is looked at. */
 #define NOT_YET(method, path)                                                                      \
     {method, path, "not_supported", not_supported_run, NULL, TAKES_ANY,                            \
-     {MEDIA_JSON, MEDIA_NDJSON, MEDIA_EVENTS}, true}
+     {MEDIA_JSON, MEDIA_NDJSON, MEDIA_EVENTS}, true, ROLES_ALL | ACCESS_NO_CHANNEL}
+#define TELLS_STATE (ROLE_READ | ROLE_ADMIN | ACCESS_NO_CHANNEL)
 
 /* Paths with a literal end stand before those with a name in the same place. */
 const struct route routes[] = {
-    {"GET", "/livez", "livez", livez_run, "", 0, {MEDIA_TEXT, MEDIA_JSON}, false},
+    {"GET", "/livez", "livez", livez_run, "", 0, {MEDIA_TEXT, MEDIA_JSON}, false, ACCESS_OPEN},
     {"GET", "/readyz", "readyz", readyz_run, "verbose exclude maintenance", 0,
-     {MEDIA_TEXT, MEDIA_JSON}, false},
-    {"GET", "/metrics", "metrics", metrics_run, "", 0, {MEDIA_METRICS}, false},
-    {"GET", "/version", "version", version_run, "", 0, JSON, false},
-    {"GET", "/openapi.json", "openapi", openapi_run, "", 0, JSON, false},
+     {MEDIA_TEXT, MEDIA_JSON}, false, ACCESS_OPEN},
+    {"GET", "/metrics", "metrics", metrics_run, "", 0, {MEDIA_METRICS}, false, ROLE_METRICS | ROLE_ADMIN | ACCESS_NO_CHANNEL},
+    {"GET", "/version", "version", version_run, "", 0, JSON, false, ACCESS_OPEN},
+    {"GET", "/openapi.json", "openapi", openapi_run, "", 0, JSON, false, ACCESS_OPEN},
     NOT_YET("GET", "/ui/"),
 
     {"POST", "/v1/channels/{t}/{c}/messages", "send", send_run,
-     "from_uid client_msg_no expected_last_seq redirect", TAKES_JSON | TAKES_RAW, JSON, true},
+     "from_uid client_msg_no expected_last_seq redirect", TAKES_JSON | TAKES_RAW, JSON, true, ROLE_WRITE},
     {"GET", "/v1/channels/{t}/{c}/messages", "read", messages_run, READ_PARAMETERS, 0,
-     {MEDIA_JSON, MEDIA_NDJSON}, false},
+     {MEDIA_JSON, MEDIA_NDJSON}, false, ROLE_READ},
     {"DELETE", "/v1/channels/{t}/{c}/messages", "delete_range", delete_range_run,
-     "start_seq end_seq " DELETE_TEXTS, 0, JSON, true},
+     "start_seq end_seq " DELETE_TEXTS, 0, JSON, true, ROLE_DELETE},
     {"POST", "/v1/channels/{t}/{c}/messages:batch", "send_batch", batch_channel_run,
-     "atomic redirect", TAKES_JSON | TAKES_NDJSON, {MEDIA_JSON, MEDIA_NDJSON}, false},
+     "atomic redirect", TAKES_JSON | TAKES_NDJSON, {MEDIA_JSON, MEDIA_NDJSON}, false, ROLE_WRITE},
     NOT_YET("GET", "/v1/channels/{t}/{c}/messages:tail"),
     NOT_YET("GET", "/v1/channels/{t}/{c}/messages:export"),
     {"GET", "/v1/channels/{t}/{c}/messages/{seq}", "read_one", message_run,
-     "consistency max_staleness min_index redirect", 0, {MEDIA_JSON, MEDIA_RAW}, false},
+     "consistency max_staleness min_index redirect", 0, {MEDIA_JSON, MEDIA_RAW}, false, ROLE_READ},
     {"POST", "/v1/channels/{t}/{c}/deletes", "delete", delete_run, "clamp dry_run redirect",
-     TAKES_JSON, JSON, true},
+     TAKES_JSON, JSON, true, ROLE_DELETE},
     {"GET", "/v1/channels/{t}/{c}/deletes", "channel_deletes", channel_deletes_run,
      "since_index since until operator reason limit cursor consistency columns redirect", 0, LISTED,
-     false},
+     false, ROLE_READ | ROLE_DELETE},
     NOT_YET("PUT", "/v1/channels/{t}/{c}/retention"),
     NOT_YET("GET", "/v1/channels/{t}/{c}/retention"),
     NOT_YET("DELETE", "/v1/channels/{t}/{c}/retention"),
     {"GET", "/v1/channels/{t}/{c}", "channel", channel_run,
-     "consistency max_staleness min_index redirect", 0, JSON, false},
+     "consistency max_staleness min_index redirect", 0, JSON, false, ROLE_READ},
     {"DELETE", "/v1/channels/{t}/{c}", "delete_channel", delete_channel_run, DELETE_TEXTS, 0, JSON,
-     true},
+     true, ROLE_DELETE},
     {"GET", "/v1/channels", "channels", channels_run,
      "prefix type slot limit cursor consistency columns", 0, {MEDIA_JSON, MEDIA_NDJSON, MEDIA_TEXT},
-     false},
+     false, ROLE_READ},
     {"POST", "/v1/messages:batch", "batch", batch_run, "", TAKES_JSON | TAKES_NDJSON,
-     {MEDIA_JSON, MEDIA_NDJSON}, false},
+     {MEDIA_JSON, MEDIA_NDJSON}, false, ROLE_WRITE | ACCESS_IN_BODY},
     {"GET", "/v1/deletes/{id}", "delete_status", delete_status_run, "wait timeout redirect", 0,
-     JSON, false},
+     JSON, false, ROLE_READ | ROLE_DELETE | ACCESS_IN_BODY},
     {"GET", "/v1/deletes", "deletes", deletes_run,
      "slot since_index channel_type channel_id operator reason since until limit cursor "
-     "consistency columns", 0, LISTED, false},
+     "consistency columns", 0, LISTED, false, ROLE_READ},
 
-    {"GET", "/v1/cluster", "cluster", cluster_run, "", 0, JSON, false},
-    {"GET", "/v1/nodes", "nodes", nodes_run, "columns", 0, TABLED, false},
-    {"GET", "/v1/nodes/{n}", "node", node_run, "", 0, JSON, false},
-    {"GET", "/v1/slots", "slots", slots_run, "columns", 0, TABLED, false},
-    {"GET", "/v1/slots/{slot}", "slot", slot_run, "", 0, JSON, false},
-    {"GET", "/v1/slots/{slot}/local", "slot_local", slot_local_run, "", 0, JSON, false},
+    {"GET", "/v1/cluster", "cluster", cluster_run, "", 0, JSON, false, TELLS_STATE},
+    {"GET", "/v1/nodes", "nodes", nodes_run, "columns", 0, TABLED, false, TELLS_STATE},
+    {"GET", "/v1/nodes/{n}", "node", node_run, "", 0, JSON, false, TELLS_STATE},
+    {"GET", "/v1/slots", "slots", slots_run, "columns", 0, TABLED, false, TELLS_STATE},
+    {"GET", "/v1/slots/{slot}", "slot", slot_run, "", 0, JSON, false, TELLS_STATE},
+    {"GET", "/v1/slots/{slot}/local", "slot_local", slot_local_run, "", 0, JSON, false, TELLS_STATE},
     {"POST", "/v1/admin/slots/{slot}/transfer-leader", "transfer_leader", transfer_leader_run, "",
-     TAKES_JSON | TAKES_OPTIONAL, JSON, false},
+     TAKES_JSON | TAKES_OPTIONAL, JSON, false, ROLE_ADMIN},
 
     {"POST", "/v1/admin/leaders/balance", "balance_leaders", leaders_balance_run, "",
-     TAKES_JSON | TAKES_OPTIONAL, JSON, false},
+     TAKES_JSON | TAKES_OPTIONAL, JSON, false, ROLE_ADMIN},
     {"POST", "/v1/admin/slots/{slot}/compact-log", "compact_log", operate_compact_run, "",
-     TAKES_JSON | TAKES_OPTIONAL, JSON, false},
+     TAKES_JSON | TAKES_OPTIONAL, JSON, false, ROLE_ADMIN},
     {"POST", "/v1/admin/compact-log", "compact_log", operate_compact_all_run, "",
-     TAKES_JSON | TAKES_OPTIONAL, JSON, false},
+     TAKES_JSON | TAKES_OPTIONAL, JSON, false, ROLE_ADMIN},
     {"POST", "/v1/admin/slots/{slot}/full-sync", "full_sync", operate_full_sync_run, "", TAKES_JSON,
-     JSON, false},
+     JSON, false, ROLE_ADMIN},
     {"POST", "/v1/admin/delete-log/collect", "collect_delete_log", operate_collect_run, "",
-     TAKES_JSON | TAKES_OPTIONAL, JSON, false},
-    {"GET", "/v1/admin/config", "config", operate_config_run, "", 0, JSON, false},
+     TAKES_JSON | TAKES_OPTIONAL, JSON, false, ROLE_ADMIN},
+    {"GET", "/v1/admin/config", "config", operate_config_run, "", 0, JSON, false, ROLE_ADMIN},
 
     NOT_YET("POST", "/v1/admin/checks"),
     NOT_YET("POST", "/v1/admin/compactions"),

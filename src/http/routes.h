@@ -26,6 +26,7 @@ struct route {
     uint8_t takes;
     uint8_t offers[ROUTE_OFFERS_MAX]; /* enum media, the default first */
     bool takes_if_match;
+    uint8_t access; /* roles of tokens.h of which one is enough, and access.h; never 0 */
 };
 
 extern const struct route routes[];

@@ -6,6 +6,7 @@
 
 #include <sys/socket.h>
 
+#include "http/access.h"
 #include "http/http.h"
 #include "http/listen.h"
 #include "http/mailbox.h"
@@ -38,6 +39,7 @@ struct connection {
     struct loop *loop;    /* borrowed */
     int fd;               /* borrowed: the library's */
     uint64_t deadline_ms; /* 0: none now */
+    char remote[LISTEN_REMOTE_SIZE];
     struct request request;
 };
 
@@ -68,6 +70,7 @@ struct http {
     char address[LISTEN_ADDRESS_SIZE];
     char node_text[16];
     struct node *node; /* borrowed */
+    struct access access;
     struct loop *loops;
     uint32_t loops_count;
     atomic_bool is_stopping, must_end;

@@ -51,6 +51,8 @@ void stats_count(struct http_stats *stats, const struct request *req, uint64_t n
     if (bucket < STATS_BUCKETS)
         stats_add(&route->buckets[bucket], 1);
     stats_add(&route->by_class[req->status / 100 - 1], 1);
+    stats_add(&stats->unauthorized, req->status == 401);
+    stats_add(&stats->forbidden, req->status == 403);
     stats_add(&route->sum_us, took_us);
 }
 
@@ -132,4 +134,10 @@ void stats_write(struct http_stats *stats, const char *prefix, struct buf *buf)
     metrics_head(buf, prefix, "http_timeouts_total", "counter",
                  "Connections closed because a header, body, reply or pause took too long.");
     metrics_value(buf, prefix, "http_timeouts_total", get(&stats->timeouts));
+    metrics_head(buf, prefix, "http_unauthorized_total", "counter",
+                 "Requests refused because they had no valid token.");
+    metrics_value(buf, prefix, "http_unauthorized_total", get(&stats->unauthorized));
+    metrics_head(buf, prefix, "http_forbidden_total", "counter",
+                 "Requests refused because their token does not allow them.");
+    metrics_value(buf, prefix, "http_forbidden_total", get(&stats->forbidden));
 }

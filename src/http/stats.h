@@ -21,7 +21,8 @@ struct stats_route {
 
 struct http_stats {
     struct stats_route routes[STATS_ROUTES_MAX]; /* as the route table; unmatched is the last */
-    atomic_uint_fast64_t received_bytes, sent_bytes, timeouts, connections_total;
+    atomic_uint_fast64_t received_bytes, sent_bytes, timeouts, connections_total, unauthorized,
+        forbidden;
 };
 
 void stats_add(atomic_uint_fast64_t *figure, uint64_t value);

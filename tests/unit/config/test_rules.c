@@ -40,13 +40,20 @@ END_TEST
 
 START_TEST(test_exposure_needs_consent)
 {
-    static const char *const open[] = {"0.0.0.0:5001", "10.0.0.1:5001", "[::]:5001", "host:5001"};
+    static const char *const open[] = {"0.0.0.0:5001", "10.0.0.1:5001", "[::]:5001", "host:5001",
+                                       "127.example.com:1"};
     static const char *const closed[] = {"127.0.0.1:1", "127.8.8.8:1", "localhost:1", "[::1]:1"};
     for (size_t i = 0; i < ARRAY_LEN(open); i++) {
         expect_refusal(load_with(NULL, NULL, WORDS("--http-listen", (char *)open[i])),
                        "auth.allow_insecure");
+        expect_refusal(load_with(NULL, NULL, WORDS("--http-listen", (char *)open[i])),
+                       "'auth.tokens_file'");
         struct load load =
             load_with(NULL, NULL, WORDS("--http-listen", (char *)open[i], "--auth-allow-insecure"));
+        ck_assert_int_eq(load.err, OK);
+        config_done(&load.config);
+        load = load_with(NULL, NULL,
+                         WORDS("--http-listen", (char *)open[i], "--auth-tokens-file", "tokens"));
         ck_assert_int_eq(load.err, OK);
         config_done(&load.config);
     }

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/access.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+#include "base/alloc.h"
+#include "http/reply.h"
+#include "http/routes.h"
+#include "http/server.h"
+#include "sys/log.h"
+
+enum err access_init(struct access *access, const char *path, struct why *why)
+{
+    mutex_init(&access->lock);
+    access->tokens = NULL;
+    access->path = path != NULL && path[0] != '\0' ? alloc_string(path) : NULL;
+    return access->path == NULL ? OK : tokens_load(access->path, &access->tokens, why);
+}
+
+void access_done(struct access *access)
+{
+    tokens_free(access->tokens);
+    free(access->path);
+    mutex_done(&access->lock);
+}
+
+enum err access_reload(struct access *access, struct why *why)
+{
+    struct tokens *fresh = NULL;
+    if (access->path == NULL)
+        return OK;
+    enum err err = tokens_load(access->path, &fresh, why);
+    if (err != OK)
+        return err;
+    uint32_t count = tokens_count(fresh);
+    mutex_lock(&access->lock);
+    struct tokens *before = access->tokens;
+    access->tokens = fresh;
+    mutex_unlock(&access->lock);
+    tokens_free(before);
+    log_info("http", "tokens were read again", "count=%u", count);
+    return OK;
+}
+
+/* ---- who asks ------------------------------------------------------------------------------------------ */
+
+/* The token of "Bearer xyz"; empty: there is none. */
+static struct bytes bearer_of(const char *header)
+{
+    static const char scheme[] = "Bearer";
+    size_t len = sizeof(scheme) - 1;
+    if (strncasecmp(header, scheme, len) != 0 || header[len] != ' ')
+        return BYTES_NONE;
+    const char *at = header + len;
+    at += strspn(at, " ");
+    struct bytes ret = bytes_of_string(at);
+    while (ret.len > 0 && ret.data[ret.len - 1] == ' ')
+        ret.len--;
+    return ret;
+}
+
+/* What the token may do, copied: the set may be replaced while the request goes on. */
+static void keep_caller(struct request *req, const struct token *token)
+{
+    size_t size = token->grants_count * sizeof(*token->grants);
+    struct bytes copy = arena_copy(&req->arena, bytes_of(token->grants, size));
+    struct token_grant *grants = (struct token_grant *)(uintptr_t)copy.data;
+    for (uint32_t i = 0; i < token->grants_count; i++)
+        grants[i].prefix = arena_copy(&req->arena, grants[i].prefix);
+    req->caller.name = arena_string(&req->arena, bytes_of_string(token->name));
+    req->caller.grants = grants;
+    req->caller.grants_count = token->grants_count;
+}
+
+static bool find_caller(struct request *req, struct bytes token)
+{
+    struct access *access = &req->http->access;
+    uint8_t hash[TOKEN_HASH_BYTES];
+    if (token.len < TOKEN_MIN_BYTES || token.len > TOKEN_MAX_BYTES)
+        return false;
+    token_hash(token, hash);
+    mutex_lock(&access->lock);
+    const struct token *found = tokens_find(access->tokens, hash);
+    if (found != NULL)
+        keep_caller(req, found);
+    mutex_unlock(&access->lock);
+    return found != NULL;
+}
+
+static enum err no_token(struct request *req, const char *header, struct why *why)
+{
+    const char *roles = token_role_names(req->route->access & ROLES_ALL, &req->arena);
+    req->wants_token = true;
+    if (header == NULL)
+        return why_set(why, ERR_UNAUTHORIZED,
+                       "this route takes a token with the role %s: send it as 'Authorization: "
+                       "Bearer TOKEN'",
+                       roles);
+    req->has_bad_token = true;
+    if (req->headers.has_two_authorizations)
+        return why_set(why, ERR_UNAUTHORIZED, "'Authorization' is there more than once");
+    if (bearer_of(header).len == 0)
+        return why_set(why, ERR_UNAUTHORIZED, "'Authorization' is not 'Bearer' and a token");
+    return why_set(why, ERR_UNAUTHORIZED, "this token is not known here");
+}
+
+/* ---- what for ------------------------------------------------------------------------------------------ */
+
+static bool names_channel(const struct route *route)
+{
+    return strstr(route->path, "{c}") != NULL;
+}
+
+/* Whether this grant is enough before the channel is known. */
+static bool fits_route(const struct route *route, const struct token_grant *grant)
+{
+    if ((grant->role & route->access) == 0)
+        return false;
+    return !grant->is_limited || names_channel(route) ||
+           (route->access & (ACCESS_NO_CHANNEL | ACCESS_IN_BODY)) != 0;
+}
+
+enum err access_check(struct request *req, struct why *why)
+{
+    const struct route *route = req->route;
+    const char *header = req->headers.authorization;
+    if (req->http->access.path == NULL || (route->access & ACCESS_OPEN) != 0)
+        return OK;
+#ifndef LETHE_MUTANT_strangers_welcome
+    if (header == NULL || req->headers.has_two_authorizations ||
+        !find_caller(req, bearer_of(header)))
+        return no_token(req, header, why);
+#endif
+#ifdef LETHE_MUTANT_any_role
+    return OK;
+#endif
+    bool has_role = false;
+    for (uint32_t i = 0; i < req->caller.grants_count; i++) {
+        if (fits_route(route, &req->caller.grants[i]))
+            return OK;
+        has_role = has_role || (req->caller.grants[i].role & route->access) != 0;
+    }
+    if (has_role)
+        return why_set(why, ERR_FORBIDDEN,
+                       "the token '%s' is for some channels, and this route is about all of them",
+                       req->caller.name);
+    return why_set(why, ERR_FORBIDDEN, "the token '%s' does not have the role %s", req->caller.name,
+                   token_role_names(route->access & ROLES_ALL, &req->arena));
+}
+
+enum err access_check_channel(struct request *req, struct channel channel, struct why *why)
+{
+    if (req->http->access.path == NULL)
+        return OK;
+#ifdef LETHE_MUTANT_any_channel
+    return OK;
+#endif
+    for (uint32_t i = 0; i < req->caller.grants_count; i++) {
+        const struct token_grant *grant = &req->caller.grants[i];
+        if ((grant->role & req->route->access) == 0)
+            continue;
+        if (!grant->is_limited ||
+            (grant->type == channel.type && bytes_has_prefix(channel.id, grant->prefix)))
+            return OK;
+    }
+    return why_set(why, ERR_FORBIDDEN, "the token '%s' is not for this channel",
+                   req->caller.name == NULL ? "" : req->caller.name);
+}
+
+/* ---- the audit ----------------------------------------------------------------------------------------- */
+
+/* Orders, and whatever deletes. What only reads is not worth a line, unless it is the operators'. */
+static bool is_audited(const struct request *req)
+{
+    unsigned roles = req->route == NULL ? 0 : req->route->access & ROLES_ALL;
+    return roles == ROLE_DELETE || roles == ROLE_ADMIN;
+}
+
+static void log_refusal(const struct request *req, const char *remote)
+{
+    if (req->status == 401 || req->status == 403)
+        log_every(1000, LOG_LEVEL_WARN, "http", "a request was refused",
+                  "token=%s route=%s code=%s request_id=%s client=%s",
+                  req->caller.name == NULL ? "-" : req->caller.name,
+                  req->route == NULL ? "-" : req->route->name, err_slug(req->err), req->id, remote);
+}
+
+void access_audit(const struct request *req, const char *remote)
+{
+    log_refusal(req, remote);
+    if (!is_audited(req))
+        return;
+    char path[LOG_QUOTE_SIZE];
+    const uint8_t *query =
+        req->target.len == 0 ? NULL : memchr(req->target.data, '?', req->target.len);
+    size_t len = query == NULL ? req->target.len : (size_t)(query - req->target.data);
+    if (len >= sizeof(path))
+        len = sizeof(path) - 1;
+    if (len > 0)
+        memcpy(path, req->target.data, len);
+    path[len] = '\0';
+    /* 0: the client left before there was an answer, so that what became of it is not known here. */
+    const char *result = req->status == 0 ? "unknown" : err_slug(req->err);
+    log_info("audit", "an order or a delete",
+             "operator=%s method=%s path=%s status=%d result=%s request_id=%s client=%s",
+             req->caller.name == NULL ? "-" : req->caller.name, req->route->method,
+             LOG_QUOTED(path), req->status, result, req->id, remote);
+}

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tokens: who may ask what, who a delete is by, what the log says, and how tokens change."""
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+
+from lib import LETHED, Client, Daemon, check, equal
+
+ROLES = {"ops": "admin,metrics", "app": "read,write", "part": "read@2/room-,delete@2/room-"}
+
+
+def make_token(name, roles, file, expect=0):
+    done = subprocess.run([LETHED, "token", "--name", name, "--roles", roles, "--file", file],
+                          capture_output=True, text=True, check=False)
+    equal(done.returncode, expect, done.stderr)
+    return done.stdout.strip() if expect == 0 else done.stderr
+
+
+class Guarded:
+    """A daemon with tokens, and a client for each of them."""
+
+    def __enter__(self):
+        self.dir = tempfile.TemporaryDirectory(prefix="lethe-tokens-")
+        self.file = os.path.join(self.dir.name, "tokens")
+        self.tokens = {name: make_token(name, roles, self.file) for name, roles in ROLES.items()}
+        self.daemon = Daemon("--auth-tokens-file", self.file)
+        return self
+
+    def __exit__(self, *_fault):
+        code, _log = self.daemon.stop()
+        self.dir.cleanup()
+        equal(code, 0, "the daemon's end")
+
+    def ask(self, who, method, target, body=None, expect=None, token=None):
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        token = token or self.tokens.get(who)
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return Client(self.daemon).ask(method, target, body, headers, expect)
+
+    def reload(self, words):
+        """Sends HUP and waits for a line of the log with these words."""
+        self.daemon.process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            if words in self.daemon.log_text():
+                return
+            time.sleep(0.05)
+        check(False, f"no '{words}' in", self.daemon.log_text())
+
+
+def test_roles(_daemon):
+    with Guarded() as it:
+        messages = "/v1/channels/2/room-1/messages"
+        it.ask(None, "GET", "/readyz", expect=200)
+        it.ask(None, "GET", "/version", expect=200)
+        refused = it.ask(None, "GET", messages, expect=401)
+        equal(refused.json["code"], "unauthorized")
+        equal(refused.headers["www-authenticate"], 'Bearer realm="lethe"')
+        for token in ("", "x", it.tokens["app"][:-1], it.tokens["app"] + "x"):
+            it.ask(None, "GET", messages, token=token or None, expect=401)
+        it.ask("app", "POST", messages, {"payload": "aGk="}, expect=201)
+        it.ask("app", "GET", messages, expect=200)
+        equal(it.ask("app", "DELETE", messages + "?start_seq=1&end_seq=1", expect=403).json["code"],
+              "forbidden")
+        it.ask("app", "GET", "/v1/admin/config", expect=403)
+        it.ask("app", "GET", "/metrics", expect=403)
+        it.ask("ops", "GET", messages, expect=403)
+        it.ask("ops", "GET", "/v1/admin/config", expect=200)
+        figures = it.ask("ops", "GET", "/metrics", expect=200).body.decode()
+        check(int(re.search(r"lethe_http_unauthorized_total (\d+)", figures)[1]) >= 5, figures[:0])
+        check(int(re.search(r"lethe_http_forbidden_total (\d+)", figures)[1]) >= 4, figures[:0])
+        it.ask("part", "GET", messages, expect=200)
+        it.ask("part", "GET", "/v1/channels/2/other/messages", expect=403)
+        it.ask("part", "GET", "/v1/channels", expect=403)
+
+
+def test_who_deleted(_daemon):
+    """The delete log and the audit have the token's name, whatever the request says."""
+    with Guarded() as it:
+        it.ask("app", "POST", "/v1/channels/2/room-1/messages", {"payload": "c2VjcmV0LXBheWxvYWQ="},
+               expect=201)
+        done = it.ask("part", "POST", "/v1/channels/2/room-1/deletes",
+                      {"start_seq": 1, "end_seq": 1, "operator": "somebody", "reason": "because"},
+                      expect=200)
+        it.ask("app", "DELETE", "/v1/channels/2/room-1", expect=403)
+        it.ask("ops", "POST", "/v1/admin/delete-log/collect", {}, expect=200)
+        listed = it.ask("part", "GET", "/v1/channels/2/room-1/deletes", expect=200).json["deletes"]
+        equal([row["operator"] for row in listed], ["part"])
+        it.ask("part", "GET", f"/v1/deletes/{done.json['delete_id']}", expect=200)
+        log = it.daemon.log_text()
+        lines = [line for line in log.split("\n") if " audit: " in line]
+        equal(len(lines), 3, log)
+        for line, words in zip(lines, ["operator=part method=POST path=/v1/channels/2/room-1/deletes "
+                                       "status=200 result=ok request_id=",
+                                       "operator=app method=DELETE path=/v1/channels/2/room-1 "
+                                       "status=403 result=forbidden request_id=",
+                                       "operator=ops method=POST path=/v1/admin/delete-log/collect "
+                                       "status=200 result=ok request_id="]):
+            check(words in line, f"'{words}' is not in '{line}'")
+        check(done.headers["x-request-id"] in lines[0], lines[0])
+        for secret in [*it.tokens.values(), "c2VjcmV0LXBheWxvYWQ", "secret-payload"]:
+            check(secret not in log, "a secret in the log")
+
+
+def test_reload(_daemon):
+    with Guarded() as it:
+        it.tokens["new"] = make_token("new", "read", it.file)
+        it.ask("new", "GET", "/v1/cluster", expect=401)
+        it.reload("tokens were read again count=4")
+        it.ask("new", "GET", "/v1/cluster", expect=200)
+        with open(it.file, "a", encoding="utf-8") as file:
+            file.write("broken read\n")
+        it.reload("tokens:5: the third word is not sha256:")
+        it.ask("new", "GET", "/v1/cluster", expect=200)
+        with open(it.file, "w", encoding="utf-8") as file:
+            file.write("# all gone\n")
+        it.reload("has no tokens")
+        it.ask("new", "GET", "/v1/cluster", expect=200)
+        it.ask(None, "GET", "/v1/cluster", expect=401)
+
+
+def test_wrong_files(_daemon):
+    """Nothing is served with tokens that are wrong, nor beyond loopback without any."""
+    with tempfile.TemporaryDirectory(prefix="lethe-tokens-") as folder:
+        file = os.path.join(folder, "tokens")
+        equal(make_token("a b", "read", file, expect=2).count("the name is not"), 1)
+        check("is no role" in make_token("a", "root", file, expect=2))
+        check(not os.path.exists(file), "a refused token left a file")
+        make_token("a", "read", file)
+        check("another token with the name" in make_token("a", "write", file, expect=2))
+        with open(file, "a", encoding="utf-8") as out:
+            out.write("b\n")
+        data = ["--data-dir", os.path.join(folder, "data")]
+        for flags, words in [(["--check-config", "--auth-tokens-file", file], "tokens:2: there are no"),
+                             (["--auth-tokens-file", file], "tokens:2: there are no"),
+                             (["--auth-tokens-file", file + "x"], "tokensx"),
+                             (["--http-listen", "0.0.0.0:0"], "'auth.tokens_file'")]:
+            done = subprocess.run([LETHED, *data, *flags], capture_output=True, text=True,
+                                  check=False, timeout=60)
+            check(done.returncode in (1, 2) and words in done.stderr, flags, done.stderr)
