@@ -40,6 +40,19 @@ static const char *text(struct bytes bytes)
     return (const char *)bytes.data;
 }
 
+/* RocksDB counts each comparison of keys in a thread-local struct that nobody here reads: an eighth
+ * to a fifth of what putting a row costs. Told by every thread that enters: there is no setting for
+ * all of them. */
+static void count_nothing(void)
+{
+    enum { PERF_LEVEL_DISABLE = 1 };
+    static _Thread_local bool is_set;
+    if (!is_set) {
+        rocksdb_set_perf_level(PERF_LEVEL_DISABLE);
+        is_set = true;
+    }
+}
+
 /* ---- errors ------------------------------------------------------------------------------------- */
 static enum err read_error(char *error)
 {
@@ -122,6 +135,7 @@ static enum err rocks_write(struct engine *engine, struct engine_batch *batch, b
 {
     struct rocks *rocks = rocks_of(engine);
     char *error = NULL;
+    count_nothing();
     rocksdb_write(rocks->db, sync ? rocks->synced : rocks->unsynced, rows_of(batch), &error);
     return error == NULL ? OK : write_error(error, why);
 }
@@ -158,6 +172,7 @@ static enum err rocks_get(struct engine *engine, const struct engine_snapshot *s
     struct rocks *rocks = rocks_of(engine);
     rocksdb_readoptions_t *own = snapshot == NULL ? NULL : read_options_new(snapshot);
     char *error = NULL;
+    count_nothing();
     rocksdb_pinnableslice_t *found =
         rocksdb_get_pinned_cf(rocks->db, own != NULL ? own : rocks->newest, rocks->families[family],
                               text(key), key.len, &error);
@@ -187,6 +202,7 @@ static struct engine_iter *rocks_iter_new(struct engine *engine,
 {
     struct rocks *rocks = rocks_of(engine);
     struct rocks_iter *it = alloc_zero(sizeof(*it));
+    count_nothing();
     it->options = read_options_new(snapshot);
     rocksdb_readoptions_set_iterate_lower_bound(it->options, text(lower), lower.len);
     rocksdb_readoptions_set_iterate_upper_bound(it->options, text(upper), upper.len);

@@ -59,17 +59,28 @@ enum { XXH3_CHECKSUM = 4, TABLE_FORMAT = 5, BLOOM_BITS = 10 };
 /* How each family is used decides its form. Point lookups that often find nothing (dedup at each
  * send, channels at first sight) have a bloom filter. `raft` is written once, read rarely and soon
  * dropped: not worth compressing. Shares are of the memory of all memtables, in 32nds; their sum may
- * exceed the whole, which db_write_buffer_size bounds. */
+ * exceed the whole, which db_write_buffer_size bounds.
+ *
+ * level0_files: so many memtables that were written out are merged into the next level together.
+ * Each merge reads and writes what lies there over the same keys, which for `raft` and `messages` is
+ * nearly all of it, as every slot writes: with RocksDB's 4 that took more of the processor than the
+ * commands themselves (docs/performance.md). `raft` is hardly read, so that many files cost nothing;
+ * each file more is one more place to look for every read of `messages`. Level 0 is not compressed:
+ * its files are soon read and written again. */
 static const struct form {
     bool has_bloom, is_compressed;
-    uint8_t memtable_share;
+    uint8_t memtable_share, level0_files;
     uint32_t block_bytes;
 } forms[STORE_FAMILIES] = {
-    [STORE_DEFAULT] = {false, false, 1, 4096},   [STORE_SLOTS] = {false, false, 2, 4096},
-    [STORE_RAFT] = {false, false, 8, 16384},     [STORE_MESSAGES] = {false, true, 8, 8192},
-    [STORE_CHANNELS] = {true, true, 4, 4096},    [STORE_DELETED] = {false, true, 2, 4096},
-    [STORE_DELETE_LOG] = {false, true, 2, 4096}, [STORE_DEDUP] = {true, true, 4, 4096},
+    [STORE_DEFAULT] = {false, false, 1, 4, 4096},   [STORE_SLOTS] = {false, false, 2, 4, 4096},
+    [STORE_RAFT] = {false, false, 8, 16, 16384},    [STORE_MESSAGES] = {false, true, 8, 8, 8192},
+    [STORE_CHANNELS] = {true, true, 4, 4, 4096},    [STORE_DELETED] = {false, true, 2, 4, 4096},
+    [STORE_DELETE_LOG] = {false, true, 2, 4, 4096}, [STORE_DEDUP] = {true, true, 4, 4, 4096},
 };
+
+/* Files of level 0 above those that are merged together, at which writes are slowed, then stopped:
+ * RocksDB's 20 and 36 with its 4. */
+enum { LEVEL0_SLOW_FILES = 16, LEVEL0_STOP_FILES = 32, LEVELS = 7 };
 
 static void set_table(rocksdb_options_t *options, const struct form *form, rocksdb_cache_t *cache)
 {
@@ -112,6 +123,21 @@ static void set_sizes(rocksdb_options_t *db, const struct store_options *options
     rocksdb_options_set_create_missing_column_families(db, 1);
 }
 
+static void set_levels(rocksdb_options_t *options, const struct form *form)
+{
+    int levels[LEVELS];
+    for (int i = 0; i < LEVELS; i++)
+        levels[i] = form->is_compressed && i > 0 ? rocksdb_lz4_compression : rocksdb_no_compression;
+    rocksdb_options_set_num_levels(options, LEVELS);
+    rocksdb_options_set_compression_per_level(options, levels, LEVELS);
+    /* Of what no level says: there is none. It is what RocksDB shows as the family's compression. */
+    rocksdb_options_set_compression(options, levels[LEVELS - 1]);
+    rocksdb_options_set_level0_file_num_compaction_trigger(options, form->level0_files);
+    rocksdb_options_set_level0_slowdown_writes_trigger(options,
+                                                       form->level0_files + LEVEL0_SLOW_FILES);
+    rocksdb_options_set_level0_stop_writes_trigger(options, form->level0_files + LEVEL0_STOP_FILES);
+}
+
 static enum err init_family(rocksdb_options_t **ret, enum store_family family,
                             const struct store_options *options, rocksdb_cache_t *cache,
                             struct why *why)
@@ -122,8 +148,7 @@ static enum err init_family(rocksdb_options_t **ret, enum store_family family,
         return err;
     rocksdb_options_set_write_buffer_size(*ret,
                                           options->memtable_bytes / 32 * form->memtable_share);
-    rocksdb_options_set_compression(*ret, form->is_compressed ? rocksdb_lz4_compression
-                                                              : rocksdb_no_compression);
+    set_levels(*ret, form);
     set_table(*ret, form, cache);
     return OK;
 }

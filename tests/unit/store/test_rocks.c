@@ -101,6 +101,15 @@ START_TEST(settings_are_all_in_force)
         const char *compression =
             is_plain ? "compression=kNoCompression" : "compression=kLZ4Compression";
         assert_lines(section, &compression, 1);
+        ck_assert_ptr_nonnull(strstr(section, is_plain ? "compression_per_level=kNoCompression"
+                                                       : "compression_per_level=kNoCompression:"
+                                                         "kLZ4Compression:kLZ4Compression:"
+                                                         "kLZ4Compression:kLZ4Compression:"
+                                                         "kLZ4Compression:kLZ4Compression"));
+        const char *level0 = i == STORE_RAFT       ? "level0_file_num_compaction_trigger=16"
+                             : i == STORE_MESSAGES ? "level0_file_num_compaction_trigger=8"
+                                                   : "level0_file_num_compaction_trigger=4";
+        assert_lines(section, &level0, 1);
         free(section);
         snprintf(head, sizeof(head), "[TableOptions/BlockBasedTable \"%s\"]", name);
         section = section_of(text, head);
