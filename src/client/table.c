@@ -24,19 +24,27 @@ static size_t width_of(const char *text)
     return ret;
 }
 
+void client_append_plain(struct bytes text, struct buf *out)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+        bool is_c1 =
+            c == 0xc2 && i + 1 < text.len && text.data[i + 1] >= 0x80 && text.data[i + 1] < 0xa0;
+        buf_put_u8(out, c < 0x20 || c == 0x7f || is_c1 ? '?' : c);
+        if (is_c1) {
+            buf_put_u8(out, '?');
+            i++;
+        }
+    }
+}
+
 void client_table_add(struct client_table *table, struct bytes text)
 {
-    char *cell = alloc_string_len((const char *)text.data, text.len);
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = (uint8_t)cell[i];
-        bool is_c1 = c == 0xc2 && (uint8_t)cell[i + 1] >= 0x80 && (uint8_t)cell[i + 1] < 0xa0;
-        if (c < 0x20 || c == 0x7f || is_c1)
-            cell[i] = '?';
-        if (is_c1)
-            cell[i + 1] = '?';
-    }
+    struct buf cell = BUF_INIT;
+    client_append_plain(text, &cell);
     table->cells = alloc_resize(table->cells, table->cells_count + 1, sizeof(*table->cells));
-    table->cells[table->cells_count++] = cell;
+    table->cells[table->cells_count++] = alloc_string_len((const char *)cell.data, cell.len);
+    buf_done(&cell);
 }
 
 void client_table_addf(struct client_table *table, const char *format, ...)

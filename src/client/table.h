@@ -17,6 +17,8 @@ void client_table_add(struct client_table *table, struct bytes text);
 void client_table_addf(struct client_table *table, const char *format, ...) PRINTF_LIKE(2, 3);
 void client_table_print(const struct client_table *table, struct buf *out);
 
+/* Appends text with '?' for control characters, as cells have it. */
+void client_append_plain(struct bytes text, struct buf *out);
 /* 1234567 -> "1,234,567" */
 #define CLIENT_COUNT_SIZE 32
 const char *client_count_text(uint64_t count, char ret_text[CLIENT_COUNT_SIZE]);

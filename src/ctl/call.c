@@ -81,6 +81,21 @@ int ctl_get(struct ctl *ctl, const char *path, struct client_json **ret_node)
     return code;
 }
 
+int ctl_ask(struct ctl *ctl, const char *path, struct client_json **ret_node)
+{
+    struct client_reply reply;
+    const struct client_request request = {.method = CLIENT_GET, .path = path, .may_repeat = true};
+    client_reply_init(&reply);
+    int status = 0;
+    if (client_call(ctl->client, &request, &reply, NULL) == OK) {
+        status = reply.status;
+        if (status == 200 && client_json_read(buf_bytes(&reply.body), ret_node, NULL) != OK)
+            status = 0;
+    }
+    client_reply_done(&reply);
+    return status;
+}
+
 int ctl_send(struct ctl *ctl, enum client_method method, const char *path, const char *body,
              struct client_reply *reply, struct client_json **ret_node)
 {

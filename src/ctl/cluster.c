@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status, health, nodes, slots, leader: what the cluster says of itself. */
+/* nodes, slots, leader: what the cluster says of itself. */
 #include "ctl/show.h"
 
 static int show_nodes(const struct client_json *nodes)
@@ -86,97 +86,6 @@ int ctl_run_slots(struct ctl *ctl)
     client_json_free(root);
     buf_done(&path);
     return code;
-}
-
-/* Whether each server that the command line names is ready, by its own word. */
-static void print_readiness(struct ctl *ctl, struct buf *out)
-{
-    struct client_reply reply;
-    client_reply_init(&reply);
-    for (size_t i = 0; i < client_servers_count(ctl->client); i++) {
-        struct why why = {0};
-        const struct client_request request = {.method = CLIENT_GET,
-                                               .path = "/readyz",
-                                               .accept = "text/plain",
-                                               .may_repeat = true,
-                                               .only_one_server = true,
-                                               .server = i};
-        enum err err = client_call(ctl->client, &request, &reply, &why);
-        buf_printf(out, "server   %s: %s\n", client_server(ctl->client, i),
-                   err != OK             ? why.text
-                   : reply.status == 200 ? "ready"
-                                         : "not ready");
-    }
-    client_reply_done(&reply);
-}
-
-int ctl_run_status(struct ctl *ctl)
-{
-    struct client_json *root = NULL;
-    int code = ctl_get(ctl, "/v1/cluster", &root);
-    if (code != CTL_OK || ctl->is_json) {
-        code = code == CTL_OK ? ctl_write_json(root) : code;
-        client_json_free(root);
-        return code;
-    }
-    struct buf out = BUF_INIT;
-    const struct client_json *slots = client_json_find(root, "slots");
-    uint64_t total = client_json_u64(slots, "total", 0);
-    uint64_t led = client_json_u64(slots, "with_leader", 0);
-    uint64_t degraded = client_json_u64(slots, "degraded", 0);
-    buf_printf(&out, "cluster  %s, version %s\n", client_json_text(root, "cluster_id", "-"),
-               client_json_text(root, "version", "-"));
-    buf_printf(&out, "slots    %llu, %llu with a leader, %llu degraded%s\n",
-               (unsigned long long)total, (unsigned long long)led, (unsigned long long)degraded,
-               led == total && degraded == 0 ? "" : "  <-- look at: lethectl slots");
-    print_readiness(ctl, &out);
-    buf_append_string(&out, "\n");
-    code = ctl_write(buf_bytes(&out));
-    if (code == CTL_OK)
-        code = show_nodes(client_json_find(root, "nodes"));
-    buf_done(&out);
-    client_json_free(root);
-    return code;
-}
-
-/* One server's answer as a line and an exit code. */
-static int ask_health(struct ctl *ctl, size_t server, struct client_reply *reply, struct buf *out)
-{
-    struct why why = {0};
-    const struct client_request request = {.method = CLIENT_GET,
-                                           .path = ctl->flags.is_ready ? "/readyz" : "/livez",
-                                           .accept = "text/plain",
-                                           .may_repeat = true,
-                                           .only_one_server = true,
-                                           .server = server};
-    enum err err = client_call(ctl->client, &request, reply, &why);
-    buf_printf(out, "%s: ", client_server(ctl->client, server));
-    int code = err == OK ? ctl_code_of_status(reply->status) : ctl_code_of_error(err);
-    if (err != OK)
-        buf_append_string(out, why.text);
-    else if (code == CTL_OK)
-        buf_append_string(out, "ok");
-    else
-        ctl_print_problem(reply->status, buf_bytes(&reply->body), out);
-    buf_append_string(out, "\n");
-    return code;
-}
-
-/* The first server that is not well decides the exit code; all of them are asked. */
-int ctl_run_health(struct ctl *ctl)
-{
-    struct client_reply reply;
-    struct buf out = BUF_INIT;
-    int code = CTL_OK;
-    client_reply_init(&reply);
-    for (size_t i = 0; i < client_servers_count(ctl->client); i++) {
-        int one = ask_health(ctl, i, &reply, &out);
-        code = code == CTL_OK ? one : code;
-    }
-    int written = ctl_write(buf_bytes(&out));
-    client_reply_done(&reply);
-    buf_done(&out);
-    return code == CTL_OK ? written : code;
 }
 
 int ctl_run_leader_transfer(struct ctl *ctl)

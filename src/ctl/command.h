@@ -22,10 +22,10 @@ struct ctl_flags {
     bool is_lagging, is_no_wait, is_forced;
     uint64_t limit, from_seq, to_seq, after_seq, before_seq, through_seq, keep, slot, type, to;
     uint64_t expected_last_seq, connections, batch, since_index, through_index;
-    uint64_t min_lag, wait_ms;
+    uint64_t min_lag, wait_ms, watch_ms, count;
     bool has_from_seq, has_to_seq, has_after_seq, has_before_seq, has_through_seq, has_keep;
     bool has_slot, has_type, has_to, has_expected_last_seq, has_since_index, has_limit;
-    bool has_through_index, has_wait;
+    bool has_through_index, has_wait, has_watch, has_count, is_following, is_waiting_for_health;
     const char *prefix, *order, *consistency, *from_uid, *client_msg_no, *encoding;
     const char *reason, *operator_name, *before, *seqs, *channel, *file, *number_name;
     const char *since, *until;
@@ -61,6 +61,8 @@ extern const size_t ctl_commands_count;
 const struct ctl_command *ctl_find_command(int count, char *const *words, int *ret_taken);
 
 int ctl_run_status(struct ctl *ctl);
+int ctl_run_top(struct ctl *ctl);
+int ctl_run_tail(struct ctl *ctl);
 int ctl_run_health(struct ctl *ctl);
 int ctl_run_nodes(struct ctl *ctl);
 int ctl_run_slots(struct ctl *ctl);
@@ -92,6 +94,9 @@ int ctl_code_of_status(int status);
 void ctl_print_problem(int status, struct bytes body, struct buf *out);
 /* GET path as JSON; the caller frees *ret_node. */
 int ctl_get(struct ctl *ctl, const char *path, struct client_json **ret_node);
+/* The same where a failure is part of the picture and not told: the status, 0 without an answer;
+ * *ret_node is set with 200 only. */
+int ctl_ask(struct ctl *ctl, const char *path, struct client_json **ret_node);
 /* A write with a JSON body (NULL: none) and a JSON answer; never sent twice. The caller frees
  * *ret_node, which stays as it was when the answer has no body. */
 int ctl_send(struct ctl *ctl, enum client_method method, const char *path, const char *body,

@@ -59,9 +59,12 @@ static int no_command(int count, char **words)
 
 int ctl_main(int argc, char **argv)
 {
-    struct ctl ctl = {
-        .flags = {
-            .timeout_ms = 30000, .connections = 4, .batch = 500, .min_lag = 1, .wait_ms = 300000}};
+    struct ctl ctl = {.flags = {.timeout_ms = 30000,
+                                .connections = 4,
+                                .batch = 500,
+                                .min_lag = 1,
+                                .wait_ms = 300000,
+                                .watch_ms = 2000}};
     struct ctl_flag_table table;
     struct why why = {0};
     ctl_flags_fill(&table, &ctl.flags);

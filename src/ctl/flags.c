@@ -100,6 +100,12 @@ static void add_operating(struct ctl_flag_table *table, struct ctl_flags *flags)
                NULL);
     ADD_TIME("wait", MAY_TIME, &flags->wait_ms, "until it is done, at most so long (5m)", 1,
              &flags->has_wait);
+    ADD_TIME("watch", MAY_TIME, &flags->watch_ms, "again and again, every so often (2s)", 100,
+             &flags->has_watch);
+    ADD_NUMBER("count", 0, &flags->count, "N", "so many times, then end", 1, 0, &flags->has_count);
+    ADD("follow", 'f', SWITCH, &flags->is_following, NULL, "go on as new messages come");
+    ADD("exit-when-healthy", 0, SWITCH, &flags->is_waiting_for_health, NULL,
+        "wait until all is well, at most --timeout");
     ADD("no-wait", 0, SWITCH, &flags->is_no_wait, NULL, "start it and print the job's id");
     ADD_NUMBER("through-index", 0, &flags->through_index, "INDEX",
                "not beyond this log index; needs --slot", 1, 0, &flags->has_through_index);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Jobs: starting and following them, check, and the job commands. A job lives on the node that took
- * it; the client stays with the server that answered last, so that following finds it. */
+ * it, and only that one knows it: the client stays with the server that answered last, so that
+ * following finds it; a job of an earlier command is looked for on all nodes. */
 #include "ctl/jobs.h"
 
 #include "client/url.h"
 #include "ctl/show.h"
+#include "ctl/survey.h"
 #include "sys/clock.h"
 
 #include <stdio.h>
@@ -176,28 +178,41 @@ static void count_verdict(const char *result, struct verdicts *to)
 
 static const char *result_of(const struct client_json *item)
 {
-    return client_json_text(item, "result", client_json_text(item, "state", "unchecked"));
+    return client_json_text(item, "result", "unchecked");
+}
+
+/* "3 diverged, 2 unchecked (node_down)": the nodes that are not ok. */
+static void print_nodes(const struct client_json *nodes, struct buf *out)
+{
+    size_t start = out->len;
+    for (size_t i = 0; i < client_json_count(nodes); i++) {
+        const struct client_json *node = client_json_item(nodes, i);
+        const char *reason = client_json_text(node, "reason", NULL);
+        if (strcmp(result_of(node), "ok") == 0)
+            continue;
+        buf_printf(out, "%s%llu %s", out->len > start ? ", " : "",
+                   (unsigned long long)client_json_u64(node, "node", 0), result_of(node));
+        if (reason != NULL)
+            buf_printf(out, " (%s)", reason);
+    }
+    if (out->len == start)
+        buf_append_string(out, "-");
 }
 
 static void add_verdict(struct client_table *table, const struct client_json *item)
 {
-    static const char *const whys[] = {"reason", "why", "detail"};
-    static const char *const lists[] = {"nodes", "diverged"};
-    const struct client_json *why = NULL, *nodes = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(whys) && why == NULL; i++)
-        why = client_json_find(item, whys[i]);
-    for (size_t i = 0; i < ARRAY_LEN(lists) && nodes == NULL; i++)
-        nodes = client_json_find(item, lists[i]);
+    struct buf nodes = BUF_INIT;
+    print_nodes(client_json_find(item, "nodes"), &nodes);
     ctl_add_u64(table, item, "slot");
     client_table_addf(table, "%s", result_of(item));
-    ctl_add_u64(table, item, "log_index");
-    ctl_add_value(table, nodes);
-    ctl_add_value(table, why);
+    client_table_add(table, buf_bytes(&nodes));
+    ctl_add_value(table, client_json_find(item, "reason"));
+    buf_done(&nodes);
 }
 
 static int show_check(struct ctl *ctl, const struct client_json *job)
 {
-    static const char *const heads[] = {">SLOT", "RESULT", ">AT INDEX", "NODES", "WHY"};
+    static const char *const heads[] = {">SLOT", "RESULT", "NODES", "WHY"};
     struct client_table *table = client_table_new(heads, ARRAY_LEN(heads));
     const struct client_json *items = client_json_find(job, "items");
     struct verdicts seen = {0};
@@ -273,45 +288,124 @@ static int show_job(struct ctl *ctl, const struct client_json *job)
     return code;
 }
 
-static int show_jobs(const struct client_json *root)
+static void add_job(struct client_table *table, const struct client_json *job)
 {
-    static const char *const heads[] = {"JOB", "KIND", "STATE", ">PROGRESS", ">LEFT", "STARTED"};
+    struct buf left = BUF_INIT, started = BUF_INIT;
+    if (client_json_u64(job, "eta_ms", 0) > 0 && !is_over(job))
+        ctl_print_duration(client_json_u64(job, "eta_ms", 0), &left);
+    else
+        buf_append_string(&left, "-");
+    ctl_print_time(client_json_u64(job, "started_at", 0), &started);
+    ctl_add_text(table, job, "id");
+    ctl_add_text(table, job, "kind");
+    ctl_add_text(table, job, "state");
+    client_table_addf(table, "%d %%", (int)(client_json_real(job, "progress", 0) * 100));
+    client_table_add(table, buf_bytes(&left));
+    client_table_add(table, buf_bytes(&started));
+    buf_done(&left);
+    buf_done(&started);
+}
+
+/* One node's jobs; CTL_REFUSED and its problem in why when it does not say. */
+static int take_jobs(struct ctl_survey *survey, const struct ctl_node *node,
+                     struct client_table *table, struct buf *json, struct buf *why_out)
+{
+    struct client_json *root = NULL;
+    struct client_reply reply;
+    struct why why = {0};
+    client_reply_init(&reply);
+    int code = ctl_survey_get(survey, node, "/v1/jobs", NULL, &reply, &why);
+    if (code != CTL_OK)
+        buf_append_string(why_out, why.text);
+    else if (reply.status != 200)
+        ctl_print_problem(reply.status, buf_bytes(&reply.body), why_out);
+    if (code == CTL_OK &&
+        (reply.status != 200 || client_json_read(buf_bytes(&reply.body), &root, &why) != OK))
+        code = CTL_REFUSED;
     const struct client_json *jobs = client_json_find(root, "jobs");
-    struct client_table *table = client_table_new(heads, ARRAY_LEN(heads));
     for (size_t i = 0; i < client_json_count(jobs); i++) {
-        const struct client_json *job = client_json_item(jobs, i);
-        struct buf left = BUF_INIT, started = BUF_INIT;
-        if (client_json_u64(job, "eta_ms", 0) > 0 && !is_over(job))
-            ctl_print_duration(client_json_u64(job, "eta_ms", 0), &left);
-        else
-            buf_append_string(&left, "-");
-        ctl_print_time(client_json_u64(job, "started_at", 0), &started);
-        ctl_add_text(table, job, "id");
-        ctl_add_text(table, job, "kind");
-        ctl_add_text(table, job, "state");
-        client_table_addf(table, "%d %%", (int)(client_json_real(job, "progress", 0) * 100));
-        client_table_add(table, buf_bytes(&left));
-        client_table_add(table, buf_bytes(&started));
-        buf_done(&left);
-        buf_done(&started);
+        buf_append_string(json, json->len > 0 ? "," : "");
+        client_json_print(client_json_item(jobs, i), false, json);
+        add_job(table, client_json_item(jobs, i));
     }
-    return ctl_write_table_take(table);
+    client_json_free(root);
+    client_reply_done(&reply);
+    return code;
 }
 
 int ctl_run_job_ls(struct ctl *ctl)
 {
-    struct client_json *root = NULL;
-    int code = ctl_get(ctl, "/v1/jobs", &root);
-    if (code == CTL_OK)
-        code = ctl->is_json ? ctl_write_json(root) : show_jobs(root);
-    client_json_free(root);
-    return code;
+    static const char *const heads[] = {"JOB", "KIND", "STATE", ">PROGRESS", ">LEFT", "STARTED"};
+    struct ctl_survey *survey = NULL;
+    struct buf json = BUF_INIT, out = BUF_INIT;
+    int code = ctl_survey_take(ctl, &survey);
+    if (code != CTL_OK)
+        return code;
+    struct client_table *table = client_table_new(heads, ARRAY_LEN(heads));
+    for (size_t i = 0; i < survey->nodes_count; i++) {
+        const struct ctl_node *node = &survey->nodes[i];
+        struct buf why = BUF_INIT;
+        int one = CTL_UNREACHABLE;
+        if (node->has_server)
+            one = take_jobs(survey, node, table, &json, &why);
+        if (one != CTL_OK)
+            code =
+                ctl_fail(one, "node %llu does not list its jobs: %s", (unsigned long long)node->id,
+                         node->has_server ? buf_string(&why) : node->problem);
+        buf_done(&why);
+    }
+    if (ctl->is_json)
+        buf_printf(&out, "{\"jobs\":[%s]}\n", buf_string(&json));
+    else
+        client_table_print(table, &out);
+    int written = ctl_write(buf_bytes(&out));
+    client_table_free(table);
+    ctl_survey_free(survey);
+    buf_done(&json);
+    buf_done(&out);
+    return code == CTL_OK ? written : code;
+}
+
+/* Turns to the node that has the job, when the one asked first has not. */
+static void go_to_job(struct ctl *ctl)
+{
+    struct ctl_survey *survey = NULL;
+    struct client_reply reply;
+    struct buf path = BUF_INIT;
+    const char *url = NULL;
+    client_reply_init(&reply);
+    job_id_path(ctl, "", &path);
+    const struct client_request request = {
+        .method = CLIENT_GET, .path = buf_string(&path), .may_repeat = true};
+    struct why why = {0};
+    if (client_call(ctl->client, &request, &reply, &why) == OK && reply.status == 404 &&
+        ctl_survey_take(ctl, &survey) == CTL_OK) {
+        for (size_t i = 0; i < survey->nodes_count && url == NULL; i++) {
+            const struct ctl_node *node = &survey->nodes[i];
+            if (node->has_server &&
+                ctl_survey_get(survey, node, buf_string(&path), NULL, &reply, &why) == CTL_OK &&
+                reply.status == 200)
+                url = client_server(survey->client, node->server);
+        }
+    }
+    if (url != NULL) {
+        struct client_list one = {.count = 0};
+        if (client_list_add(&one, url, NULL) == OK) {
+            client_free(ctl->client);
+            ctl->client = client_context_connect_to(&ctl->context, &one, 0);
+        }
+        client_list_done(&one);
+    }
+    ctl_survey_free(survey);
+    client_reply_done(&reply);
+    buf_done(&path);
 }
 
 int ctl_run_job_show(struct ctl *ctl)
 {
     struct client_json *job = NULL;
     struct buf path = BUF_INIT;
+    go_to_job(ctl);
     job_id_path(ctl, "", &path);
     int code = ctl_get(ctl, buf_string(&path), &job);
     if (code == CTL_OK)
@@ -330,8 +424,10 @@ int ctl_run_job_cancel(struct ctl *ctl)
     job_id_path(ctl, ":cancel", &path);
     int code = ctl_confirm(ctl, "A job that is cancelled begins anew when it is started again.",
                            "Cancel it?");
-    if (code == CTL_OK)
+    if (code == CTL_OK) {
+        go_to_job(ctl);
         code = ctl_send(ctl, CLIENT_POST, buf_string(&path), "{}", &reply, &job);
+    }
     if (code == CTL_OK && job != NULL)
         code = show_job(ctl, job);
     client_json_free(job);
@@ -344,6 +440,7 @@ int ctl_run_job_wait(struct ctl *ctl)
 {
     struct client_json *job = NULL;
     struct buf path = BUF_INIT;
+    go_to_job(ctl);
     job_id_path(ctl, "", &path);
     int code = ctl_job_follow(ctl, buf_string(&path), deadline_of(ctl), &job);
     if (job != NULL) {

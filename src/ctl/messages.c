@@ -2,9 +2,8 @@
 /* send, ls, get: messages and channels. */
 #include "base/utf8.h"
 #include "client/base64.h"
-#include "client/table.h"
 #include "client/url.h"
-#include "ctl/command.h"
+#include "ctl/show.h"
 #include "sys/clock.h"
 
 #include <stdio.h>
@@ -204,7 +203,7 @@ int ctl_run_ls(struct ctl *ctl)
 /* ---- get ------------------------------------------------------------------------------------- */
 
 /* What a person sees of a payload: text on one line, bytes as their number. */
-static void print_payload(const struct client_json *message, bool is_wide, struct buf *out)
+void ctl_print_payload(const struct client_json *message, bool is_wide, struct buf *out)
 {
     const struct client_json *payload = client_json_find(message, "payload");
     bool is_base64 = strcmp(client_json_text(message, "payload_encoding", "base64"), "base64") == 0;
@@ -237,7 +236,7 @@ static void add_message(struct client_table *table, const struct client_json *me
     struct buf payload = BUF_INIT;
     char time[CLOCK_TEXT_SIZE];
     clock_format(client_json_u64(message, "timestamp", 0), time);
-    print_payload(message, is_wide, &payload);
+    ctl_print_payload(message, is_wide, &payload);
     client_table_addf(table, "%llu",
                       (unsigned long long)client_json_u64(message, "message_seq", 0));
     client_table_addf(table, "%s", time);

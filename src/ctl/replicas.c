@@ -10,7 +10,7 @@ struct rows {
     size_t count, total;
 };
 
-static void print_json(const struct ctl_replica *replica, struct buf *out)
+void ctl_print_replica_json(const struct ctl_replica *replica, struct buf *out)
 {
     buf_printf(out,
                "{\"slot\":%llu,\"node\":%llu,\"role\":\"%s\",\"state\":\"%s\",\"match_index\":%llu,"
@@ -55,7 +55,7 @@ static void on_replica(const struct ctl_replica *replica, void *arg)
         return;
     if (rows->json != NULL) {
         buf_append_string(rows->json, rows->count > 0 ? "," : "");
-        print_json(replica, rows->json);
+        ctl_print_replica_json(replica, rows->json);
     } else {
         struct buf transfer = BUF_INIT;
         ctl_add_number(rows->table, replica->slot);

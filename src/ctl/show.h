@@ -18,6 +18,9 @@ void ctl_print_value(const struct client_json *value, struct buf *out);
 void ctl_print_time(uint64_t wall_ms, struct buf *out); /* "-" for 0 */
 void ctl_print_duration(uint64_t ms, struct buf *out);  /* "350 ms", "12 s", "3 m 20 s" */
 
+/* What a person sees of a message's payload, on one line: messages.c */
+void ctl_print_payload(const struct client_json *message, bool is_wide, struct buf *out);
+
 /* Asks on the terminal unless --yes. CTL_OK to go on, else CTL_NOT_CONFIRMED. harm: a sentence. */
 int ctl_confirm(struct ctl *ctl, const char *harm, const char *question);
 

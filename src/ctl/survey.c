@@ -76,6 +76,8 @@ static void find_servers(struct ctl_survey *survey, struct client_reply *reply)
             if (node != NULL && !node->has_server) {
                 node->has_server = true;
                 node->server = i;
+                snprintf(node->version, sizeof(node->version), "%s",
+                         client_json_text(version, "version", ""));
             }
         }
         client_json_free(version);
@@ -247,6 +249,46 @@ void ctl_survey_each(const struct ctl_survey *survey,
 bool ctl_replica_is_level(const struct ctl_replica *replica, uint64_t max_lag)
 {
     return replica->lag <= max_lag && strcmp(replica->state, "replicate") == 0;
+}
+
+static void add_new_items(const struct client_json *list, struct buf *out)
+{
+    for (size_t i = 0; i < client_json_count(list); i++) {
+        struct buf text = BUF_INIT;
+        client_json_print(client_json_item(list, i), false, &text);
+        if (out->len <= 1 || strstr(buf_string(out), buf_string(&text)) == NULL) {
+            buf_append_string(out, out->len > 1 ? "," : "");
+            buf_append_bytes(out, buf_bytes(&text));
+        }
+        buf_done(&text);
+    }
+}
+
+int ctl_survey_collect(struct ctl_survey *survey, const char *path, const char *name,
+                       struct client_json **ret_list)
+{
+    struct client_reply reply;
+    struct buf all = BUF_INIT;
+    int status = 0;
+    client_reply_init(&reply);
+    buf_append_string(&all, "[");
+    for (size_t i = 0; i < survey->nodes_count; i++) {
+        const struct ctl_node *node = &survey->nodes[i];
+        struct client_json *root = NULL;
+        if (!node->has_server || ask(survey, node->server, path, NULL, &reply, NULL) != OK)
+            continue;
+        if (status == 0 || reply.status == 200)
+            status = reply.status;
+        if (reply.status == 200 && client_json_read(buf_bytes(&reply.body), &root, NULL) == OK)
+            add_new_items(client_json_find(root, name), &all);
+        client_json_free(root);
+    }
+    buf_append_string(&all, "]");
+    if (status == 200 && client_json_read(buf_bytes(&all), ret_list, NULL) != OK)
+        status = 0;
+    client_reply_done(&reply);
+    buf_done(&all);
+    return status;
 }
 
 int ctl_survey_get(struct ctl_survey *survey, const struct ctl_node *node, const char *path,

@@ -15,6 +15,7 @@ struct ctl_node {
     size_t server;                  /* index of its server; only with has_server */
     bool has_server;                /* it was reached, or can be tried */
     bool is_ready;
+    char version[32];
     char problem[160];         /* why not, by its own word or the connection's */
     struct client_json *slots; /* owned; NULL: it did not say */
 };
@@ -46,10 +47,16 @@ void ctl_survey_each(const struct ctl_survey *survey,
                      void (*on_replica)(const struct ctl_replica *replica, void *arg), void *arg);
 /* Does it replicate, and is it at most max_lag entries behind? */
 bool ctl_replica_is_level(const struct ctl_replica *replica, uint64_t max_lag);
+/* The lists of that name that all nodes give for path, as one array without repetitions: 200 and
+ * the caller frees *ret_list; else the status of the first node that was asked, 0: none answers. */
+int ctl_survey_collect(struct ctl_survey *survey, const char *path, const char *name,
+                       struct client_json **ret_list);
 /* GET path from this node as text or JSON; CTL_OK for any status. */
 int ctl_survey_get(struct ctl_survey *survey, const struct ctl_node *node, const char *path,
                    const char *accept, struct client_reply *reply, struct why *why);
 
+/* One object, compact: replicas.c */
+void ctl_print_replica_json(const struct ctl_replica *replica, struct buf *out);
 /* "45 % of 1.2 GiB (540.0 MiB), 12 s left", "-" when nothing is on its way: replicas.c */
 void ctl_print_transfer(const struct ctl_replica *replica, struct buf *out);
 

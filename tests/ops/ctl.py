@@ -108,5 +108,57 @@ def test_leader(cluster):
         check(out == f"slot 5: node {node} leads\n", out)
 
 
+def test_status(cluster):
+    good(cluster, "health", "--exit-when-healthy", "--timeout", "30s")
+    out = good(cluster, "status", nodes=[3])
+    for line in ("all well", "nodes     3: 3 ready", "slots     64: 64 led, 0 degraded",
+                 "replicas  192: "):
+        check(line in out, out)
+    shown = json.loads(good(cluster, "status", "-o", "json"))
+    check(shown["well"] and [n["id"] for n in shown["nodes"]] == [1, 2, 3], str(shown))
+    out = good(cluster, "status", "--watch=200ms", "--count", "2")
+    check(out.count("cluster   try") == 2 and "\x1b" not in out, out)
+    out = good(cluster, "top", "300ms")
+    check(len(out.splitlines()) == 4 and "DISK FREE" in out, out)
+    nodes = json.loads(good(cluster, "top", "300ms", "-o", "json"))["nodes"]
+    check([n["node"] for n in nodes] == [1, 2, 3], str(nodes))
+
+
+def test_tail(cluster):
+    """follows what comes, each message once and in order, through the death of the node it asks"""
+    environment = dict(os.environ, LETHE_SERVER=cluster.servers(), XDG_CONFIG_HOME=cluster.dir)
+    path = os.path.join(cluster.dir, "tail.out")
+    good(cluster, "send", "2/tail", "0")
+    with open(path, "w", encoding="utf-8") as file:
+        process = subprocess.Popen([LETHECTL, "tail", "2/tail", "-f", "-o", "json"],
+                                   env=environment, stdout=file, stdin=subprocess.DEVNULL)
+
+    def seen():
+        with open(path, encoding="utf-8") as file:
+            lines = [json.loads(line) for line in file.read().splitlines()]
+        return [line["payload"] for line in lines if "payload" in line]
+
+    try:
+        wait_until("the first", 10, lambda: seen() == ["0"])
+        for number in range(1, 6):
+            good(cluster, "send", "2/tail", str(number))
+        wait_until("five more", 10, lambda: len(seen()) == 6)
+        cluster.sh("kill", "1")
+        for number in range(6, 11):
+            wait_until("a send with a node down", 20, lambda n=number: ctl(
+                cluster, "send", "2/tail", str(n), "--client-msg-no", f"t{n}")[0] == 0)
+        wait_until("the rest", 20, lambda: len(seen()) == 11)
+        check(seen() == [str(n) for n in range(11)], str(seen()))
+        code, out, err = ctl(cluster, "status", nodes=[2])
+        check(code == 1 and "NOT WELL" in out and "node 1: no answer" in out, f"{code} {out} {err}")
+        code, _, err = ctl(cluster, "health", "--exit-when-healthy", "--timeout", "1s")
+        check(code == 7 and "not healthy in time" in err, f"{code} {err}")
+    finally:
+        process.terminate()
+        process.wait()
+    cluster.sh("start", "1")
+    good(cluster, "health", "--exit-when-healthy", "--timeout", "30s")
+
+
 if __name__ == "__main__":
     sys.exit(run_tests(sys.argv[1:], {n: t for n, t in globals().items() if n.startswith("test_")}))

@@ -7,5 +7,6 @@
 Suite *suite_parse(void);
 Suite *suite_commands(void);
 Suite *suite_operate(void);
+Suite *suite_watching(void);
 
 #endif

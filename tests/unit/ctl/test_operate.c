@@ -153,7 +153,8 @@ START_TEST(test_check)
     } rows[] = {
         {"{\"id\":\"j-1\",\"state\":\"done\",\"items\":[{\"slot\":0,\"result\":\"ok\"}]}", CTL_OK},
         {"{\"id\":\"j-1\",\"state\":\"done\",\"items\":[{\"slot\":0,\"result\":\"ok\"},"
-         "{\"slot\":1,\"result\":\"unchecked\",\"reason\":\"node_down\"}]}",
+         "{\"slot\":1,\"result\":\"unchecked\",\"reason\":\"node_down\",\"nodes\":["
+         "{\"node\":1,\"result\":\"ok\"},{\"node\":3,\"result\":\"unchecked\"}]}]}",
          CTL_UNPROVEN},
         {"{\"id\":\"j-1\",\"state\":\"done\",\"items\":[{\"slot\":0,\"result\":\"diverged\","
          "\"nodes\":[3]}]}",
@@ -165,8 +166,8 @@ START_TEST(test_check)
         struct probe probe = {.rows = {STARTED, RUNNING, {"GET /v1/jobs/j-1", rows[i].job}}};
         ck_assert_msg(PROBE(&probe, "check") == rows[i].code, "%zu", i);
         ck_assert(probe_told(&probe, "check j-1: running 50 %, 3 s left"));
-        ck_assert_msg(i != 1 || probe_said(&probe, "   1  unchecked         -  -      node_down"),
-                      "%s", probe.out);
+        ck_assert_msg(i != 1 || probe_said(&probe, "   1  unchecked  3 unchecked  node_down"), "%s",
+                      probe.out);
     }
     struct probe only = {.rows = {STARTED}};
     ck_assert_int_eq(PROBE(&only, "check", "--no-wait", "--slot", "4"), CTL_OK);
@@ -180,12 +181,16 @@ END_TEST
 START_TEST(test_jobs)
 {
     struct probe probe = {
-        .rows = {{"GET /v1/jobs ", "{\"jobs\":[{\"id\":\"1-2-3\",\"kind\":\"check\","
+        .rows = {CLUSTER,
+                 VERSION,
+                 READY,
+                 {"GET /v1/jobs ", "{\"jobs\":[{\"id\":\"1-2-3\",\"kind\":\"check\","
                                    "\"state\":\"done\",\"progress\":1}]}"},
                  {"POST /v1/jobs/1-2-3:cancel", "{\"id\":\"1-2-3\",\"state\":\"cancelled\"}"},
                  {"GET /v1/jobs/no", "{\"code\":\"not_found\",\"detail\":\"there is none\"}", 404},
                  {"GET /v1/jobs/1-2-3", "{\"id\":\"1-2-3\",\"state\":\"done\",\"progress\":1}"}}};
-    ck_assert_int_eq(PROBE(&probe, "job", "ls"), CTL_OK);
+    ck_assert_int_eq(PROBE(&probe, "job", "ls"), CTL_UNREACHABLE); /* of node 2 */
+    ck_assert(probe_told(&probe, "node 2 does not list its jobs: no answer at 127.0.0.1:1"));
     ck_assert(probe_said(&probe, "1-2-3  check  done      100 %"));
     ck_assert_int_eq(PROBE(&probe, "job", "show", "1-2-3"), CTL_OK);
     ck_assert_int_eq(PROBE(&probe, "job", "wait", "1-2-3"), CTL_OK);
