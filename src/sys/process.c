@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,9 +59,16 @@ static void read_stat(struct process_figures *ret)
     struct timespec since_boot;
     if (start_ticks == 0 || clock_gettime(CLOCK_BOOTTIME, &since_boot) != 0)
         return;
+    /* Told once, so that it does not move by what rounding makes of it. */
+    static atomic_uint_fast64_t told_ms;
     uint64_t boot_ms = (uint64_t)since_boot.tv_sec * 1000 + (uint64_t)since_boot.tv_nsec / 1000000;
     uint64_t start_ms = start_ticks * 1000 / (uint64_t)ticks_per_s;
-    ret->started_ms = clock_wall_ms() - (boot_ms > start_ms ? boot_ms - start_ms : 0);
+    uint64_t found_ms = clock_wall_ms() - (boot_ms > start_ms ? boot_ms - start_ms : 0);
+    uint_fast64_t none = 0;
+    if (atomic_compare_exchange_strong(&told_ms, &none, found_ms))
+        ret->started_ms = found_ms;
+    else
+        ret->started_ms = none;
 }
 
 static void read_fds(struct process_figures *ret)

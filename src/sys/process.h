@@ -10,7 +10,8 @@ struct process_figures {
     uint64_t cpu_us; /* of all threads, user and system */
     uint64_t open_fds, max_fds;
     uint64_t threads;
-    uint64_t started_ms; /* since 1970, from how long it runs: moves when the wall clock jumps */
+    uint64_t
+        started_ms; /* since 1970, by the wall clock when this was first asked; then it stays */
 };
 
 /* What cannot be read (no /proc) is 0. */

@@ -22,6 +22,9 @@ START_TEST(figures_are_plausible)
     uint64_t now_ms = clock_wall_ms();
     ck_assert_uint_le(figures.started_ms, now_ms + 1000);
     ck_assert_uint_ge(figures.started_ms + 24 * 3600 * 1000, now_ms);
+    struct process_figures later;
+    process_get_figures(&later);
+    ck_assert_uint_eq(later.started_ms, figures.started_ms);
 }
 END_TEST
 
