@@ -3,6 +3,7 @@
  * the same in reverse. Exit codes: lethed.h. */
 #include "config/config.h"
 #include "http/http.h"
+#include "http/tls.h"
 #include "http/tokens.h"
 #include "lethed.h"
 #include "node/node.h"
@@ -110,6 +111,8 @@ static struct http_options http_options_of(const struct config *config)
     options.request_timeout_ms = (uint32_t)config->http_request_timeout_ms;
     options.metrics_prefix = config->metrics_prefix;
     options.replica_lag_threshold = (uint32_t)config->cluster_replica_lag_threshold;
+    options.tls_certificate = config->http_tls_certificate;
+    options.tls_key = config->http_tls_key;
     options.tokens_file = config->auth_tokens_file;
     return options;
 }
@@ -126,12 +129,21 @@ static int print(const struct buf *text)
 static enum err check_files(const struct config *config, struct why *why)
 {
     struct tokens *tokens = NULL;
-    if (config->auth_tokens_file[0] == '\0')
+    struct tls *tls = NULL;
+    if (config->auth_tokens_file[0] != '\0') {
+        enum err err = tokens_load(config->auth_tokens_file, &tokens, why);
+        tokens_free(tokens);
+        if (err != OK) {
+            why_wrap(why, "'auth.tokens_file'");
+            return err;
+        }
+    }
+    if (config->http_tls_certificate[0] == '\0')
         return OK;
-    enum err err = tokens_load(config->auth_tokens_file, &tokens, why);
-    tokens_free(tokens);
+    enum err err = tls_open(config->http_tls_certificate, config->http_tls_key, &tls, why);
+    tls_close(tls);
     if (err != OK)
-        why_wrap(why, "'auth.tokens_file'");
+        why_wrap(why, "'http.tls'");
     return err;
 }
 
@@ -192,7 +204,7 @@ static void reload(int argc, char **argv, struct config *config, struct http *ht
     config_done(&fresh);
     log_info("lethed", "configuration read again");
     if (http_reload(http, &why) != OK)
-        log_error("lethed", "the tokens are wrong, keeping the ones in force", "detail=%s",
+        log_error("lethed", "tokens or certificates are wrong, keeping those in force", "detail=%s",
                   LOG_QUOTED(why.text));
 }
 

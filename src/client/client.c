@@ -57,6 +57,13 @@ struct client *client_new(const struct client_options *options)
     curl_easy_setopt(client->curl, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(client->curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(client->curl, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(client->curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (options->ca_file != NULL) { /* it alone: no authority of the system besides */
+        curl_easy_setopt(client->curl, CURLOPT_CAINFO, options->ca_file);
+        curl_easy_setopt(client->curl, CURLOPT_CAPATH, NULL);
+    }
+    curl_easy_setopt(client->curl, CURLOPT_SSL_VERIFYPEER, options->is_insecure ? 0L : 1L);
+    curl_easy_setopt(client->curl, CURLOPT_SSL_VERIFYHOST, options->is_insecure ? 0L : 2L);
     curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, client->error);
     curl_easy_setopt(client->curl, CURLOPT_USERAGENT, "lethectl/" LETHE_VERSION);
     return client;
@@ -216,7 +223,7 @@ static bool is_not_sent(CURLcode code)
     return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
            code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_URL_MALFORMAT ||
            code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_SSL_CONNECT_ERROR ||
-           code == CURLE_PEER_FAILED_VERIFICATION;
+           code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE;
 }
 
 /* A time limit that ran out while connecting is as good as no connection. */

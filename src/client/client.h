@@ -23,6 +23,8 @@ struct client_options {
     uint32_t connect_timeout_ms; /* 0: 3000 */
     uint32_t timeout_ms;         /* of a whole request; 0: 30000 */
     const char *token;           /* borrowed for the call; sent as Bearer; may be NULL */
+    const char *ca_file; /* likewise: PEM, who may vouch for https servers; NULL: the system's */
+    bool is_insecure;    /* believe any https server */
 };
 
 enum client_method { CLIENT_GET, CLIENT_POST, CLIENT_PUT, CLIENT_DELETE };

@@ -25,7 +25,8 @@ static bool is_plain(const char *token)
 }
 
 enum err client_context_init(struct client_context *context, const struct client_list *servers,
-                             const char *token, uint64_t timeout_ms, struct why *why)
+                             const char *token, const struct client_trust *trust,
+                             uint64_t timeout_ms, struct why *why)
 {
     memset(context, 0, sizeof(*context));
     struct client_list from_environment = {.count = 0};
@@ -40,6 +41,10 @@ enum err client_context_init(struct client_context *context, const struct client
         err = add_server(context, servers->items[i], why);
     client_list_done(&from_environment);
     context->token = token != NULL ? token : getenv("LETHE_TOKEN");
+    context->ca_file = trust->ca_file != NULL ? trust->ca_file : getenv("LETHE_CACERT");
+    if (context->ca_file != NULL && context->ca_file[0] == '\0')
+        context->ca_file = NULL;
+    context->is_insecure = trust->is_insecure;
     context->timeout_ms = timeout_ms;
     if (err == OK && context->token != NULL && !is_plain(context->token))
         err = why_set(why, ERR_BAD_PARAMETER,
@@ -68,6 +73,8 @@ struct client *client_context_connect_to(const struct client_context *context,
         .connect_timeout_ms = connect_timeout_ms,
         .timeout_ms = (uint32_t)context->timeout_ms,
         .token = context->token,
+        .ca_file = context->ca_file,
+        .is_insecure = context->is_insecure,
     };
     return client_new(&options);
 }

@@ -48,6 +48,10 @@
       "largest payload of one message; larger ones get 413") \
     X(http_request_timeout_ms, "http.request_timeout", TIME, "10s", 10, CONFIG_HOUR_MS, "", FIXED, \
       "a request is answered by then, whatever happens") \
+    X(http_tls_certificate, "http.tls.certificate", TEXT, "", 0, 4096, "", FIXED, \
+      "PEM file with the certificate for clients and its chain; SIGHUP reads it again; empty: plain HTTP") \
+    X(http_tls_key, "http.tls.key", TEXT, "", 0, 4096, "", FIXED, \
+      "PEM file with the certificate's key, without a password") \
     X(cluster_id, "cluster.id", TEXT, "", 0, 64, "", FIXED, \
       "name of the cluster, the same on all members; required for several members") \
     X(cluster_listen, "cluster.listen", TEXT, "127.0.0.1:11110", 1, 255, "", FIXED, \
@@ -101,6 +105,7 @@
 #define CONFIG_SECTIONS(X) \
     X("node", "This process and its data.") \
     X("http", "The address that clients talk to.") \
+    X("http.tls", "HTTPS, TLS 1.2 and 1.3.") \
     X("cluster", "The other nodes, and how data is spread over them.") \
     X("cluster.raft_log_retention", "How much of each slot's Raft log stays after it is applied.") \
     X("delete_log", "The record of every delete.") \
@@ -113,7 +118,7 @@
 /* Keys that are promised and not there yet: refused with a sentence of their own, never taken
  * silently. A key stands for everything below it. */
 #define CONFIG_RESERVED(X) \
-    X("http.cors_origins") X("http.tls") X("cluster.tls") X("erasure")
+    X("http.cors_origins") X("cluster.tls") X("erasure")
 /* clang-format on */
 
 #endif

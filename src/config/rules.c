@@ -177,6 +177,9 @@ enum err config_rules_check(struct config *config, struct why *why)
     if (err == OK && config->members_count > 1)
         err = check_exposure(config, CONFIG_OPTION_cluster_listen, config->cluster_listen, false,
                              "'cluster.tls'", why);
+    if (err == OK && (config->http_tls_certificate[0] != '\0') != (config->http_tls_key[0] != '\0'))
+        err = why_set(why, ERR_BAD_CONFIG,
+                      "'http.tls.certificate' and 'http.tls.key' go together: one is missing");
     if (err == OK && config->http_max_message_bytes > config->http_max_body_bytes)
         err = why_set(why, ERR_BAD_CONFIG,
                       "'http.max_message_bytes' %llu is larger than 'http.max_body_bytes' %llu",

@@ -17,6 +17,7 @@ enum { CTL_WORDS_MAX = 8 };
 struct ctl_flags {
     struct client_list servers;
     const char *token, *output;
+    struct client_trust trust;
     uint64_t timeout_ms;
     bool is_help, is_quiet, is_yes, is_dry_run, is_all, is_raw, is_wide, is_clamped, is_ready;
     bool is_lagging, is_no_wait, is_forced;

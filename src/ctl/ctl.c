@@ -32,7 +32,7 @@ static int run_command(struct ctl *ctl, const struct ctl_command *command)
     if ((command->traits & CTL_NEEDS_NO_SERVER) != 0)
         return command->run(ctl);
     enum err err = client_context_init(&ctl->context, &ctl->flags.servers, ctl->flags.token,
-                                       ctl->flags.timeout_ms, &why);
+                                       &ctl->flags.trust, ctl->flags.timeout_ms, &why);
     if (err != OK)
         return ctl_fail(CTL_USAGE, "%s", why.text);
     ctl->client = client_context_connect(&ctl->context);

@@ -4,7 +4,7 @@
 
 enum { DAY_MS = 24 * 3600 * 1000 };
 
-static const char common_flags[] = " server token timeout output quiet help ";
+static const char common_flags[] = " server token cacert insecure timeout output quiet help ";
 
 /* clang-format off */
 #define ADD(name_, letter_, kind_, target_, value_, help_)                                         \
@@ -25,6 +25,9 @@ static void add_common(struct ctl_flag_table *table, struct ctl_flags *flags)
     ADD("server", 's', LIST, &flags->servers, "HOST:PORT,...",
         "servers to try in turn (LETHE_SERVER, else 127.0.0.1:5001)");
     ADD("token", 0, TEXT, &flags->token, "T", "who you are (LETHE_TOKEN)");
+    ADD("cacert", 0, TEXT, &flags->trust.ca_file, "FILE",
+        "PEM: who may vouch for https servers (LETHE_CACERT, else the system's)");
+    ADD("insecure", 0, SWITCH, &flags->trust.is_insecure, NULL, "believe any https server");
     ADD_TIME("timeout", TIME, &flags->timeout_ms, "of one request (30s)", 1, NULL);
     ADD("output", 'o', TEXT, &flags->output, "table|json",
         "how to show what came; deletes and audit also ndjson and csv");

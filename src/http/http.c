@@ -73,6 +73,11 @@ uint32_t http_connections(const struct http *http)
     return atomic_load(&((struct http *)(uintptr_t)http)->connections_count);
 }
 
+uint64_t http_certificate_expiry_s(const struct http *http)
+{
+    return http->tls == NULL ? 0 : tls_expiry_s(http->tls);
+}
+
 const char *http_address(const struct http *http)
 {
     return http->address;
@@ -101,6 +106,7 @@ static void end(struct http *http)
         close(http->listen_fd);
     free(http->loops);
     access_done(&http->access);
+    tls_close(http->tls);
     http->magic = 0;
     free(http);
 }
@@ -115,7 +121,8 @@ static struct http *new_http(const struct http_options *options, struct node *no
     http->options.listen = http->address;
     http->node = node;
     http->listen_fd = -1;
-    http->options.tokens_file = NULL; /* access keeps the path */
+    http->options.tokens_file = NULL; /* access and tls keep the paths */
+    http->options.tls_certificate = http->options.tls_key = NULL;
     snprintf(http->node_text, sizeof(http->node_text), "%u", (unsigned)node_self(node));
     return http;
 }
@@ -129,6 +136,8 @@ enum err http_start(const struct http_options *options, struct node *node, struc
     struct http *http = new_http(options, node);
     listen_raise_limit(options->max_connections);
     err = access_init(&http->access, options->tokens_file, why);
+    if (err == OK && options_has_tls(options))
+        err = tls_open(options->tls_certificate, options->tls_key, &http->tls, why);
     if (err == OK)
         err = listen_open(options->listen, &http->listen_fd, http->address, why);
     if (err == OK)
@@ -154,7 +163,10 @@ enum err http_start(const struct http_options *options, struct node *node, struc
 
 enum err http_reload(struct http *http, struct why *why)
 {
-    return access_reload(&http->access, why);
+    struct why second = {0};
+    enum err err = access_reload(&http->access, why);
+    enum err tls_err = http->tls == NULL ? OK : tls_reload(http->tls, err == OK ? why : &second);
+    return err != OK ? err : tls_err;
 }
 
 static uint32_t open_requests(struct http *http)

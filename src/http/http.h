@@ -26,7 +26,9 @@ struct http_options {
     uint32_t reply_timeout_ms;   /* absolute: until the client has read the reply */
     uint32_t idle_timeout_ms;    /* absolute: from a reply to the next request */
     const char *tokens_file;     /* tokens.h; NULL or "": everybody may do everything */
-    const char *metrics_prefix;  /* "lethe_" */
+    const char *tls_certificate; /* PEM files: a chain, its key; NULL or "": plain HTTP */
+    const char *tls_key;
+    const char *metrics_prefix;     /* "lethe_" */
     uint32_t replica_lag_threshold; /* entries; for the metric replica_lag_count */
     const struct http_config_value
         *config; /* borrowed until http_stop; none: that route is a 501 */
@@ -45,7 +47,8 @@ MUST_USE enum err http_start(const struct http_options *options, struct node *no
  * is answered (the node answers each by its deadline) and, at most timeout_ms, until the replies
  * are read; then closes everything and frees. Call it before node_stop. NULL is fine. */
 void http_stop(struct http *http, uint32_t timeout_ms);
-/* Reads the tokens' file again. On a fault (tokens_load) those in force stay. Thread: main. */
+/* Reads tokens and certificate again. What is wrong (tokens_load, tls_open) stays as it was in force;
+ * why has the first fault. Thread: main. */
 MUST_USE enum err http_reload(struct http *http, struct why *why);
 /* Where it listens: "127.0.0.1:5001", with the port that the system chose. Lives as long as http. */
 const char *http_address(const struct http *http);

@@ -639,6 +639,7 @@ static bool is_over(struct loop *loop)
 void loop_run(void *arg)
 {
     struct loop *loop = arg;
+    tls_serve(loop->http->tls);
     bool is_door = loop == loop->http->loops;
     do {
         loop->now_ms = clock_mono_ms();
@@ -663,14 +664,19 @@ void loop_run(void *arg)
 /* ---- opening and closing ------------------------------------------------------------------------------- */
 static struct MHD_Daemon *new_daemon(struct loop *loop)
 {
+    bool has_tls = loop->http->tls != NULL;
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
-        NULL, NULL, on_request, loop, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+            (has_tls ? MHD_USE_TLS : 0),
+        0, NULL, NULL, on_request, loop, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
         MHD_OPTION_CONNECTION_LIMIT, loop->http->options.max_connections,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_CONNECTION_MEMORY_BYTES,
         MHD_OPTION_URI_LOG_CALLBACK, on_target, loop, MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes,
         NULL, MHD_OPTION_NOTIFY_COMPLETED, on_end, loop, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, loop, MHD_OPTION_END);
+        on_connection, loop,
+        /* without TLS the list ends here */
+        has_tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, tls_on_handshake,
+        MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_END);
 }
 
 static bool watch(struct loop *loop, enum source source, int fd, uint32_t events)

@@ -207,6 +207,18 @@ static void write_process(struct buf *out, const char *prefix)
     metrics_value(out, prefix, "log_lines_dropped_total", log_dropped());
 }
 
+/* Only those that there are. */
+static void write_certificates(struct request *req, const char *prefix)
+{
+    static const char name[] = "certificate_expiry_timestamp_seconds";
+    uint64_t http_s = http_certificate_expiry_s(req->http);
+    if (http_s == 0)
+        return;
+    metrics_head(&req->out, prefix, name, "gauge",
+                 "When the certificate ends, in seconds since 1970.");
+    buf_printf(&req->out, "%s%s{use=\"http\"} %llu\n", prefix, name, (unsigned long long)http_s);
+}
+
 void metrics_run(struct request *req)
 {
     const char *prefix = http_options_of(req->http)->metrics_prefix;
@@ -231,6 +243,7 @@ void metrics_run(struct request *req)
     struct http_stats *stats = arena_alloc(&req->arena, sizeof(*stats));
     http_sum_stats(req->http, stats);
     stats_write(stats, prefix, out);
+    write_certificates(req, prefix);
     write_process(out, prefix);
     reply_send(req, 200, MEDIA_METRICS);
 }

@@ -24,6 +24,11 @@ void http_options_init(struct http_options *options)
     };
 }
 
+bool options_has_tls(const struct http_options *options)
+{
+    return options->tls_certificate != NULL && options->tls_certificate[0] != '\0';
+}
+
 enum err options_check(const struct http_options *options, struct why *why)
 {
     if (options->max_connections == 0 || options->max_connections > HTTP_MAX_CONNECTIONS)
@@ -46,5 +51,8 @@ enum err options_check(const struct http_options *options, struct why *why)
     if (strlen(options->metrics_prefix) > HTTP_PREFIX_MAX_BYTES)
         return why_set(why, ERR_BAD_CONFIG, "'metrics.prefix' is longer than %d bytes",
                        HTTP_PREFIX_MAX_BYTES);
+    if (options_has_tls(options) != (options->tls_key != NULL && options->tls_key[0] != '\0'))
+        return why_set(why, ERR_BAD_CONFIG,
+                       "'http.tls.certificate' and 'http.tls.key' go together: one is missing");
     return OK;
 }

@@ -3,6 +3,7 @@
 
 #include "http/jwrite.h"
 #include "http/routes.h"
+#include "http/server.h"
 #include "sys/log.h"
 
 /* Every error, so that a new one does not compile before somebody has thought about it. */
@@ -186,10 +187,10 @@ static bool redirect(struct request *req, node_id leader)
         const struct node_peer *peer = &cluster->peers[i];
         if (peer->id != leader || peer->http_address[0] == '\0')
             continue;
-        size_t size = strlen(peer->http_address) + req->target.len + 8;
+        size_t size = strlen(peer->http_address) + req->target.len + 9;
         char *location = arena_alloc(&req->arena, size);
-        snprintf(location, size, "http://%s%.*s", peer->http_address, (int)req->target.len,
-                 (const char *)req->target.data);
+        snprintf(location, size, "%s://%s%.*s", req->http->tls != NULL ? "https" : "http",
+                 peer->http_address, (int)req->target.len, (const char *)req->target.data);
         req->location = location;
         buf_clear(&req->out);
         reply_send(req, 307, MEDIA_NONE);

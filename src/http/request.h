@@ -189,5 +189,6 @@ bool http_count_reader(struct http *http);
 void http_uncount_reader(struct http *http);
 uint32_t http_readers(const struct http *http);
 uint32_t http_connections(const struct http *http);
+uint64_t http_certificate_expiry_s(const struct http *http); /* 0: no TLS */
 
 #endif

@@ -12,6 +12,7 @@
 #include "http/mailbox.h"
 #include "http/request.h"
 #include "http/stats.h"
+#include "http/tls.h"
 #include "http/watch.h"
 #include "sys/thread.h"
 
@@ -71,6 +72,7 @@ struct http {
     char node_text[16];
     struct node *node; /* borrowed */
     struct access access;
+    struct tls *tls; /* owned; NULL: plain HTTP */
     struct loop *loops;
     uint32_t loops_count;
     atomic_bool is_stopping, must_end;

@@ -8,13 +8,16 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
 import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+MAKE_CERTS = os.path.join(ROOT, "scripts", "make-certs")
 LETHED = os.environ.get("LETHED", os.path.join(ROOT, "build", "bin", "lethed"))
+LETHECTL = os.path.join(os.path.dirname(LETHED), "lethectl")
 JSON = {"Content-Type": "application/json"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
 
@@ -41,7 +44,8 @@ def free_port():
 class Daemon:
     """One lethed with temporary data; a cluster of one."""
 
-    def __init__(self, *flags):
+    def __init__(self, *flags, authority=None):
+        self.trust = authority and ssl.create_default_context(cafile=authority)
         self.dir = tempfile.mkdtemp(prefix="lethe-api-")
         self.port = free_port()
         self.log = open(os.path.join(self.dir, "log"), "w+", encoding="utf-8")
@@ -119,7 +123,12 @@ class Client:
             body = body.encode()
         headers = dict(headers or ({} if body is None else JSON))
         if self.connection is None:
-            self.connection = http.client.HTTPConnection("127.0.0.1", self.daemon.port, timeout=40)
+            if self.daemon.trust:
+                self.connection = http.client.HTTPSConnection(
+                    "127.0.0.1", self.daemon.port, timeout=40, context=self.daemon.trust)
+            else:
+                self.connection = http.client.HTTPConnection("127.0.0.1", self.daemon.port,
+                                                             timeout=40)
         try:
             self.connection.request(method, target, body=body, headers=headers)
             answer = self.connection.getresponse()

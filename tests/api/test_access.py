@@ -3,11 +3,12 @@
 import os
 import re
 import signal
+import ssl
 import subprocess
 import tempfile
 import time
 
-from lib import LETHED, Client, Daemon, check, equal
+from lib import LETHECTL, LETHED, MAKE_CERTS, Client, Daemon, check, equal
 
 ROLES = {"ops": "admin,metrics", "app": "read,write", "part": "read@2/room-,delete@2/room-"}
 
@@ -123,6 +124,56 @@ def test_reload(_daemon):
         it.ask(None, "GET", "/v1/cluster", expect=401)
 
 
+def ctl(daemon, *words, **environment):
+    return subprocess.run([LETHECTL, *words, "--server", f"https://127.0.0.1:{daemon.port}"],
+                          capture_output=True, text=True, check=False, timeout=60,
+                          env={"PATH": os.environ["PATH"], **environment})
+
+
+def test_tls(_daemon):
+    """HTTPS with tokens: who does not know the authority does not talk, a new certificate takes over
+    without a restart, and lethectl is told whom to believe."""
+    with tempfile.TemporaryDirectory(prefix="lethe-tls-") as folder:
+        def make(*flags):
+            subprocess.run([MAKE_CERTS, *flags, folder, "api", "1"], check=True, capture_output=True)
+
+        make()
+        authority, tokens = os.path.join(folder, "ca.crt"), os.path.join(folder, "tokens")
+        token = make_token("all", "read,write,delete,admin", tokens)
+        daemon = Daemon("--http-tls-certificate", os.path.join(folder, "node-1.crt"),
+                        "--http-tls-key", os.path.join(folder, "node-1.key"),
+                        "--auth-tokens-file", tokens, authority=authority)
+        try:
+            client = Client(daemon)
+            client.get("/v1/cluster", expect=401)
+            client.get("/v1/cluster", headers={"Authorization": "Bearer " + token}, expect=200)
+            sent = ctl(daemon, "send", "2/a", "hello", "--token", token, "--cacert", authority)
+            equal(sent.returncode, 0, sent.stderr)
+            seen = ctl(daemon, "get", "2/a", LETHE_TOKEN=token, LETHE_CACERT=authority)
+            check("hello" in seen.stdout, seen.stdout, seen.stderr)
+            seen = ctl(daemon, "get", "2/a", "--token", token, "--insecure")
+            check("hello" in seen.stdout, seen.stdout, seen.stderr)
+            strange = ctl(daemon, "get", "2/a", "--token", token)
+            check(strange.returncode not in (0, 1), strange.returncode, strange.stderr)
+            check("certificate" in strange.stderr, strange.stderr)
+            missing = ctl(daemon, "get", "2/a", "--cacert", authority + "x")
+            check(missing.returncode != 0 and "ca.crtx" in missing.stderr, missing.stderr)
+            nobody = ctl(daemon, "get", "2/a", "--cacert", authority)
+            check(nobody.returncode != 0 and "unauthorized" in nobody.stderr, nobody.stderr)
+            before = ssl.get_server_certificate(("127.0.0.1", daemon.port))
+            make("--days", "30")
+            daemon.process.send_signal(signal.SIGHUP)
+            end = time.monotonic() + 10
+            while ssl.get_server_certificate(("127.0.0.1", daemon.port)) == before:
+                check(time.monotonic() < end, daemon.log_text())
+                time.sleep(0.05)
+            client.get("/livez", expect=200)  # the connection of before
+            Client(daemon).get("/livez", expect=200)
+        finally:
+            code, log = daemon.stop()
+        equal(code, 0, log)
+
+
 def test_wrong_files(_daemon):
     """Nothing is served with tokens that are wrong, nor beyond loopback without any."""
     with tempfile.TemporaryDirectory(prefix="lethe-tokens-") as folder:
@@ -138,6 +189,9 @@ def test_wrong_files(_daemon):
         for flags, words in [(["--check-config", "--auth-tokens-file", file], "tokens:2: there are no"),
                              (["--auth-tokens-file", file], "tokens:2: there are no"),
                              (["--auth-tokens-file", file + "x"], "tokensx"),
+                             (["--http-tls-certificate", file], "go together"),
+                             (["--check-config", "--http-tls-certificate", file, "--http-tls-key",
+                               file], "no certificate in PEM"),
                              (["--http-listen", "0.0.0.0:0"], "'auth.tokens_file'")]:
             done = subprocess.run([LETHED, *data, *flags], capture_output=True, text=True,
                                   check=False, timeout=60)

@@ -50,15 +50,23 @@ char *unit_temp_dir(void)
     return strdup(path);
 }
 
-Suite *unit_suite_of(const char *name, double timeout_s, const TTest *const tests[], size_t count)
+Suite *unit_suite_with(const char *name, double timeout_s, void (*before)(void),
+                       const TTest *const tests[], size_t count)
 {
     Suite *ret = suite_create(name);
     TCase *tcase = tcase_create(name);
     tcase_set_timeout(tcase, timeout_s);
+    if (before != NULL)
+        tcase_add_checked_fixture(tcase, before, NULL);
     for (size_t i = 0; i < count; i++)
         tcase_add_test(tcase, tests[i]);
     suite_add_tcase(ret, tcase);
     return ret;
+}
+
+Suite *unit_suite_of(const char *name, double timeout_s, const TTest *const tests[], size_t count)
+{
+    return unit_suite_with(name, timeout_s, NULL, tests, count);
 }
 
 int unit_run(unit_suite *const suites[], size_t count)

@@ -25,6 +25,10 @@ Suite *unit_suite_of(const char *name, double timeout_s, const TTest *const test
     unit_suite_of(name, timeout_s, (const TTest *const[]){__VA_ARGS__},                            \
                   sizeof((const TTest *const[]){__VA_ARGS__}) / sizeof(const TTest *))
 
+/* The same, with something done before each test. */
+Suite *unit_suite_with(const char *name, double timeout_s, void (*before)(void),
+                       const TTest *const tests[], size_t count);
+
 /* A fresh folder under $TMPDIR (or /tmp), removed at exit of the test program. Free the path. */
 char *unit_temp_dir(void);
 

@@ -106,19 +106,28 @@ START_TEST(test_context)
 {
     struct client_context context;
     struct client_list servers = {.count = 0};
+    struct client_trust trust = {0};
     unsetenv("LETHE_SERVER");
-    ck_assert_int_eq(client_context_init(&context, &servers, NULL, 1000, NULL), OK);
+    unsetenv("LETHE_CACERT");
+    ck_assert_int_eq(client_context_init(&context, &servers, NULL, &trust, 1000, NULL), OK);
     ck_assert_str_eq(context.servers.items[0], "http://127.0.0.1:5001");
+    ck_assert_ptr_null(context.ca_file);
+    ck_assert(!context.is_insecure);
     client_context_done(&context);
     setenv("LETHE_SERVER", "a,b:7", 1);
-    ck_assert_int_eq(client_context_init(&context, &servers, NULL, 1000, NULL), OK);
+    setenv("LETHE_CACERT", "authority", 1);
+    ck_assert_int_eq(client_context_init(&context, &servers, NULL, &trust, 1000, NULL), OK);
     ck_assert_uint_eq(context.servers.count, 2);
     ck_assert_str_eq(context.servers.items[1], "http://b:7");
+    ck_assert_str_eq(context.ca_file, "authority");
+    trust = (struct client_trust){.ca_file = "other", .is_insecure = true};
     client_context_done(&context);
     ck_assert_int_eq(client_list_add(&servers, "c", NULL), OK);
-    ck_assert_int_eq(client_context_init(&context, &servers, NULL, 1000, NULL), OK);
+    ck_assert_int_eq(client_context_init(&context, &servers, NULL, &trust, 1000, NULL), OK);
     ck_assert_uint_eq(context.servers.count, 1);
     ck_assert_str_eq(context.servers.items[0], "http://c:5001");
+    ck_assert_str_eq(context.ca_file, "other");
+    ck_assert(context.is_insecure);
     client_context_done(&context);
     client_list_done(&servers);
 }

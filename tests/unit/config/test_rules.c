@@ -75,6 +75,8 @@ START_TEST(test_addresses)
     expect_refusal(load_with(NULL, NULL, WORDS("--http-listen", ":5001")), "not host:port");
     expect_refusal(load_with(NULL, NULL, WORDS("--http-listen", "a:")), "number up to 65535");
     expect_refusal(load_with(NULL, NULL, WORDS("--http-advertise", "a")), "'http.advertise'");
+    expect_refusal(load_with(NULL, NULL, WORDS("--http-tls-key", "a")), "go together");
+    expect_refusal(load_with(NULL, NULL, WORDS("--http-tls-certificate", "a")), "go together");
     expect_refusal(load_with(NULL, NULL, WORDS("--http-max-body-bytes=1KiB")),
                    "larger than 'http.max_body_bytes'");
     char host[8];

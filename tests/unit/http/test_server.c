@@ -27,6 +27,7 @@ static void start(void)
     node = fake_node_new();
     http_options_init(&options);
     options.listen = "127.0.0.1:0";
+    client_set_options(&options);
     options.max_connections = 100;
     ck_assert_int_eq(http_start(&options, node, &http, &why), OK);
     client_open(&client, http_address(http));
@@ -110,7 +111,9 @@ START_TEST(redirects_when_asked)
     fake_node_set_follower(node, 1);
     fake_node_fail(node, NODE_CALL_COMMAND, ERR_NOT_LEADER, 2);
     ck_assert_int_eq(post(MESSAGES "?redirect=1", "{\"payload\":\"\"}"), 307);
-    ck_assert(client_has(&client, "Location: http://127.0.0.1:7002" MESSAGES "?redirect=1\r\n"));
+    ck_assert(client_has(&client, "://127.0.0.1:7002" MESSAGES "?redirect=1\r\n"));
+    ck_assert(client_has(&client, client_certificates() == NULL ? "Location: http://"
+                                                                : "Location: https://"));
     ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"\"}"), 503);
     fake_node_fail(node, NODE_CALL_COMMAND, ERR_NOT_LEADER, 9);
     ck_assert_int_eq(post(MESSAGES "?redirect=1", "{\"payload\":\"\"}"), 503);
@@ -278,6 +281,7 @@ START_TEST(tells_its_configuration)
     node = fake_node_new();
     http_options_init(&options);
     options.listen = "127.0.0.1:0";
+    client_set_options(&options);
     options.config = values;
     options.config_count = ARRAY_LEN(values);
     ck_assert_int_eq(http_start(&options, node, &http, &why), OK);
@@ -505,7 +509,9 @@ START_TEST(heads_that_say_two_things)
     fake_node_set_follower(node, 1);
     fake_node_fail(node, NODE_CALL_COMMAND, ERR_NOT_LEADER, 2);
     ck_assert_int_eq(ask("POST", "http://proxied" MESSAGES "?redirect=1", JSON, body), 307);
-    ck_assert(client_has(&client, "Location: http://127.0.0.1:7002" MESSAGES "?redirect=1\r\n"));
+    ck_assert(client_has(&client, "://127.0.0.1:7002" MESSAGES "?redirect=1\r\n"));
+    ck_assert(client_has(&client, client_certificates() == NULL ? "Location: http://"
+                                                                : "Location: https://"));
     stop();
 }
 END_TEST
@@ -558,11 +564,13 @@ START_TEST(refuses_bad_options)
         ck_assert_int_eq(http_start(&options, node, &never, &why), ERR_BAD_CONFIG);
     }
     options.listen = "127.0.0.1:0";
+    client_set_options(&options);
     options.max_connections = 0;
     ck_assert_int_eq(http_start(&options, node, &never, &why), ERR_BAD_CONFIG);
     ck_assert_ptr_null(never);
     http_options_init(&options);
     options.listen = "127.0.0.1:0";
+    client_set_options(&options);
     ck_assert_int_eq(http_start(&options, node, &http, &why), OK);
     options.listen = http_address(http);
     ck_assert_int_eq(http_start(&options, node, &never, &why), ERR_IO);
@@ -572,13 +580,47 @@ START_TEST(refuses_bad_options)
 }
 END_TEST
 
+static const TTest *const *all_tests(size_t *ret_count)
+{
+    static const TTest *tests[32];
+    const TTest *const rows[] = {sends_reads_deletes,
+                                 tells_faults_apart,
+                                 redirects_when_asked,
+                                 slots_as_their_leaders_see_them,
+                                 conditions_hold,
+                                 waits_for_replicas,
+                                 balances_leaders,
+                                 orders_of_operators,
+                                 orders_that_fail,
+                                 tells_its_configuration,
+                                 waits_for_a_message,
+                                 waits_and_finds_no_leader,
+                                 raw_nul_in_the_target,
+                                 two_lengths,
+                                 bodies_in_pieces,
+                                 large_bodies,
+                                 request_ids,
+                                 heads_that_say_two_things,
+                                 expectations_of_a_batch,
+                                 stops_after_the_last_answer,
+                                 stops_at_once,
+                                 refuses_bad_options};
+    memcpy(tests, rows, sizeof(rows));
+    *ret_count = ARRAY_LEN(rows);
+    return tests;
+}
+
 Suite *suite_server(void)
 {
-    return UNIT_SUITE("server", 60, sends_reads_deletes, tells_faults_apart, redirects_when_asked,
-                      slots_as_their_leaders_see_them, conditions_hold, waits_for_replicas,
-                      balances_leaders, orders_of_operators, orders_that_fail,
-                      tells_its_configuration, waits_for_a_message, waits_and_finds_no_leader,
-                      raw_nul_in_the_target, two_lengths, bodies_in_pieces, large_bodies,
-                      request_ids, heads_that_say_two_things, expectations_of_a_batch,
-                      stops_after_the_last_answer, stops_at_once, refuses_bad_options);
+    size_t count = 0;
+    const TTest *const *tests = all_tests(&count);
+    return unit_suite_of("server", 60, tests, count);
+}
+
+/* The same once more, by TLS. */
+Suite *suite_server_tls(void)
+{
+    size_t count = 0;
+    const TTest *const *tests = all_tests(&count);
+    return unit_suite_with("server_tls", 60, client_use_tls, tests, count);
 }
