@@ -38,8 +38,8 @@ class Finding:
 
 
 class Checker:
-    def __init__(self, records, dumps):
-        self.records, self.dumps = records, dumps
+    def __init__(self, records, dumps, collected=()):
+        self.records, self.dumps, self.collected = records, dumps, collected
         self.findings = []
         self.events = {}    # channel -> [Message | Delete] in log order
         self.messages = {}  # (channel, sender, number) -> [Message]
@@ -76,15 +76,20 @@ class Checker:
                     index = (message_id >> POSITION_BITS) & ((1 << INDEX_BITS) - 1)
                     self.add_message(seen, row, index, message_id & ((1 << POSITION_BITS) - 1))
                 for row in rows.get("delete", []):
-                    event = model.Delete(row["log_index"], tuple(map(tuple, row["ranges"])),
-                                         row["reason"])
-                    channel = channel_of(row)
-                    if (channel, event) not in seen:
-                        seen[channel, event] = True
-                        self.events.setdefault(channel, []).append(event)
-                        self.deletes.setdefault(event.name, []).append((channel, event, row))
+                    self.add_delete(seen, row)
+        for row in self.collected:
+            self.slots.setdefault(channel_of(row), row["slot"])
+            self.add_delete(seen, row)
         for events in self.events.values():
             events.sort(key=model.order)
+
+    def add_delete(self, seen, row):
+        event = model.Delete(row["log_index"], tuple(map(tuple, row["ranges"])), row["reason"])
+        channel = channel_of(row)
+        if (channel, event) not in seen:
+            seen[channel, event] = True
+            self.events.setdefault(channel, []).append(event)
+            self.deletes.setdefault(event.name, []).append((channel, event, row))
 
     def add_message(self, seen, row, index, position):
         channel = channel_of(row)
@@ -468,6 +473,7 @@ def floors(records):
     return found
 
 
-def check(records, dumps):
-    """All findings over a finished history and the dumps of all stopped nodes."""
-    return Checker(records, dumps).run()
+def check(records, dumps, collected=()):
+    """All findings over a finished history and the dumps of all stopped nodes. collected: records
+    that the delete log had once, as GET /v1/deletes tells them."""
+    return Checker(records, dumps, collected).run()

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import time
+from urllib.parse import urlencode
 
 from .daemon import Failure, Node, free_port
 from .proxy import Proxy
@@ -107,6 +108,40 @@ class Cluster:
             if len({state["leader"] for state in states.values()}) > 1 or not states[1]["leader"]:
                 return f"slot {slot}: leaders {({i: s['leader'] for i, s in states.items()})}"
         return None
+
+    def deletes(self, node):
+        """All records of the delete log, of all slots, as GET /v1/deletes tells them."""
+        records, cursor = [], None
+        while True:
+            query = {"limit": 1000, **({"cursor": cursor} if cursor else {})}
+            status, _, body = node.get("/v1/deletes?" + urlencode(query), timeout=20)
+            if status != 200:
+                raise Failure(f"GET /v1/deletes gives {status}: {body[:300]}")
+            page = json.loads(body)
+            records += page["deletes"]
+            cursor = page.get("next_cursor")
+            if not page["more"]:
+                return records
+
+    def order(self, path, body, wanted=(200, 202), timeout=20, among=None):
+        """An operator's call, at one node after the other until one carries it out."""
+        end, reply = time.monotonic() + timeout, "no node answers"
+        while time.monotonic() < end:
+            for node in among or self.nodes:
+                if not node.is_running() or node.is_paused:
+                    continue
+                try:
+                    status, _, data = node.get(path, timeout=10, method="POST",
+                                               body=json.dumps(body),
+                                               headers={"Content-Type": "application/json"})
+                except (OSError, http.client.HTTPException) as problem:
+                    reply = repr(problem)
+                    continue
+                reply = f"{status} {data[:300]}"
+                if status in wanted:
+                    return json.loads(data)
+            time.sleep(0.2)
+        raise Failure(f"POST {path} gives {reply}")
 
     def metric(self, node, name):
         """Sum of all series of this name (without prefix) at a node's /metrics."""

@@ -26,6 +26,7 @@ class Context:
         self.history = History(self.history_path)
         self.clusters, self.loads, self.undo = [], [], []
         self.loads_made = 0
+        self.collected = []  # records of the delete log, read before it is collected
         self.notes = []
 
     # ---- making things ---------------------------------------------------------------------------
@@ -55,8 +56,8 @@ class Context:
         self.loads_made += 1
         return made.start()
 
-    def client(self, cluster, name="probe"):
-        return Client(self.history, name, cluster.slot_count)
+    def client(self, cluster, name="probe", timeout=8):
+        return Client(self.history, name, cluster.slot_count, timeout)
 
     def note(self, text):
         """A figure for the test's line."""
@@ -111,7 +112,7 @@ class Context:
         return len(honest)
 
     def judge(self, dumps):
-        findings = checkers.check(self.history.records, dumps)
+        findings = checkers.check(self.history.records, dumps, self.collected)
         self.note(self.summary(dumps))
         if findings:
             texts = [str(finding) for finding in findings]

@@ -12,6 +12,7 @@ import time
 
 BUILD = os.environ.get("BUILD", "build")
 LETHED = os.environ.get("LETHED", os.path.join(BUILD, "bin", "lethed"))
+FAILPOINTS = os.environ.get("LETHED_FAILPOINTS", os.path.join(BUILD + "-failpoints", "bin", "lethed"))
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 used_ports = set()
@@ -40,6 +41,15 @@ def free_port():
         used_ports.add(port)
         return port
     raise Failure("no free port between 18000 and 32000")
+
+
+def failpoints():
+    """{name: whether it can fail} of the build with failpoints; a Skip where there is none."""
+    if not os.access(FAILPOINTS, os.X_OK):
+        raise Skip(f"no {FAILPOINTS}: make failpoints")
+    done = subprocess.run([FAILPOINTS], env=dict(os.environ, LETHE_FAIL="list"), check=True,
+                          capture_output=True, text=True, timeout=20)
+    return {line.split()[0]: line.endswith(" error") for line in done.stdout.splitlines()}
 
 
 def die_with_parent():
@@ -86,19 +96,25 @@ class Node:
         with open(self.config_path, "w", encoding="utf-8") as file:
             file.write("\n".join(yaml_lines(self.settings)) + "\n")
 
-    def start(self, wrapper=(), extra=()):
+    def start(self, wrapper=(), extra=(), fail=None):
         """Starts the process; wait_ready says when it serves. Only the main thread may: the kernel
-        ends a child with the thread that made it."""
+        ends a child with the thread that made it. fail: an order to a failpoint, as in
+        src/sys/failpoint.h; then it is the build that has them."""
         assert threading.current_thread() is threading.main_thread()
         assert not self.is_running()
         self.boot += 1
         self.is_paused = False
+        program, environment = LETHED, None
+        if fail is not None:
+            failpoints()
+            program, environment = FAILPOINTS, dict(os.environ, LETHE_FAIL=fail)
         with open(self.log_path, "a", encoding="utf-8") as log:
             log.write(f"---- start {self.boot} of node {self.id}\n")
             log.flush()
             self.process = subprocess.Popen(
-                [*wrapper, LETHED, "--config", self.config_path, *extra], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, preexec_fn=die_with_parent)
+                [*wrapper, program, "--config", self.config_path, *extra],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+                preexec_fn=die_with_parent)
         return self
 
     def is_running(self):
@@ -168,6 +184,13 @@ class Node:
         if starts is None:
             return text
         return "---- start".join(text.split("---- start")[-starts:])
+
+    def failed_at(self):
+        """The failpoint that its last start ran into, or None."""
+        for line in self.log_text(starts=1).splitlines():
+            if line.startswith("failpoint name="):
+                return line.split("name=")[1].split()[0]
+        return None
 
     def log_tail(self, lines=25):
         return "\n".join(self.log_text().splitlines()[-lines:])

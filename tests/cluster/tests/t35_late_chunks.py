@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a sender says reaches the node a long time later: the link holds it. Meanwhile the session ended,
+more was deleted, the delete log was collected, and another session began. The chunks of the first one
+arrive then, in order and whole. They are refused, and nothing of them is written."""
+import time
+
+from lib.behind import SNAP, Behind
+from lib.context import expect, wait_until
+from .t34_late_end import is_up, sending
+
+ID = "7"
+TITLE = "link holds a transfer, deletes, collection, then the late chunks arrive"
+CI_SECONDS = 0
+SECONDS = 60
+SLOW = dict(SNAP, catchup_bytes_per_second="300KiB")
+HELD_SECONDS = 3.5  # below what makes a link count as lost
+
+
+def one_round(context, cluster, behind, full):
+    behind.leave().miss(full)
+    third, found = behind.third, []
+    before = 0
+    third.start()
+    wait_until(lambda: is_up(third), 20, "it listens")
+
+    def begun():
+        found[:] = [sending(cluster, behind)]
+        return found[0] is not None
+    wait_until(begun, 30, "a transfer is under way", pause=0.02)
+    slot, sender = found[0]
+    other = next(n for n in behind.staying if n is not sender)
+    cluster.proxy.fault(sender.id, third.id, delay=HELD_SECONDS)
+    load = context.load(cluster, {"W2": 2, "W7": 1}, rate=80, nodes=behind.staying)
+    time.sleep(HELD_SECONDS / 2)  # some chunks are on their way
+    load.stop()
+    context.loads.remove(load)
+    before = cluster.metric(third, "refused_chunks_total")
+    cluster.order(f"/v1/admin/slots/{slot}/transfer-leader", {"to": other.id}, among=behind.staying)
+    context.collected += cluster.deletes(other)
+    cluster.order("/v1/admin/delete-log/collect", {"force_floor": True}, among=[other])
+    time.sleep(HELD_SECONDS)
+    refused = cluster.metric(third, "refused_chunks_total") - before
+    cluster.proxy.heal()
+    behind.wait_whole(90)
+    cluster.settle()
+    return int(refused)
+
+
+def run(context):
+    cluster = context.cluster(3, slot_count=2, proxied=True, settings={"cluster": SLOW}).start()
+    behind = Behind(context, cluster).fill()
+    end, refused = time.monotonic() + context.seconds, []
+    while not refused or time.monotonic() < end:
+        refused.append(one_round(context, cluster, behind, len(refused) % 2 == 0))
+    expect(behind.look(), "node 3 is not whole at the end")
+    expect(sum(refused) > 0, "no late chunk came")
+    context.note(f"{len(refused)} transfers held for {HELD_SECONDS} s, frames refused {refused}")
+    context.finish(cluster)
