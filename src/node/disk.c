@@ -568,6 +568,7 @@ void disk_tell_groups(struct node *node)
     /* A store in memory has no size: as good as endless. */
     bool is_known = atomic_load_explicit(&node->disk_total_bytes, memory_order_relaxed) != 0;
     uint64_t free_mb = is_known ? free_bytes >> 20 : UINT32_MAX;
+    free_mb = free_mb == 0 ? 1 : free_mb; /* to the core 0 is "not said" */
     for (uint32_t i = 0; i < node->groups_count; i++) {
         struct group *group = &node->groups[i];
         bool may_lead = group->is_alone || (!node->is_slow && !node->was_drained);

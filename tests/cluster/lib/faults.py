@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Faults below a node: its files edited while it is stopped, its system calls failed by strace while
 it runs, its folder on a small file system."""
+import fcntl
 import glob
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import time
 
@@ -137,3 +139,75 @@ class SmallDisk:
 
     def unmount(self):
         subprocess.run(["umount", "-l", self.directory], check=False)
+
+
+# ---- a disk whose power can be cut ---------------------------------------------------------------
+EXT4_IOC_SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32)
+EXT4_GOING_FLAGS_NOLOGFLUSH = 2
+
+
+class PowerDisk:
+    """An ext4 file system in a file, over a folder. cut: from then on nothing reaches the file, not
+    even the journal; what was written and not synced is gone, as after a power cut. Root only."""
+
+    def __init__(self, context, directory, mebibytes=256):
+        if os.geteuid() != 0:
+            raise Skip("a loop mount needs root")
+        for tool in ("mkfs.ext4", "mount"):
+            if shutil.which(tool) is None:
+                raise Skip(f"no {tool}")
+        os.makedirs(directory, exist_ok=True)
+        self.directory, self.image = directory, directory.rstrip("/") + ".img"
+        with open(self.image, "wb") as file:
+            file.truncate(mebibytes << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0",
+                        self.image], check=True, capture_output=True)
+        self.is_mounted = False
+        self.mount()
+        context.undo.append(self.close)
+
+    def mount(self):
+        done = subprocess.run(["mount", "-o", "loop", self.image, self.directory],
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Skip("no loop mount: " + done.stderr.strip())
+        self.is_mounted = True
+
+    def cut(self):
+        """The moment itself; the process on it lives on, and every call of its to the disk fails."""
+        handle = os.open(self.directory, os.O_RDONLY)
+        try:
+            fcntl.ioctl(handle, EXT4_IOC_SHUTDOWN, struct.pack("I", EXT4_GOING_FLAGS_NOLOGFLUSH))
+        finally:
+            os.close(handle)
+
+    def power_on(self):
+        """After the process has ended: mounted again, which replays the journal."""
+        self.unmount()
+        self.mount()
+
+    def unmount(self):
+        for _ in range(50):
+            if subprocess.run(["umount", self.directory], capture_output=True,
+                              check=False).returncode == 0:
+                self.is_mounted = False
+                return
+            time.sleep(0.1)
+        raise Failure(f"{self.directory} cannot be unmounted")
+
+    def close(self):
+        if self.is_mounted:
+            subprocess.run(["umount", "-l", self.directory], check=False)
+
+
+def power_cut(nodes, disks):
+    """The power of these nodes goes in one moment: first all disks, then the processes."""
+    begun = time.monotonic()
+    for node in nodes:
+        disks[node.id].cut()
+    spent = time.monotonic() - begun
+    for node in nodes:
+        node.kill()
+    for node in nodes:
+        disks[node.id].power_on()
+    return spent

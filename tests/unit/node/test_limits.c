@@ -237,11 +237,65 @@ START_TEST(senseless_options)
 }
 END_TEST
 
+static enum err append_err(struct fakeworld *world, node_id id)
+{
+    struct fakecall call;
+    ck_assert_int_eq(fakecall_command(world, id, &call, 0, test_append("c", "x", NULL), 5000), OK);
+    test_wait(world, &call, 6000);
+    enum err err = call.call.err;
+    fakecall_done(&call);
+    return err;
+}
+
+static void set_free_mb(struct fakeworld *world, uint64_t free_mb)
+{
+    memdisk_set_space(fakeworld_disk(world, 2), free_mb << 20, 1ull << 40);
+    memdisk_set_space(fakeworld_disk(world, 3), free_mb << 20, 1ull << 40);
+    fakeworld_run(world, 3000);
+}
+
+/* The mark is the configured one, also where the low disks are those of a majority elsewhere. */
+START_TEST(majority_below_the_soft_mark_refuses_appends)
+{
+    struct fakeworld_options options;
+    fakeworld_options_init(&options, 3, 5);
+    options.node.disk_soft_free_bytes = 100ull << 20;
+    options.node.balance = false;
+    struct fakeworld *world = fakeworld_new(&options);
+    for (node_id id = 1; id <= 3; id++) {
+        test_start(world, id);
+    }
+    node_id leader = fakeworld_elect(world, 0);
+    if (leader != 1) {
+        struct fakecall call;
+        ck_assert_int_eq(fakecall_start_transfer(world, leader, &call, 0, 1, 5000), OK);
+        test_wait(world, &call, 6000);
+        fakecall_done(&call);
+    }
+    set_free_mb(world, 600);
+    ck_assert_int_eq(append_err(world, 1), OK);
+    set_free_mb(world, 50);
+    ck_assert_int_eq(append_err(world, 1), ERR_DISK_FULL);
+    struct fakecall call;
+    ck_assert_int_eq(fakecall_command(world, 1, &call, 0, test_delete("c", 1, 1), 5000), OK);
+    test_wait(world, &call, 6000);
+    ck_assert_int_eq(call.call.err, OK);
+    fakecall_done(&call);
+    set_free_mb(world, 600);
+    ck_assert_int_eq(append_err(world, 1), OK);
+    memdisk_set_space(fakeworld_disk(world, 2), 1000, 1ull << 40); /* under a MiB is not unknown */
+    memdisk_set_space(fakeworld_disk(world, 3), 1000, 1ull << 40);
+    fakeworld_run(world, 3000);
+    ck_assert_int_eq(append_err(world, 1), ERR_DISK_FULL);
+    fakeworld_free(world);
+}
+END_TEST
+
 Suite *suite_limits(void)
 {
     return UNIT_SUITE("limits", 60, full_queue_refuses, deadline_in_doubt, late_call_is_refused,
                       too_much_uncommitted_is_refused, full_disk_refuses_appends_only,
                       failed_sync_stops_the_node, failed_read_in_apply_stops_the_node,
                       stuck_disk_stops_the_node, draining_refuses, damaged_entry_is_found,
-                      senseless_options);
+                      senseless_options, majority_below_the_soft_mark_refuses_appends);
 }
