@@ -107,9 +107,14 @@ int ctl_run_leader_transfer(struct ctl *ctl)
         code = ctl_write_json(root);
     } else if (code == CTL_OK) {
         buf_clear(&body);
-        buf_printf(&body, "slot %llu: node %llu leads\n",
-                   (unsigned long long)client_json_u64(root, "slot", slot),
-                   (unsigned long long)client_json_u64(root, "leader", 0));
+        /* Right after a change the node asked may not know the leader that it waited for. */
+        uint64_t leader = client_json_u64(root, "leader", 0);
+        leader = leader == 0 ? ctl->flags.to : leader;
+        if (leader != 0)
+            buf_printf(&body, "slot %llu: node %llu leads\n", (unsigned long long)slot,
+                       (unsigned long long)leader);
+        else
+            buf_printf(&body, "slot %llu: another node leads\n", (unsigned long long)slot);
         code = ctl_write(buf_bytes(&body));
     }
     client_json_free(root);

@@ -20,7 +20,7 @@ struct ctl_flags {
     struct client_trust trust;
     uint64_t timeout_ms;
     bool is_help, is_quiet, is_yes, is_dry_run, is_all, is_raw, is_wide, is_clamped, is_ready;
-    bool is_lagging, is_no_wait, is_forced;
+    bool is_lagging, is_no_wait, is_forced, is_learner;
     uint64_t limit, from_seq, to_seq, after_seq, before_seq, through_seq, keep, slot, type, to;
     uint64_t expected_last_seq, connections, batch, since_index, through_index;
     uint64_t min_lag, wait_ms, watch_ms, count;
@@ -29,7 +29,8 @@ struct ctl_flags {
     bool has_through_index, has_wait, has_watch, has_count, is_following, is_waiting_for_health;
     const char *prefix, *order, *consistency, *from_uid, *client_msg_no, *encoding;
     const char *reason, *operator_name, *before, *seqs, *channel, *file, *number_name;
-    const char *since, *until;
+    const char *since, *until, *zone;
+    struct client_list logs;
 };
 
 struct ctl {
@@ -38,12 +39,15 @@ struct ctl {
     struct client *client; /* owned */
     const char *words[CTL_WORDS_MAX];
     size_t words_count;
+    char **args; /* borrowed from main; all words of a command that passes them on */
+    int args_count;
     bool is_json, is_ndjson, is_csv; /* -o */
 };
 
 enum {
     CTL_HAS_LINES = 1,       /* takes -o ndjson and csv */
     CTL_NEEDS_NO_SERVER = 2, /* runs without servers and token */
+    CTL_PASSES_WORDS = 4,    /* its words are another program's: no flag of them is ours */
 };
 
 struct ctl_command {
@@ -64,6 +68,21 @@ const struct ctl_command *ctl_find_command(int count, char *const *words, int *r
 int ctl_run_status(struct ctl *ctl);
 int ctl_run_top(struct ctl *ctl);
 int ctl_run_tail(struct ctl *ctl);
+int ctl_run_node_add(struct ctl *ctl);
+int ctl_run_node_replace(struct ctl *ctl);
+int ctl_run_node_promote(struct ctl *ctl);
+int ctl_run_node_drain(struct ctl *ctl);
+int ctl_run_node_undrain(struct ctl *ctl);
+int ctl_run_node_remove(struct ctl *ctl);
+int ctl_run_node_placement(struct ctl *ctl);
+int ctl_run_leader_balance(struct ctl *ctl);
+int ctl_run_backup_create(struct ctl *ctl);
+int ctl_run_backup_ls(struct ctl *ctl);
+int ctl_run_backup_verify(struct ctl *ctl);
+int ctl_run_alarm_ls(struct ctl *ctl);
+int ctl_run_alarm_disarm(struct ctl *ctl);
+int ctl_run_debug_bundle(struct ctl *ctl);
+int ctl_run_bench(struct ctl *ctl);
 int ctl_run_health(struct ctl *ctl);
 int ctl_run_nodes(struct ctl *ctl);
 int ctl_run_slots(struct ctl *ctl);

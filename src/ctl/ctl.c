@@ -81,6 +81,11 @@ int ctl_main(int argc, char **argv)
     const struct ctl_command *command = ctl_find_command(argc - 1, argv + 1, &taken);
     if (command == NULL)
         return no_command(argc - 1, argv + 1);
+    if ((command->traits & CTL_PASSES_WORDS) != 0) {
+        ctl.args = argv + 1 + taken;
+        ctl.args_count = argc - 1 - taken;
+        taken = argc - 1;
+    }
     enum err err = client_flags_parse(
         table.rows, table.count, ctl_flag_is_taken, (void *)(uintptr_t)command, argc - 1 - taken,
         argv + 1 + taken, ctl.words, CTL_WORDS_MAX, &ctl.words_count, &why);
@@ -92,5 +97,6 @@ int ctl_main(int argc, char **argv)
     client_free(ctl.client);
     client_context_done(&ctl.context);
     client_list_done(&ctl.flags.servers);
+    client_list_done(&ctl.flags.logs);
     return code;
 }

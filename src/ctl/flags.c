@@ -109,7 +109,10 @@ static void add_operating(struct ctl_flag_table *table, struct ctl_flags *flags)
     ADD("follow", 'f', SWITCH, &flags->is_following, NULL, "go on as new messages come");
     ADD("exit-when-healthy", 0, SWITCH, &flags->is_waiting_for_health, NULL,
         "wait until all is well, at most --timeout");
-    ADD("no-wait", 0, SWITCH, &flags->is_no_wait, NULL, "start it and print the job's id");
+    ADD("zone", 0, TEXT, &flags->zone, "ZONE", "where the node stands");
+    ADD("learner", 0, SWITCH, &flags->is_learner, NULL, "it takes copies, but does not vote yet");
+    ADD("log", 0, LIST, &flags->logs, "FILE,...", "log files whose ends go into the bundle");
+    ADD("no-wait", 0, SWITCH, &flags->is_no_wait, NULL, "start it, do not follow it");
     ADD_NUMBER("through-index", 0, &flags->through_index, "INDEX",
                "not beyond this log index; needs --slot", 1, 0, &flags->has_through_index);
     ADD("force-floor", 0, SWITCH, &flags->is_forced, NULL,

@@ -21,6 +21,9 @@ void ctl_print_duration(uint64_t ms, struct buf *out);  /* "350 ms", "12 s", "3 
 /* What a person sees of a message's payload, on one line: messages.c */
 void ctl_print_payload(const struct client_json *message, bool is_wide, struct buf *out);
 
+/* What `status` shows: status.c */
+int ctl_status_text(struct ctl *ctl, struct buf *out);
+
 /* Asks on the terminal unless --yes. CTL_OK to go on, else CTL_NOT_CONFIRMED. harm: a sentence. */
 int ctl_confirm(struct ctl *ctl, const char *harm, const char *question);
 

@@ -300,6 +300,16 @@ static int draw(struct ctl *ctl, void *arg, struct buf *out)
     return code;
 }
 
+int ctl_status_text(struct ctl *ctl, struct buf *out)
+{
+    struct picture picture;
+    int code = picture_take(ctl, &picture);
+    if (code == CTL_OK)
+        print_picture(&picture, out);
+    picture_done(&picture);
+    return code;
+}
+
 int ctl_run_status(struct ctl *ctl)
 {
     int code = ctl_screen_words(ctl);

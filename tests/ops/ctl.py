@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 
 from run import ROOT, Cluster, Failed, check, run_tests, wait_until
 
@@ -158,6 +159,48 @@ def test_tail(cluster):
         process.wait()
     cluster.sh("start", "1")
     good(cluster, "health", "--exit-when-healthy", "--timeout", "30s")
+
+
+def test_leader_balance(cluster):
+    for slot in range(12):
+        good(cluster, "leader", "transfer", str(slot), "--to", "1")
+    plan = json.loads(good(cluster, "leader", "balance", "--dry-run", "-o", "json"))
+    check(plan["dry_run"], str(plan))
+    wait_until("even", 30, lambda: ctl(cluster, "leader", "balance")[0] == 0 and cluster.is_even())
+
+
+def test_bundle(cluster):
+    """every node's answers are in it, and they are JSON still"""
+    path = os.path.join(cluster.dir, "bundle.tar")
+    out = good(cluster, "debug", "bundle", "--file", path, "--log",
+               os.path.join(cluster.dir, "1.log"))
+    check(out == path + "\n" and os.stat(path).st_mode & 0o777 == 0o600, out)
+    with tarfile.open(path) as archive:
+        names = [name.split("/", 1)[1] for name in archive.getnames()]
+        files = {name: archive.extractfile(full).read()
+                 for name, full in zip(names, archive.getnames())}
+    for node in (1, 2, 3):
+        config = json.loads(files[f"node-{node}/config.json"])["values"]
+        check({"key": "node.id", "value": str(node)}.items() <= config[0].items(), str(config[0]))
+        check(len(json.loads(files[f"node-{node}/slots.json"])["slots"]) == 64, "slots")
+        check(b"raft_log_count" in files[f"node-{node}/metrics.txt"], "metrics")
+    check(b"all well" in files["status.txt"] and "logs/1-1.log" in files, str(names))
+
+
+def test_bench(cluster):
+    out = good(cluster, "bench", "single", "--count", "20", "--clients", "2", "--json", "--quiet")
+    check(json.loads(out), out)
+    code, _, err = ctl(cluster, "bench", "--nothing")
+    check(code == 2 and err, f"{code} {err}")
+
+
+def test_node_refusals(cluster):
+    """what the cluster refuses changes nothing; a version without membership says so"""
+    for words in (("add", "1@127.0.0.1:1"), ("remove", "9"), ("replace", "9", "4@127.0.0.1:1")):
+        code, out, err = ctl(cluster, "node", *words, "--yes", "--no-wait")
+        check(code == 1 and any(status in err for status in ("404", "409", "422", "501")),
+              f"{words}: {code} {out} {err}")
+    check(len(json.loads(good(cluster, "node", "list", "-o", "json"))["nodes"]) == 3, "nodes")
 
 
 if __name__ == "__main__":

@@ -8,5 +8,7 @@ Suite *suite_parse(void);
 Suite *suite_commands(void);
 Suite *suite_operate(void);
 Suite *suite_watching(void);
+Suite *suite_redact(void);
+Suite *suite_admin(void);
 
 #endif
