@@ -76,6 +76,8 @@ static struct node_options node_options_of(const struct config *config,
     options.delete_log_retention_ms = config->delete_log_retention_days * 24 * CONFIG_HOUR_MS;
     options.delete_log_max_records = config->delete_log_max_records;
     options.catchup_bytes_per_s = config->cluster_catchup_bytes_per_s;
+    options.check_bytes_per_s = config->cluster_check_bytes_per_s;
+    options.check_interval_ms = config->cluster_check_interval_ms;
     options.balance = config->cluster_balance;
     options.replica_lag_threshold = (uint32_t)config->cluster_replica_lag_threshold;
     return options;

@@ -70,6 +70,10 @@
       "nodes hand leaderships over by themselves until each leads its share") \
     X(cluster_catchup_bytes_per_s, "cluster.catchup_bytes_per_second", SIZE, "32MiB", 0, 1024 * CONFIG_GIB, "", FIXED, \
       "what this node sends to replicas that catch up without the log; 0: as fast as it can") \
+    X(cluster_check_interval_ms, "cluster.check_interval", TIME, "24h", 0, 87600 * CONFIG_HOUR_MS, "", FIXED, \
+      "how often a node has the replicas of the slots that it leads checked from stored bytes; 0: never") \
+    X(cluster_check_bytes_per_s, "cluster.check_bytes_per_second", SIZE, "8MiB", 0, 1024 * CONFIG_GIB, "", FIXED, \
+      "what a consistency check reads on this node; 0: as fast as it can") \
     X(log_keep_applied, "cluster.raft_log_retention.keep_applied_logs", NUMBER, "100000", 0, 1000000000, "entries", FIXED, \
       "applied entries kept for members that come back; the largest lower bound wins") \
     X(log_keep_hours, "cluster.raft_log_retention.keep_hours", NUMBER, "48", 0, 87600, "hours", FIXED, \

@@ -18,7 +18,7 @@
 
 struct check {
     struct store *store;             /* borrowed */
-    struct store_snapshot *snapshot; /* owned by the caller */
+    struct store_snapshot *snapshot; /* borrowed */
     uint32_t slot;
     struct row_applied applied;
     struct store_value value; /* owned */
@@ -444,15 +444,17 @@ static enum err run_check(struct check *check, struct why *why)
 
 enum err msg_recompute(struct msg *msg, uint32_t slot, struct msg_check *ret, struct why *why)
 {
-    return msg_recompute_paced(msg, slot, NULL, NULL, ret, why);
+    return msg_recompute_paced(msg, slot, NULL, NULL, NULL, ret, why);
 }
 
-enum err msg_recompute_paced(struct msg *msg, uint32_t slot, msg_on_check_progress *on_progress,
-                             void *arg, struct msg_check *ret, struct why *why)
+enum err msg_recompute_paced(struct msg *msg, uint32_t slot, struct store_snapshot *snapshot,
+                             msg_on_check_progress *on_progress, void *arg, struct msg_check *ret,
+                             struct why *why)
 {
     struct msg_check result = {0};
+    struct store_snapshot *own = snapshot == NULL ? store_snapshot_new(msg->store) : NULL;
     struct check check = {.store = msg->store,
-                          .snapshot = store_snapshot_new(msg->store),
+                          .snapshot = own == NULL ? snapshot : own,
                           .slot = slot,
                           .ret = &result,
                           .on_progress = on_progress,
@@ -460,7 +462,7 @@ enum err msg_recompute_paced(struct msg *msg, uint32_t slot, msg_on_check_progre
     store_value_init(&check.value);
     enum err err = run_check(&check, why);
     store_value_done(&check.value);
-    store_snapshot_free(msg->store, check.snapshot);
+    store_snapshot_free(msg->store, own);
     if (err == OK) {
         *ret = result;
     }

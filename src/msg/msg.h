@@ -105,8 +105,10 @@ MUST_USE enum err msg_recompute(struct msg *msg, uint32_t slot, struct msg_check
 /* Called about every 256 KiB with the bytes read so far: the place to wait, so that a check keeps to
  * its rate. false ends the check. */
 typedef bool msg_on_check_progress(uint64_t bytes_read, void *arg);
-/* Likewise. ERR_CONFLICT when on_progress ended it. */
+/* Likewise, of a snapshot that the caller keeps, NULL: of one taken now. ERR_CONFLICT when on_progress
+ * ended it. */
 MUST_USE enum err msg_recompute_paced(struct msg *msg, uint32_t slot,
+                                      struct store_snapshot *snapshot,
                                       msg_on_check_progress *on_progress, void *arg,
                                       struct msg_check *ret, struct why *why);
 /* What a small value of a slot adds to its digest: zero for keys that are no logical state. For an

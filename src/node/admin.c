@@ -7,7 +7,14 @@
 #include "node/parts.h"
 #include "wire/call.h"
 
-enum { ADMIN_COMPACT = 1, ADMIN_COLLECT = 2, ADMIN_REPLICAS = 3, ADMIN_SLOT = 4 };
+enum {
+    ADMIN_COMPACT = 1,
+    ADMIN_COLLECT = 2,
+    ADMIN_REPLICAS = 3,
+    ADMIN_SLOT = 4,
+    ADMIN_CHECK = 5,
+    ADMIN_CHECK_HERE = 6
+};
 enum { REASON_MAX_BYTES = 63 };
 
 /* ---- what travels -------------------------------------------------------------------------------- */
@@ -29,6 +36,13 @@ uint8_t admin_encode_request(struct buf *buf, const struct node_call *call)
         return CALL_ADMIN;
     case NODE_CALL_SLOT:
         buf_put_u8(buf, ADMIN_SLOT);
+        return CALL_ADMIN;
+    case NODE_CALL_CHECK:
+        buf_put_u8(buf, call->only_here ? ADMIN_CHECK_HERE : ADMIN_CHECK);
+        if (call->only_here) {
+            buf_put_le64(buf, call->through_index);
+            buf_put_le64(buf, call->keep);
+        }
         return CALL_ADMIN;
     case NODE_CALL_FULL_SYNC:
         buf_put_le64(buf, call->to);
@@ -65,6 +79,15 @@ bool admin_decode_request(struct bytes body, struct node_call *call)
     case ADMIN_SLOT:
         call->kind = NODE_CALL_SLOT;
         break;
+    case ADMIN_CHECK:
+        call->kind = NODE_CALL_CHECK;
+        break;
+    case ADMIN_CHECK_HERE:
+        call->kind = NODE_CALL_CHECK;
+        call->only_here = true;
+        call->through_index = reader_le64(&reader);
+        call->keep = reader_le64(&reader);
+        break;
     default:
         return false;
     }
@@ -87,6 +110,9 @@ void admin_encode(struct buf *buf, const struct node_admin *admin)
         buf_put_le64(buf, item->first_before);
         buf_put_le64(buf, item->first_after);
         buf_put_le64(buf, item->applied);
+        buf_put_u8(buf, item->checked);
+        buf_put_le64(buf, item->digest.low);
+        buf_put_le64(buf, item->digest.high);
         buf_put_block(buf, bytes_of_string(item->skipped_reason));
     }
     buf_put_u8(buf, admin->has_slot);
@@ -101,8 +127,11 @@ static void admin_decode_item(struct reader *reader, struct node_admin_item *ret
     ret->first_before = reader_le64(reader);
     ret->first_after = reader_le64(reader);
     ret->applied = reader_le64(reader);
+    ret->checked = reader_u8(reader);
+    ret->digest.low = reader_le64(reader);
+    ret->digest.high = reader_le64(reader);
     struct bytes reason = reader_block(reader);
-    if (reader->failed || reason.len > REASON_MAX_BYTES) {
+    if (reader->failed || reason.len > REASON_MAX_BYTES || ret->checked > NODE_DIVERGED) {
         reader->failed = true;
         return;
     }
@@ -138,8 +167,7 @@ struct node_admin *admin_decode(struct bytes bytes)
 
 /* ---- the leader's ---------------------------------------------------------------------------------- */
 
-/* True: the call went to the leader, or there is none; it is not this node's business. */
-static bool admin_pass_on(struct group *group, struct node_call *call)
+bool admin_pass_on(struct group *group, struct node_call *call)
 {
     struct node *node = group->node;
     if (group->role == RAFT_LEADER) {
@@ -253,6 +281,8 @@ void admin_collect(struct group *group, struct node_call *call)
 
 struct fan {
     struct node_call *call; /* who asked */
+    struct group *group;
+    admin_judge *judge;
     struct node_admin *admin;
     uint32_t left;
 };
@@ -269,8 +299,12 @@ static void fan_let_go(struct node *node, struct fan *fan)
     if (--fan->left > 0) {
         return;
     }
-    fan->call->admin = fan->admin;
-    waiter_finish(node, fan->call, OK, NULL);
+    if (fan->judge != NULL) {
+        fan->judge(fan->group, fan->call, fan->admin);
+    } else {
+        fan->call->admin = fan->admin;
+        waiter_finish(node, fan->call, OK, NULL);
+    }
     free(fan);
 }
 
@@ -308,6 +342,15 @@ static bool fan_peer_is_up(const struct group *group, node_id id)
     return false;
 }
 
+static void admin_here(struct group *group, struct node_call *call)
+{
+    if (call->kind == NODE_CALL_CHECK) {
+        check_here(group, call);
+    } else {
+        compact_order(group, call);
+    }
+}
+
 static void fan_out(struct group *group, struct fan *fan, node_id to)
 {
     struct node *node = group->node;
@@ -317,7 +360,7 @@ static void fan_out(struct group *group, struct fan *fan, node_id to)
     child->node = node;
     child->to = to;
     struct node_call *call = &child->call;
-    call->kind = NODE_CALL_COMPACT;
+    call->kind = fan->call->kind;
     call->slot = group->slot;
     call->only_here = true;
     call->through_index = fan->call->through_index;
@@ -331,7 +374,7 @@ static void fan_out(struct group *group, struct fan *fan, node_id to)
     call->arg = child;
     waiter_open(node, call);
     if (to == node->options.id) {
-        compact_order(group, call);
+        admin_here(group, call);
     } else if (!fan_peer_is_up(group, to) || !forward_call(group, call, to)) {
         waiter_finish(node, call, ERR_CLOSED, NULL);
     }
@@ -339,16 +382,23 @@ static void fan_out(struct group *group, struct fan *fan, node_id to)
 
 void admin_compact(struct group *group, struct node_call *call)
 {
-    struct node *node = group->node;
     if (call->only_here) {
         compact_order(group, call);
-        return;
+    } else {
+        admin_fan(group, call, NULL);
     }
+}
+
+void admin_fan(struct group *group, struct node_call *call, admin_judge *on_all)
+{
+    struct node *node = group->node;
     struct raft_status status;
     raft_status(group->raft, &status);
     const struct raft_config *config = &status.config;
     struct fan *fan = alloc_zero(sizeof(*fan));
     fan->call = call;
+    fan->group = group;
+    fan->judge = on_all;
     fan->admin = alloc_zero(sizeof(*fan->admin));
     fan->left = 1;
     call->stage = WAITER_ADMIN;

@@ -16,7 +16,8 @@ struct node_disk_job;
 /* ---- background.c -------------------------------------------------------------------------------- */
 struct node_background_job {
     struct node *node;
-    struct list link;                                /* in node->background */
+    uint8_t lane;                                    /* enum node_background_lane */
+    struct list link;                                /* in node->background[lane] */
     void (*run)(struct node_background_job *job);    /* Thread: background */
     void (*done)(struct node_background_job *job);   /* job may be gone after it */
     void (*forget)(struct node_background_job *job); /* the node ends: it will not be run */

@@ -64,6 +64,7 @@ void digest_done(struct group *group)
 
 void digest_forget(struct group *group)
 {
+    check_forget(group);
     if (group->compared != NULL) {
         group->compared->kept = group->compared->marks = (struct ring){0};
         group->compared->asked.index = 0;
@@ -324,20 +325,18 @@ void digest_run(struct node *node)
 /* ---- the leader decides ---------------------------------------------------------------------------------- */
 
 /* Tells a member that its state is a minority's, and orders the right one for it. */
-static void digest_condemn(struct group *group, struct answer *answer)
+static void digest_condemn(struct group *group, struct answer *answer, raft_index index,
+                           struct hash128 right)
 {
     struct node *node = group->node;
     answer->is_judged = true;
     if (answer->checked != NODE_DIVERGED) {
         answer->checked = NODE_DIVERGED;
         log_error("node", "a replica has diverged: it is taken out of service and re-synced",
-                  "slot=%u peer=%" PRIu64 " index=%" PRIu64, group->slot, answer->peer,
-                  group->compared->told.index);
+                  "slot=%u peer=%" PRIu64 " index=%" PRIu64, group->slot, answer->peer, index);
     }
-    struct wire_digest verdict = {.slot = group->slot,
-                                  .verdict = DIGEST_DIFFERENT,
-                                  .index = group->compared->told.index,
-                                  .digest = group->compared->told.digest};
+    struct wire_digest verdict = {
+        .slot = group->slot, .verdict = DIGEST_DIFFERENT, .index = index, .digest = right};
     digest_send(node, answer->peer, &verdict, 1);
     if (raft_order_install(group->raft, answer->peer) == OK) {
         group->ordered_peer = answer->peer;
@@ -346,15 +345,33 @@ static void digest_condemn(struct group *group, struct answer *answer)
     } /* BUSY: the next round tries again */
 }
 
-static void digest_condemn_self(struct group *group)
+/* This replica leads and serves nothing from now on, until it has been re-synced. */
+static void digest_quarantine(struct group *group)
 {
-    log_error("node", "this replica leads and has diverged: it hands over",
-              "slot=%u index=%" PRIu64, group->slot, group->compared->told.index);
-    group->compared->self_checked = NODE_DIVERGED;
     atomic_store(&group->is_diverged, true);
     raft_quarantine(group->raft, true);
     atomic_store(&group->is_unfit, true);
     group_dirty(group);
+    group_touch(group);
+}
+
+static void digest_condemn_self(struct group *group, raft_index index)
+{
+    log_error("node", "this replica leads and has diverged: it hands over",
+              "slot=%u index=%" PRIu64, group->slot, index);
+    compared_of(group)->self_checked = NODE_DIVERGED;
+    digest_quarantine(group);
+}
+
+void digest_condemn_by_check(struct group *group, node_id member, raft_index index,
+                             struct hash128 right)
+{
+    struct answer *answer = answer_of(compared_of(group), member);
+    if (member == group->node->options.id) {
+        digest_condemn_self(group, index);
+    } else if (answer != NULL) { /* else the next round knows it, and hears what it has become */
+        digest_condemn(group, answer, index, right);
+    }
 }
 
 static void digest_judge(struct group *group)
@@ -368,7 +385,7 @@ static void digest_judge(struct group *group)
     if (!hash128_is_equal(compared->told.digest, right)) {
         if (!compared->is_decided) {
             compared->is_decided = true;
-            digest_condemn_self(group);
+            digest_condemn_self(group, compared->told.index);
         }
         return;
     }
@@ -382,7 +399,7 @@ static void digest_judge(struct group *group)
         if (hash128_is_equal(answer->digest, right)) {
             answer->checked = NODE_CHECKED_OK;
         } else if (!answer->is_judged) {
-            digest_condemn(group, answer);
+            digest_condemn(group, answer, compared->told.index, right);
         }
     }
 }
@@ -401,10 +418,13 @@ static void digest_hear(struct group *group, node_id from, const struct wire_dig
         return;
     }
     bool is_equal = hash128_is_equal(heard->digest, compared->told.digest);
+#ifdef LETHE_MUTANT_no_compare
+    is_equal = true;
+#endif
     STAT_ADD(node, digests_equal_total, is_equal);
     STAT_ADD(node, digests_different_total, !is_equal);
     answer->has_answered = true;
-    answer->digest = heard->digest;
+    answer->digest = is_equal ? compared->told.digest : heard->digest;
     answer->index = heard->index;
     answer->silent = 0;
     digest_judge(group);
@@ -419,18 +439,16 @@ static void digest_condemned(struct group *group, node_id from, const struct wir
 {
     const struct row_applied *own =
         group->compared == NULL ? NULL : kept_find(group->compared, heard->index);
-    if (group->leader != from || own == NULL || hash128_is_equal(own->digest, heard->digest) ||
-        group->receiving.is_open) {
+    bool is_other = (own != NULL && !hash128_is_equal(own->digest, heard->digest)) ||
+                    check_disagrees(group, heard->index, heard->digest);
+    if (group->leader != from || !is_other || group->receiving.is_open) {
         return;
     }
-    if (!atomic_exchange(&group->is_diverged, true)) {
+    if (!atomic_load(&group->is_diverged)) {
         log_error("node", "this replica has diverged: it serves nothing until it is re-synced",
                   "slot=%u index=%" PRIu64, group->slot, heard->index);
     }
-    raft_quarantine(group->raft, true);
-    atomic_store(&group->is_unfit, true);
-    group_dirty(group);
-    group_touch(group);
+    digest_quarantine(group);
 }
 
 static void digest_told(struct group *group, node_id from, const struct wire_digest *heard)
@@ -438,6 +456,12 @@ static void digest_told(struct group *group, node_id from, const struct wire_dig
     struct compared *compared = compared_of(group);
     if (group->leader != from || group->receiving.is_open) {
         digest_answer(group, from, heard, NULL);
+        return;
+    }
+    if (atomic_load(&group->is_diverged)) {
+        /* Its rows are not what its digest says, or that one differs: whoever leads now must know. */
+        struct hash128 other = {~heard->digest.low, ~heard->digest.high};
+        digest_answer(group, from, heard, &(struct row_applied){.digest = other});
         return;
     }
     const struct row_applied *own = kept_find(compared, heard->index);

@@ -74,9 +74,15 @@ static enum err job_apply_entry(struct node *node, slot_id slot, struct disk_ent
     }
 #endif
     /* Deletes are counted on every node, also where nobody waits for them. */
-    bool is_wanted = entry->is_wanted || command_kind_of(payload) == COMMAND_DELETE;
-    return msg_apply(node->msg, slot, entry->index, entry->term, payload,
-                     is_wanted ? &entry->result : NULL, why);
+    uint8_t kind = command_kind_of(payload);
+    bool is_wanted = entry->is_wanted || kind == COMMAND_DELETE;
+    enum err err = msg_apply(node->msg, slot, entry->index, entry->term, payload,
+                             is_wanted ? &entry->result : NULL, why);
+    if (err == OK && kind == COMMAND_CHECK) {
+        err = msg_apply_flush(node->msg, why);
+        entry->snapshot = err == OK ? store_snapshot_new(node->store) : NULL;
+    }
+    return err;
 }
 
 /* What the slot's state is after this run, for comparisons with other replicas. */
@@ -255,11 +261,12 @@ void disk_job_init(struct node_disk_job *job, struct node *node)
     job->write.batch = store_batch_new(node->store);
 }
 
-static void apply_clear(struct disk_apply *apply)
+static void apply_clear(struct node *node, struct disk_apply *apply)
 {
     for (uint32_t i = 0; i < apply->entries_count; i++) {
         blob_unref(apply->entries[i].payload);
         msg_result_free(apply->entries[i].result);
+        store_snapshot_free(node->store, apply->entries[i].snapshot);
     }
     apply->entries_count = apply->runs_count = 0;
     apply->bytes = 0;
@@ -289,7 +296,9 @@ void disk_job_done(struct node_disk_job *job)
     free(job->installed);
     sink_ops_clear(&job->write.begins);
     free(job->write.begins.items);
-    apply_clear(&job->apply);
+    if (job->node != NULL) {
+        apply_clear(job->node, &job->apply);
+    }
     free(job->apply.entries);
     free(job->apply.runs);
     store_batch_free(job->write.batch);
@@ -450,6 +459,10 @@ static void applied_run(struct node *node, const struct disk_run *run, struct di
         if (entry->result != NULL) {
             stats_result(node, entry->result, 0);
         }
+        if (entry->snapshot != NULL) {
+            check_snapshot(group, entry->index, entry->term, entry->snapshot);
+            entry->snapshot = NULL;
+        }
     }
 }
 
@@ -473,7 +486,7 @@ static void applied_done(struct node *node, struct node_disk_job *job)
             digest_note(node_group(node, run->slot), &run->applied);
         }
     }
-    apply_clear(&job->apply);
+    apply_clear(node, &job->apply);
 }
 
 static void written_done(struct node *node, struct node_disk_job *job)

@@ -146,7 +146,8 @@ void node_receive_response(struct node *node, node_id from, const struct call_re
         }
     }
     bool has_admin = call->kind == NODE_CALL_COMPACT || call->kind == NODE_CALL_COLLECT ||
-                     call->kind == NODE_CALL_REPLICAS || call->kind == NODE_CALL_SLOT;
+                     call->kind == NODE_CALL_REPLICAS || call->kind == NODE_CALL_SLOT ||
+                     call->kind == NODE_CALL_CHECK;
     if (err == OK && has_admin) {
         call->admin = admin_decode(response->result);
         err = call->admin == NULL ? ERR_OUTCOME_UNKNOWN : OK;

@@ -31,6 +31,7 @@ void group_done(struct group *group)
     free(group->marks);
     receiver_done(group);
     digest_done(group);
+    check_done(group);
     tail_done(&group->tail);
     raft_free(group->raft);
     group->raft = NULL;

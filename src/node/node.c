@@ -42,6 +42,8 @@ void node_options_init(struct node_options *options)
         .delete_log_max_records = 1000000,
         .catchup_bytes_per_s = 32ull << 20,
         .balance = true,
+        .check_bytes_per_s = 8ull << 20,
+        .check_interval_ms = 24 * 3600000ull,
     };
 }
 
@@ -77,7 +79,9 @@ static void node_init(struct node *node, const struct node_options *options,
     list_init(&node->asking);
     list_init(&node->forwarded);
     list_init(&node->admins);
-    list_init(&node->background);
+    for (unsigned i = 0; i < NODE_BACKGROUND_LANES; i++) {
+        list_init(&node->background[i]);
+    }
     list_init(&node->sendings);
     node->forwarded_by_id = map_new();
     heap_init(&node->deadlines);
@@ -149,6 +153,7 @@ enum err node_new(const struct node_options *options, const struct node_world *w
     struct node *node = alloc_zero(sizeof(*node));
     node->store = store;
     node->msg = msg;
+    node->job_table = jobs_new(options->id, store_identity(store)->boot);
     node->manual_ticks = boot->manual_ticks;
     /* A response to a call of an earlier process of this node may still come: no number is used
      * again. */
@@ -177,6 +182,8 @@ void node_free(struct node *node)
     node_end_calls(node);
     background_forget(node);
     sender_forget(node);
+    checks_free(node);
+    jobs_free(node->job_table);
     for (uint32_t i = 0; i < node->groups_count; i++) {
         group_done(&node->groups[i]);
     }
@@ -422,6 +429,7 @@ static void node_second(struct node *node)
     node_lazy_sync(node);
     compact_run(node);
     digest_run(node);
+    checks_second(node);
     balance_run(node);
 }
 
@@ -459,8 +467,10 @@ void node_turn(struct node *node)
     if (atomic_load_explicit(&node->draining, memory_order_relaxed) && !node->was_drained) {
         node->was_drained = true;
         route_drain(node);
+        check_end_all(node);
     }
     node_take_calls(node);
+    checks_run(node);
     read_ask(node);
     uint64_t ticked_ms = node->ticked_ms;
     node_time(node);
@@ -528,6 +538,7 @@ void node_end_calls(struct node *node)
     node->is_ending = true;
     queue_close(node->submit);
     node_take_calls(node);
+    check_end_all(node);
     for (uint32_t i = 0; i < node->groups_count; i++) {
         struct group *group = &node->groups[i];
         waiter_end_list(node, &group->commands);
@@ -668,7 +679,12 @@ struct msg *node_msg(struct node *node)
 
 bool node_is_idle(const struct node *node)
 {
-    return node->flying == NULL && node->background_flying == NULL && !disk_is_due(node);
+    for (unsigned i = 0; i < NODE_BACKGROUND_LANES; i++) {
+        if (node->background_flying[i] != NULL) {
+            return false;
+        }
+    }
+    return node->flying == NULL && !disk_is_due(node);
 }
 
 bool node_is_failed(const struct node *node)

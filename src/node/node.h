@@ -47,6 +47,8 @@ struct node_options {
     uint64_t catchup_bytes_per_s;     /* sent by this node; 0: unbounded; 32 MiB */
     uint32_t catchup_chunk_rows;      /* 0: as many as fit; tests want few */
     bool balance;                     /* spread leaders over the members by itself */
+    uint64_t check_bytes_per_s;       /* read by a consistency check; 0: unbounded; 8 MiB */
+    uint64_t check_interval_ms; /* between checks of the slots that are led here; 0: none; 24 h */
 };
 
 void node_options_init(struct node_options *options);
@@ -131,6 +133,7 @@ enum node_call_kind {
     NODE_CALL_COLLECT,   /* raise the floor of the delete log, as far as its rules allow */
     NODE_CALL_REPLICAS,  /* how far each member has durably applied, as the leader knows */
     NODE_CALL_SLOT,      /* the slot as its leader sees it: admin->slot */
+    NODE_CALL_CHECK,     /* every member recomputes its digest at one index; node_start_check */
     NODE_CALL_KINDS
 };
 
@@ -138,14 +141,17 @@ enum node_call_kind {
 struct node_admin_item {
     node_id node;
     raft_index first_before, first_after; /* COMPACT: first index kept; 0 when it did not answer */
-    raft_index applied;                   /* durably */
+    raft_index applied;                   /* durably; CHECK: the index of its digest */
+    uint8_t checked;                      /* CHECK: enum node_checked */
+    struct hash128 digest;                /* CHECK: recomputed, unless unchecked */
     /* COMPACT, why it stopped short: node_down, no_answer, transfer, not_durably_applied,
-     * installing, nothing_to_do. REPLICAS: node_down, installing. Else empty */
+     * installing, nothing_to_do. REPLICAS: node_down, installing. CHECK: why it is not ok. Else
+     * empty */
     char skipped_reason[64];
 };
 
 struct node_admin {
-    struct node_admin_item items[RAFT_MEMBERS_MAX * 2]; /* COMPACT, REPLICAS */
+    struct node_admin_item items[RAFT_MEMBERS_MAX * 2]; /* COMPACT, REPLICAS, CHECK */
     uint32_t items_count;
     raft_index floor_before, floor_after;  /* COLLECT */
     uint64_t removed;                      /* COLLECT: records that went here */
@@ -166,9 +172,10 @@ struct node_call {
     uint64_t min_index;                /* READ: wait until applied that far */
     uint64_t max_staleness_ms;         /* READ local: refuse with TOO_STALE beyond; 0: any */
     node_id to;                        /* TRANSFER, 0: the node picks; FULL_SYNC */
-    uint64_t through_index, keep;      /* COMPACT; through 0: all; keep: newest applied entries */
+    uint64_t through_index, keep;      /* COMPACT; through 0: all; keep: newest applied entries.
+                                        * CHECK only_here: index and term of its entry */
     bool force_floor;     /* COLLECT: up to what the leader has durably applied, whoever lacks it */
-    bool only_here;       /* COMPACT: this node's log alone */
+    bool only_here;       /* COMPACT, CHECK: this node's replica alone */
     uint64_t deadline_ms; /* clock_mono_ms: answered by then, whatever happens */
     bool no_forward;      /* end with NOT_LEADER (leader is set) instead of forwarding */
     void (*on_done)(struct node_call *call, void *arg); /* exactly once, on a node thread; quick */
@@ -281,6 +288,68 @@ MUST_USE enum err node_count_deletes(struct node *node, uint32_t slot, raft_inde
                                      uint64_t max, uint64_t *ret_count, uint64_t *ret_oldest_ms,
                                      struct why *why);
 
+/* ---- jobs: work that outlasts a request ------------------------------------------------------- */
+/* Each node has its own, in memory: a restart forgets them. The last NODE_JOBS_MAX are kept; while
+ * one of a kind is open, no other of that kind begins. */
+#define NODE_JOB_KIND_TABLE(X) /* symbol, slug */                                                  \
+    X(CHECK, "check")          /* replicas recompute their digests: node_start_check */
+
+#define NODE_JOB_STATE_TABLE(X) /* symbol, slug */                                                 \
+    X(QUEUED, "queued")                                                                            \
+    X(RUNNING, "running")                                                                          \
+    X(DONE, "done")     /* its items say what came of it */                                        \
+    X(FAILED, "failed") /* text says why */                                                        \
+    X(CANCELLED, "cancelled")
+
+#define X(symbol, slug) NODE_JOB_##symbol,
+enum node_job_kind { NODE_JOB_KIND_TABLE(X) NODE_JOB_KINDS };
+enum node_job_state { NODE_JOB_STATE_TABLE(X) NODE_JOB_STATES };
+#undef X
+const char *node_job_kind_slug(enum node_job_kind kind); /* static text, as below */
+const char *node_job_state_slug(enum node_job_state state);
+
+enum {
+    NODE_JOBS_MAX = 32,
+    NODE_JOB_ID_BYTES = 64, /* with its NUL */
+    NODE_JOB_ITEMS_MAX = 65536,
+    NODE_JOB_PROGRESS_MAX = 1000000
+};
+
+/* What came of one part of a job. Those of one slot follow each other; one with node 0 is about the
+ * slot as a whole and comes first. */
+struct node_job_item {
+    uint32_t slot;
+    node_id node;       /* 0: the slot as a whole */
+    const char *result; /* static text: "ok", "diverged", "unchecked" ... */
+    char reason[96];    /* why; "": there is nothing to say */
+};
+
+struct node_job {
+    char id[NODE_JOB_ID_BYTES];
+    uint8_t kind, state;
+    int64_t slot;                              /* the only one it is about; -1: all */
+    uint32_t progress;                         /* of NODE_JOB_PROGRESS_MAX */
+    uint64_t created_ms, started_ms, ended_ms; /* wall clock; 0: not yet */
+    uint64_t eta_ms;                           /* running: about what is left; 0: not known */
+    char text[128];                            /* FAILED: why */
+    struct node_job_item *items;
+    uint32_t items_count, items_left_out; /* left_out: beyond NODE_JOB_ITEMS_MAX */
+};
+
+/* Begins a consistency check of a slot, -1: of all, one after the other: through each slot's log
+ * every replica is told to recompute its digest from stored bytes at one index. Items: per slot and
+ * per replica "ok", "diverged", or "unchecked" with the reason. Fills ret_id (NODE_JOB_ID_BYTES).
+ * Errors: ERR_NOT_FOUND (slot), ERR_CONFLICT (one is open), ERR_BUSY (jobs), ERR_DRAINING. */
+MUST_USE enum err node_start_check(struct node *node, int64_t slot, char *ret_id, struct why *why);
+/* A copy; items go into arena. ERR_NOT_FOUND: why says whose it is, or which there are. */
+MUST_USE enum err node_get_job(struct node *node, struct bytes id, struct arena *arena,
+                               struct node_job *ret, struct why *why);
+/* Newest first, without their items (items_count says how many). Returns how many. */
+uint32_t node_list_jobs(struct node *node, struct arena *arena, struct node_job **ret);
+/* It is CANCELLED at once; parts that were begun may end later, and are not reported.
+ * Errors: ERR_NOT_FOUND, ERR_CONFLICT  it has ended. */
+MUST_USE enum err node_cancel_job(struct node *node, struct bytes id, struct why *why);
+
 /* ---- figures --------------------------------------------------------------------------------- */
 enum { NODE_HISTOGRAM_BUCKETS = 24 };
 /* Bucket i counts what took at most 2^i * 16 microseconds; the last one everything else. */
@@ -304,6 +373,8 @@ struct node_metrics {
     uint64_t full_syncs_total, recoveries_total; /* installs ended here: full ones; all */
     uint64_t digests_equal_total, digests_different_total, digests_unknown_total;
     uint64_t floor_raises_total; /* proposed here */
+    /* slots that checks looked at, as led here; rows read from disk by them */
+    uint64_t checks_ok_total, checks_diverged_total, checks_unchecked_total, check_bytes_total;
     uint64_t submit_queue_depth, submit_queue_bytes, open_calls, unapplied_entries;
     uint64_t open_bytes, tail_bytes; /* of proposals in doubt; of log entries kept in memory */
     uint64_t peer_queued_bytes;      /* given to links, not sent yet */

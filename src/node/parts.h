@@ -13,7 +13,9 @@
 #include "base/map.h"
 #include "msg/msg.h"
 #include "node/catchup.h"
+#include "node/check.h"
 #include "node/driver.h"
+#include "node/jobs.h"
 #include "node/limits.h"
 #include "store/store.h"
 #include "sys/failpoint.h"
@@ -54,6 +56,8 @@ struct disk_entry {
     uint8_t kind;              /* enum raft_entry_kind; 0: not known, read it */
     bool is_wanted;            /* somebody waits for result */
     struct msg_result *result; /* owned, set by the disk thread */
+    /* CHECK: owned, what its apply left; set by the disk thread */
+    struct store_snapshot *snapshot;
 };
 
 struct disk_run {
@@ -209,6 +213,7 @@ struct group {
     uint8_t ordered_reason;   /* enum node_catchup_reason */
     struct compared *compared; /* owned: digests; NULL: not needed yet */
     bool is_undecided;         /* leader: replicas differ, and no state has a majority */
+    struct replica_check *check; /* owned; NULL: no check has come by */
     uint64_t looked_ms;        /* for a dedup generation that is due */
     uint64_t collected_ms;     /* for delete records that may go */
 };
@@ -247,6 +252,9 @@ void digest_note_install(struct group *group,
 void digest_run(struct node *node);     /* each second: the leader tells */
 void digest_receive(struct node *node, node_id from, const struct wire_digest *digests,
                     uint32_t count);
+/* A check found other rows there than a majority's: that member is told, and healed. */
+void digest_condemn_by_check(struct group *group, node_id member, raft_index index,
+                             struct hash128 right);
 /* Where an apply must stop so that a digest can be compared; to when nowhere. */
 raft_index digest_stop(const struct group *group, raft_index from, raft_index to);
 enum node_checked digest_checked(const struct group *group, node_id peer, raft_index *ret_index);
@@ -287,6 +295,12 @@ uint8_t admin_encode_request(struct buf *buf, const struct node_call *call); /* 
 bool admin_decode_request(struct bytes body, struct node_call *call);        /* false: no sense */
 void admin_encode(struct buf *buf, const struct node_admin *admin);
 struct node_admin *admin_decode(struct bytes bytes); /* NULL: impossible bytes */
+/* True: the call went to the leader, or there is none; it is not this node's business. */
+bool admin_pass_on(struct group *group, struct node_call *call);
+/* Asks every member for its part of call (only_here). on_all: takes admin, which has an item of each,
+ * and answers call; NULL: it is answered with that. */
+typedef void admin_judge(struct group *group, struct node_call *call, struct node_admin *admin);
+void admin_fan(struct group *group, struct node_call *call, admin_judge *on_all);
 
 /* Takes a started call from the queue or a peer to where it waits. */
 void route_call(struct node *node, struct node_call *call);
@@ -361,7 +375,11 @@ struct stat_histogram {
     X(digests_equal_total)                                                                         \
     X(digests_different_total)                                                                     \
     X(digests_unknown_total)                                                                       \
-    X(floor_raises_total)
+    X(floor_raises_total)                                                                          \
+    X(checks_ok_total)                                                                             \
+    X(checks_diverged_total)                                                                       \
+    X(checks_unchecked_total)                                                                      \
+    X(check_bytes_total)
 
 /* Counters are relaxed atomics: any thread adds, any thread reads. */
 struct stats {
@@ -421,8 +439,8 @@ struct node {
     uint64_t flying_since_ms, slow_seen_ms, synced_ms;
     bool is_slow, care_due, is_failed, is_ending, was_drained, view_due;
 
-    struct list background; /* struct node_background_job: they wait */
-    struct node_background_job *background_flying;
+    struct list background[NODE_BACKGROUND_LANES]; /* struct node_background_job: they wait */
+    struct node_background_job *background_flying[NODE_BACKGROUND_LANES];
     struct list sendings;                      /* struct sending */
     struct need needs[NODE_CATCHUP_NEEDS_MAX]; /* that wait for their turn, in order */
     uint32_t needs_count;
@@ -431,6 +449,14 @@ struct node {
     int64_t catchup_tokens; /* bytes that may be sent now */
     uint64_t refilled_ms;
     struct group *receiving; /* the one that has all credits; NULL: none */
+
+    struct jobs *job_table;    /* owned. Thread: any */
+    struct checks *checks;     /* owned: the check that runs; NULL: none */
+    atomic_bool checks_wanted; /* a job waits. Thread: any */
+    bool check_is_own;         /* it is the node's own, which checks what it leads */
+    bool checks_moved;         /* something happened to it in this turn */
+    uint64_t checks_due_ms, checks_ordered;
+    uint64_t uncached_us; /* when the store's cache was emptied last. Thread: background, CHECK */
 
     atomic_bool draining, disk_low, started;
     atomic_uint_fast64_t disk_free_bytes, disk_total_bytes, open_calls_shown, unapplied_shown;

@@ -173,6 +173,9 @@ void route_call(struct node *node, struct node_call *call)
     case NODE_CALL_SLOT:
         admin_slot(group, call);
         return;
+    case NODE_CALL_CHECK:
+        check_order(group, call);
+        return;
     case NODE_CALL_KINDS:
         break;
     }

@@ -48,10 +48,13 @@ struct node_world {
     bool (*send_response)(void *arg, node_id to, const struct call_response *response);
 
     /* Executes job with node_background_run, elsewhere or later, never from inside this call: slow
-     * reads of the store, at low priority. One at a time: the next is submitted only when this one
-     * was delivered (driver.h). NULL, together with send_frame: this world has no catch-up, and a
+     * reads of the store, at low priority. One at a time of each lane (node_background_lane): the
+     * next is submitted only when this one was delivered (driver.h). NULL, together with send_frame: this world has no catch-up, and a
      * peer that needs compacted entries stays behind. Thread: loop */
     void (*background_submit)(void *arg, struct node_background_job *job);
+    /* Waits that long, so that a job of the background reads no faster than it may. NULL: this world
+     * does not wait. Thread: background */
+    void (*pause_us)(void *arg, uint64_t us);
     /* Sends a frame of the kinds INSTALL and DIGESTS; body is borrowed for the call. It may be lost,
      * come late or twice. False: certainly not sent. Thread: loop */
     bool (*send_frame)(void *arg, node_id to, uint8_t kind, struct bytes body);

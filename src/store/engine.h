@@ -40,10 +40,11 @@ struct engine_ops {
     /* OK with the value in ret (replaced), ERR_NOT_FOUND, ERR_CORRUPT, ERR_DISK_FAILED. */
     enum err (*get)(struct engine *engine, const struct engine_snapshot *snapshot,
                     enum store_family family, struct bytes key, struct buf *ret);
-    /* Sees [lower, upper) only; both must live as long as the iterator. Not placed at first. */
+    /* Sees [lower, upper) only; both must live as long as the iterator. Not placed at first.
+     * is_scan: much is read once, and is not to push out what others have cached. */
     struct engine_iter *(*iter_new)(struct engine *engine, const struct engine_snapshot *snapshot,
                                     enum store_family family, struct bytes lower,
-                                    struct bytes upper);
+                                    struct bytes upper, bool is_scan);
     void (*iter_seek)(struct engine_iter *iter, struct bytes key);        /* first at or after */
     void (*iter_seek_before)(struct engine_iter *iter, struct bytes key); /* last at or before */
     void (*iter_first)(struct engine_iter *iter);
@@ -54,6 +55,8 @@ struct engine_ops {
 
     /* Writes the family's memtable out, or all of them (STORE_FAMILIES). */
     enum err (*flush)(struct engine *engine, enum store_family family, bool wait, struct why *why);
+    /* What was read before is read from the disk again. */
+    void (*forget_cached)(struct engine *engine);
     void (*stats)(struct engine *engine, struct store_stats *ret); /* its part of the figures */
     void (*close)(struct engine *engine);
 };

@@ -69,12 +69,14 @@ static struct store_iter *start(struct store_iter *iter, const struct store_snap
                                 enum store_family family)
 {
     struct engine *engine = iter->store->engine;
+    bool is_scan = iter->kind == KIND_SLOT_MESSAGES || iter->kind == KIND_SLOT_DELETED ||
+                   iter->kind == KIND_DEDUP;
     /* Bounds the wrong way round are an empty range, and no engine is asked. */
     if (bytes_compare(key_bytes(&iter->lower), key_bytes(&iter->upper)) >= 0)
         iter->has_ended = true;
     else
         iter->rows = engine->ops->iter_new(engine, store_engine_snapshot(snapshot), family,
-                                           key_bytes(&iter->lower), key_bytes(&iter->upper));
+                                           key_bytes(&iter->lower), key_bytes(&iter->upper), is_scan);
     return iter;
 }
 

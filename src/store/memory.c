@@ -263,8 +263,9 @@ static struct memory_iter *iter_of(struct engine_iter *iter)
 static struct engine_iter *memory_iter_new(struct engine *engine,
                                            const struct engine_snapshot *snapshot,
                                            enum store_family family, struct bytes lower,
-                                           struct bytes upper)
+                                           struct bytes upper, bool is_scan)
 {
+    (void)is_scan;
     struct memdisk *disk = disk_of(engine);
     struct memory_iter *it = alloc_zero(sizeof(*it));
     it->disk = disk;
@@ -380,6 +381,11 @@ static enum err memory_flush(struct engine *engine, enum store_family family, bo
     return OK;
 }
 
+static void memory_forget_cached(struct engine *engine)
+{
+    (void)engine; /* it has none */
+}
+
 static void memory_stats(struct engine *engine, struct store_stats *ret)
 {
     struct memdisk *disk = disk_of(engine);
@@ -424,6 +430,7 @@ static const struct engine_ops memory_ops = {
     .iter_prev = memory_iter_prev,
     .iter_close = memory_iter_close,
     .flush = memory_flush,
+    .forget_cached = memory_forget_cached,
     .stats = memory_stats,
     .close = memory_close,
 };

@@ -147,7 +147,7 @@ static enum err find_last_entry(struct store *store, uint32_t slot, uint64_t *re
     key_entry(&lower, slot, 0);
     key_entry(&upper, slot, UINT64_MAX);
     struct engine_iter *iter =
-        ops->iter_new(store->engine, NULL, STORE_RAFT, key_bytes(&lower), key_bytes(&upper));
+        ops->iter_new(store->engine, NULL, STORE_RAFT, key_bytes(&lower), key_bytes(&upper), false);
     ops->iter_last(iter);
     enum err err = ERR_NOT_FOUND;
     if (iter->valid)

@@ -217,7 +217,7 @@ struct store_raw *store_raw_open(struct store *store, const struct store_snapsho
     if (bytes_compare(key_bytes(&raw->lower), key_bytes(&raw->upper)) < 0) {
         struct engine *engine = store->engine;
         raw->rows = engine->ops->iter_new(engine, store_engine_snapshot(snapshot), raw->family,
-                                          key_bytes(&raw->lower), key_bytes(&raw->upper));
+                                          key_bytes(&raw->lower), key_bytes(&raw->upper), true);
     }
     return raw;
 }

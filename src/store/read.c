@@ -142,7 +142,7 @@ static enum err find_before(struct store *store, const struct store_snapshot *sn
     key_channel_seq(&upper, slot, channel, seq);
     key_step(&upper);
     struct engine_iter *iter = ops->iter_new(store->engine, store_engine_snapshot(snapshot), family,
-                                             key_bytes(&lower), key_bytes(&upper));
+                                             key_bytes(&lower), key_bytes(&upper), false);
     ops->iter_last(iter);
     enum err err = ERR_NOT_FOUND;
     if (iter->valid) {

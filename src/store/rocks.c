@@ -20,6 +20,7 @@ struct rocks {
     rocksdb_column_family_handle_t *families[STORE_FAMILIES];
     rocksdb_writeoptions_t *synced, *unsynced;
     rocksdb_readoptions_t *newest; /* of gets without a snapshot */
+    uint64_t cache_bytes;
     char *path;
 };
 
@@ -198,12 +199,13 @@ static struct rocks_iter *iter_of(struct engine_iter *iter)
 static struct engine_iter *rocks_iter_new(struct engine *engine,
                                           const struct engine_snapshot *snapshot,
                                           enum store_family family, struct bytes lower,
-                                          struct bytes upper)
+                                          struct bytes upper, bool is_scan)
 {
     struct rocks *rocks = rocks_of(engine);
     struct rocks_iter *it = alloc_zero(sizeof(*it));
     count_nothing();
     it->options = read_options_new(snapshot);
+    rocksdb_readoptions_set_fill_cache(it->options, !is_scan);
     rocksdb_readoptions_set_iterate_lower_bound(it->options, text(lower), lower.len);
     rocksdb_readoptions_set_iterate_upper_bound(it->options, text(upper), upper.len);
     it->rows = rocksdb_create_iterator_cf(rocks->db, it->options, rocks->families[family]);
@@ -337,6 +339,14 @@ static uint64_t log_file_bytes(const char *path)
     return sum;
 }
 
+/* A cache without room lets go of all that is not in use right now. */
+static void rocks_forget_cached(struct engine *engine)
+{
+    struct rocks *rocks = rocks_of(engine);
+    rocksdb_cache_set_capacity(rocks->options.cache, 0);
+    rocksdb_cache_set_capacity(rocks->options.cache, rocks->cache_bytes);
+}
+
 static void rocks_stats(struct engine *engine, struct store_stats *ret)
 {
     struct rocks *rocks = rocks_of(engine);
@@ -402,6 +412,7 @@ static const struct engine_ops rocks_ops = {
     .iter_prev = rocks_iter_prev,
     .iter_close = rocks_iter_close,
     .flush = rocks_flush,
+    .forget_cached = rocks_forget_cached,
     .stats = rocks_stats,
     .close = rocks_close,
 };
@@ -456,6 +467,7 @@ enum err rocks_open(const struct store_options *options, bool create, struct eng
     struct rocks *rocks = alloc_zero(sizeof(*rocks));
     rocks->engine.ops = &rocks_ops;
     rocks->path = path_of(options->dir, "db");
+    rocks->cache_bytes = sizes.block_cache_bytes;
     enum err err = rocks_options_init(&rocks->options, &sizes, why);
     if (err == OK) {
         char *error = NULL;

@@ -238,7 +238,7 @@ static bool has_any_row(struct store *store)
     static const uint8_t last[] = {0xff, 0xff, 0xff};
     const struct engine_ops *ops = store->engine->ops;
     struct engine_iter *iter = ops->iter_new(store->engine, NULL, STORE_DEFAULT,
-                                             bytes_of_string(""), bytes_of(last, sizeof(last)));
+                                             bytes_of_string(""), bytes_of(last, sizeof(last)), false);
     ops->iter_first(iter);
     bool has = iter->valid;
     return ops->iter_close(iter) != OK || has;
@@ -398,6 +398,11 @@ struct promise *store_promise(struct store *store)
 }
 
 /* ---- figures and maintenance -------------------------------------------------------------------- */
+void store_forget_cached(struct store *store)
+{
+    store->engine->ops->forget_cached(store->engine);
+}
+
 void store_stats(struct store *store, struct store_stats *ret)
 {
     struct file_disk disk;

@@ -278,6 +278,9 @@ struct store_stats {
         delayed_writes_bytes_per_s; /* 1: all writes wait; 0: none is delayed */
 };
 void store_stats(struct store *store, struct store_stats *ret);
+/* From now on rows are read from the disk again, not from blocks that were read before. (The system's
+ * own cache of files is not touched.) */
+void store_forget_cached(struct store *store);
 MUST_USE enum err store_flush(struct store *store, struct why *why); /* all families, waits */
 /* Test of the disk's health, each second: background errors that rose are ERR_DISK_FAILED. */
 MUST_USE enum err store_poll(struct store *store, struct why *why);

@@ -26,7 +26,7 @@ struct seat {
     struct msg *msg;
     struct node *node;         /* NULL: down */
     struct node_disk_job *job; /* with the disk */
-    struct node_background_job *background;
+    struct node_background_job *background[NODE_BACKGROUND_LANES];
     bool is_background_held;
     bool is_held, is_woken, is_moved;
     enum err fatal;
@@ -82,8 +82,9 @@ static void fake_disk_submit(void *arg, struct node_disk_job *job)
 static void fake_background_submit(void *arg, struct node_background_job *job)
 {
     struct seat *seat = arg;
-    assert(seat->background == NULL);
-    seat->background = job;
+    struct node_background_job **at = &seat->background[node_background_lane(job)];
+    assert(*at == NULL);
+    *at = job;
 }
 
 static struct seat *fake_way(struct seat *seat, node_id to)
@@ -295,9 +296,11 @@ void fakeworld_crash(struct fakeworld *world, node_id id, int64_t keep)
         node_disk_abandon(seat->node, seat->job);
         seat->job = NULL;
     }
-    if (seat->background != NULL) {
-        node_background_abandon(seat->node, seat->background);
-        seat->background = NULL;
+    for (unsigned i = 0; i < NODE_BACKGROUND_LANES; i++) {
+        if (seat->background[i] != NULL) {
+            node_background_abandon(seat->node, seat->background[i]);
+            seat->background[i] = NULL;
+        }
     }
     seat_close(seat);
     memdisk_crash(seat->disk, keep);
@@ -396,12 +399,14 @@ static bool seat_move(struct seat *seat)
         did = true;
         (void)fakeworld_step_disk(seat->world, seat->id);
     }
-    if (seat->background != NULL && !seat->is_background_held) {
-        did = true;
-        struct node_background_job *job = seat->background;
-        seat->background = NULL;
-        node_background_run(job);
-        node_background_done(seat->node, job);
+    for (unsigned i = 0; i < NODE_BACKGROUND_LANES; i++) {
+        struct node_background_job *job = seat->background[i];
+        if (job != NULL && !seat->is_background_held) {
+            did = true;
+            seat->background[i] = NULL;
+            node_background_run(job);
+            node_background_done(seat->node, job);
+        }
     }
     for (struct list *item = list_first(&seat->inbox); item != NULL;
          item = list_first(&seat->inbox)) {

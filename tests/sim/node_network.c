@@ -165,8 +165,9 @@ static bool face_send_response(void *arg, node_id to, const struct call_response
 static void face_background_submit(void *arg, struct node_background_job *job)
 {
     struct seat *seat = arg;
-    assert(seat->background == NULL);
-    seat->background = job;
+    struct node_background_job **at = &seat->background[node_background_lane(job)];
+    assert(*at == NULL);
+    *at = job;
 }
 
 static bool face_send_frame(void *arg, node_id to, uint8_t kind, struct bytes body)

@@ -256,9 +256,11 @@ void seat_crash(struct seat *seat, int64_t keep)
         node_disk_abandon(seat->node, seat->job);
         seat->job = NULL;
     }
-    if (seat->background != NULL) {
-        node_background_abandon(seat->node, seat->background);
-        seat->background = NULL;
+    for (unsigned i = 0; i < NODE_BACKGROUND_LANES; i++) {
+        if (seat->background[i] != NULL) {
+            node_background_abandon(seat->node, seat->background[i]);
+            seat->background[i] = NULL;
+        }
     }
     seat_close(seat);
     memdisk_crash(seat->disk, keep);
@@ -340,10 +342,13 @@ bool seat_disk(struct seat *seat, bool is_lost)
 
 bool seat_background(struct seat *seat)
 {
-    struct node_background_job *job = seat->background;
-    if (job == NULL)
+    unsigned lane = 0;
+    while (lane < NODE_BACKGROUND_LANES && seat->background[lane] == NULL)
+        lane++;
+    if (lane == NODE_BACKGROUND_LANES)
         return false;
-    seat->background = NULL; /* the next one may be submitted by node_background_done */
+    struct node_background_job *job = seat->background[lane];
+    seat->background[lane] = NULL; /* the next one may be submitted by node_background_done */
     node_background_run(job);
     node_background_done(seat->node, job);
     seat->is_moved = true;

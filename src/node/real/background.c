@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The background thread: one slow read of the store at a time, at the lowest priority, so that it
+/* A background thread: one slow read of the store at a time, at the lowest priority, so that it
  * takes what the loop and the disk thread leave. */
 #include <sys/resource.h>
 
@@ -32,14 +32,14 @@ static void background_run(void *arg)
     }
 }
 
-enum err real_background_start(struct real_background *background, void (*on_done)(void *arg),
-                               void *arg)
+enum err real_background_start(struct real_background *background, const char *name,
+                               void (*on_done)(void *arg), void *arg)
 {
     mutex_init(&background->lock);
     cond_init(&background->has_job);
     background->on_done = on_done;
     background->arg = arg;
-    return thread_start(&background->thread, "lethe-back", background_run, background);
+    return thread_start(&background->thread, name, background_run, background);
 }
 
 void real_background_submit(struct real_background *background, struct node_background_job *job)

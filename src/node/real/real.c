@@ -53,8 +53,15 @@ static void world_disk_submit(void *arg, struct node_disk_job *job)
 static void world_background_submit(void *arg, struct node_background_job *job)
 {
     struct real *real = arg;
-    real->background_job = job;
-    real_background_submit(&real->background, job);
+    enum node_background_lane lane = node_background_lane(job);
+    real->background_jobs[lane] = job;
+    real_background_submit(&real->background[lane], job);
+}
+
+static void world_pause_us(void *arg, uint64_t us)
+{
+    (void)arg;
+    (void)usleep((useconds_t)us); /* woken early: the job waits for the rest */
 }
 
 void real_fatal(void *arg, enum err err, const char *text)
@@ -77,6 +84,7 @@ static const struct node_world real_world = {
     .wake = world_wake,
     .disk_submit = world_disk_submit,
     .background_submit = world_background_submit,
+    .pause_us = world_pause_us,
     .send = links_send,
     .flush = links_flush,
     .send_request = links_send_request,
@@ -102,7 +110,11 @@ static bool real_is_over(struct real *real)
         links_flush(real);
         real->calls_ended_ms = now_ms;
     }
-    return real->calls_ended_ms != 0 && real->job == NULL && real->background_job == NULL &&
+    bool has_background = false;
+    for (unsigned i = 0; i < NODE_BACKGROUND_LANES; i++) {
+        has_background |= real->background_jobs[i] != NULL;
+    }
+    return real->calls_ended_ms != 0 && real->job == NULL && !has_background &&
            (node_is_failed(real->node) || node_is_idle(real->node)) &&
            (real->net == NULL || now_ms >= real->calls_ended_ms + REAL_LINGER_MS);
 }
@@ -120,10 +132,12 @@ static uint64_t real_turn(void *arg)
             real->job = NULL;
         }
     }
-    if (real_background_take_done(&real->background)) {
-        struct node_background_job *done = real->background_job;
-        real->background_job = NULL;
-        node_background_done(real->node, done);
+    for (unsigned i = 0; i < NODE_BACKGROUND_LANES; i++) {
+        if (real_background_take_done(&real->background[i])) {
+            struct node_background_job *done = real->background_jobs[i];
+            real->background_jobs[i] = NULL;
+            node_background_done(real->node, done);
+        }
     }
     node_turn(real->node);
     if (real_is_over(real)) {
@@ -190,13 +204,26 @@ static enum err real_open_store(struct real *real, const struct node_options *op
 static void real_free(struct real *real)
 {
     real_disk_stop(&real->disk);
-    real_background_stop(&real->background);
+    for (unsigned i = 0; i < NODE_BACKGROUND_LANES; i++) {
+        real_background_stop(&real->background[i]);
+    }
     node_free(real->node);
     net_stop(real->net);
     net_loop_free(real->loop);
     msg_free(real->msg);
     store_close(real->store);
     free(real);
+}
+
+static enum err real_start_background(struct real *real, struct why *why)
+{
+    static const char *const names[NODE_BACKGROUND_LANES] = {"lethe-back", "lethe-check"};
+    for (unsigned i = 0; i < NODE_BACKGROUND_LANES; i++) {
+        if (real_background_start(&real->background[i], names[i], world_wake, real) != OK) {
+            return why_set(why, ERR_INTERNAL, "cannot start the thread '%s'", names[i]);
+        }
+    }
+    return OK;
 }
 
 enum err node_start(const struct node_options *options, struct node **ret_node, struct why *why)
@@ -222,10 +249,7 @@ enum err node_start(const struct node_options *options, struct node **ret_node, 
         }
     }
     if (err == OK) {
-        err = real_background_start(&real->background, world_wake, real);
-        if (err != OK) {
-            err = why_set(&own, err, "cannot start the background thread");
-        }
+        err = real_start_background(real, &own);
     }
     struct node *node = real->node;
     if (err == OK) {

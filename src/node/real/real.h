@@ -45,7 +45,7 @@ void real_disk_submit(struct real_disk *disk, struct node_disk_job *job); /* Thr
 unsigned real_disk_take_done(struct real_disk *disk);                     /* Thread: loop */
 void real_disk_stop(struct real_disk *disk); /* waits for the job at work; fine when not started */
 
-/* ---- background.c: the thread for slow reads -------------------------------------------------------- */
+/* ---- background.c: a thread for slow reads, one a lane ---------------------------------------------- */
 struct real_background {
     struct thread thread;
     struct mutex lock;
@@ -58,7 +58,7 @@ struct real_background {
 };
 
 MUST_USE enum err real_background_start(struct real_background *background,
-                                        void (*on_done)(void *arg), void *arg);
+                                        const char *name, void (*on_done)(void *arg), void *arg);
 /* Thread: loop */
 void real_background_submit(struct real_background *background, struct node_background_job *job);
 bool real_background_take_done(struct real_background *background); /* Thread: loop */
@@ -72,12 +72,13 @@ struct real {
     struct net_loop *loop;
     struct net *net; /* NULL: no peers */
     struct real_disk disk;
-    struct real_background background;
-    struct node_background_job *background_job; /* with the background thread: loop */
-    struct node_disk_job *job;                  /* with the disk thread: loop */
-    atomic_uint_fast64_t stop_at_ms;            /* 0: nobody asked */
-    bool is_claimed;                            /* loop */
-    uint64_t calls_ended_ms;                    /* 0: not yet. loop */
+    struct real_background background[NODE_BACKGROUND_LANES];
+    /* with the background threads: loop */
+    struct node_background_job *background_jobs[NODE_BACKGROUND_LANES];
+    struct node_disk_job *job;       /* with the disk thread: loop */
+    atomic_uint_fast64_t stop_at_ms; /* 0: nobody asked */
+    bool is_claimed;                 /* loop */
+    uint64_t calls_ended_ms;         /* 0: not yet. loop */
     atomic_bool is_failed;
 };
 

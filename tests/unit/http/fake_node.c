@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
+#include "node/jobs.h"
 #include "sys/clock.h"
 #include "sys/thread.h"
 #include "wire/command.h"
@@ -47,6 +48,8 @@ struct node {
     void (*on_applied)(void *arg);
     void *on_applied_arg;
     node_id slot_leader; /* of every slot */
+    struct jobs *jobs;
+    uint32_t job_looks;
 };
 
 static struct bytes key_of(struct channel channel, uint8_t text[CHANNEL_ID_MAX_BYTES + 1])
@@ -723,6 +726,7 @@ struct node *fake_node_new(void)
     node->channels = map_new();
     node->serving = true;
     node->slot_leader = 1;
+    node->jobs = jobs_new(1, 7);
     arena_init(&node->arena);
     enum err err = thread_start(&node->loop, "fake-loop", run_loop, node);
     assert(err == OK);
@@ -746,6 +750,7 @@ void fake_node_free(struct node *node)
     mutex_unlock(&node->lock);
     thread_join(&node->loop);
     map_free(node->channels, free_channel);
+    jobs_free(node->jobs);
     arena_done(&node->arena);
     mutex_done(&node->lock);
     cond_done(&node->wake);
@@ -830,4 +835,54 @@ void node_on_applied(struct node *node, void (*on_applied)(void *arg), void *arg
     node->on_applied = on_applied;
     node->on_applied_arg = arg;
     mutex_unlock(&node->lock);
+}
+
+/* ---- jobs: the node's own table; a check ends when it is looked at for the second time ----------- */
+enum err node_start_check(struct node *node, int64_t slot, char *ret_id, struct why *why)
+{
+    if (slot >= FAKE_SLOTS)
+        return why_set(why, ERR_NOT_FOUND, "there is no slot %lld", (long long)slot);
+    enum err err = jobs_add(node->jobs, NODE_JOB_CHECK, slot, 1, 1000, ret_id, why);
+    if (err == OK)
+        node->job_looks = 0;
+    return err;
+}
+
+static void go_on(struct node *node, const char *id)
+{
+    char begun[NODE_JOB_ID_BYTES];
+    int64_t slot;
+    if (jobs_begin(node->jobs, NODE_JOB_CHECK, 1000, begun, &slot)) {
+        static const struct node_job_item items[] = {
+            {.slot = 0, .result = "ok"},
+            {.slot = 0, .node = 1, .result = "ok"},
+            {.slot = 1, .result = "diverged"},
+            {.slot = 1, .node = 1, .result = "ok"},
+            {.slot = 1, .node = 2, .result = "diverged", .reason = "the rows do not add up"}};
+        for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++)
+            jobs_add_item(node->jobs, begun, &items[i]);
+    } else if (++node->job_looks > 1) {
+        jobs_end(node->jobs, id, NODE_JOB_DONE, NULL, 3000);
+    }
+}
+
+enum err node_get_job(struct node *node, struct bytes id, struct arena *arena, struct node_job *ret,
+                      struct why *why)
+{
+    if (jobs_get(node->jobs, id, 2000, arena, ret)) {
+        go_on(node, ret->id);
+        return jobs_get(node->jobs, id, 2000, arena, ret) ? OK : ERR_NOT_FOUND;
+    }
+    jobs_why_absent(node->jobs, id, why);
+    return ERR_NOT_FOUND;
+}
+
+uint32_t node_list_jobs(struct node *node, struct arena *arena, struct node_job **ret)
+{
+    return jobs_list(node->jobs, 2000, arena, ret);
+}
+
+enum err node_cancel_job(struct node *node, struct bytes id, struct why *why)
+{
+    return jobs_cancel(node->jobs, id, 2000, why);
 }

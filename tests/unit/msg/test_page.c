@@ -223,11 +223,11 @@ START_TEST(a_check_can_be_paced_and_ended)
     uint32_t slot = rig_slot(channel_of("room"));
     struct msg_check check;
     struct pace pace = {.calls_max = 1000};
-    ck_assert_ok(msg_recompute_paced(rig.msg, slot, on_progress, &pace, &check, why));
+    ck_assert_ok(msg_recompute_paced(rig.msg, slot, NULL, on_progress, &pace, &check, why));
     ck_assert_uint_ge(pace.calls, 7);
     ck_assert(hash128_is_equal(check.stored, check.recomputed));
     pace = (struct pace){.calls_max = 3};
-    ck_assert_int_eq(msg_recompute_paced(rig.msg, slot, on_progress, &pace, &check, NULL),
+    ck_assert_int_eq(msg_recompute_paced(rig.msg, slot, NULL, on_progress, &pace, &check, NULL),
                      ERR_CONFLICT);
     ck_assert_uint_eq(pace.calls, 3);
     rig_close(&rig);

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs: work that outlasts a request. They are the node's that took them: another one answers 404 and
+ * says whom to ask. */
+#include <stdio.h>
+
+#include "http/fields.h"
+#include "http/handlers.h"
+#include "http/http.h"
+#include "http/jwrite.h"
+#include "http/reply.h"
+
+static void write_time(struct buf *out, const char *name, uint64_t time_ms)
+{
+    if (time_ms == 0)
+        jwrite_member_null(out, name);
+    else
+        jwrite_member_u64(out, name, time_ms);
+}
+
+static void write_progress(struct buf *out, uint32_t progress)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%u.%03u", progress / NODE_JOB_PROGRESS_MAX,
+             progress % NODE_JOB_PROGRESS_MAX / (NODE_JOB_PROGRESS_MAX / 1000));
+    jwrite_key(out, "progress");
+    buf_append_string(out, text);
+}
+
+static void write_head(struct buf *out, const struct node *node, const struct node_job *job)
+{
+    jwrite_member_text(out, "id", job->id);
+    jwrite_member_text(out, "kind", node_job_kind_slug((enum node_job_kind)job->kind));
+    jwrite_member_text(out, "state", node_job_state_slug((enum node_job_state)job->state));
+    jwrite_member_u64(out, "node", node_self(node));
+    if (job->slot < 0)
+        jwrite_member_null(out, "slot");
+    else
+        jwrite_member_u64(out, "slot", (uint64_t)job->slot);
+    write_progress(out, job->progress);
+    write_time(out, "eta_ms", job->eta_ms);
+    write_time(out, "created_at", job->created_ms);
+    write_time(out, "started_at", job->started_ms);
+    write_time(out, "ended_at", job->ended_ms);
+    if (job->text[0] != '\0')
+        jwrite_member_text(out, "detail", job->text);
+    jwrite_member_u64(out, "items_count", job->items_count);
+}
+
+static void write_result(struct buf *out, const struct node_job_item *item)
+{
+    jwrite_member_text(out, "result", item->result);
+    if (item->reason[0] == '\0')
+        jwrite_member_null(out, "reason");
+    else
+        jwrite_member_text(out, "reason", item->reason);
+}
+
+/* An item about a whole slot, with those of its members that follow it. Returns the one behind. */
+static uint32_t write_item(struct buf *out, const struct node_job *job, uint32_t at)
+{
+    uint32_t slot = job->items[at].slot;
+    jwrite_comma(out);
+    buf_put_u8(out, '{');
+    jwrite_member_u64(out, "slot", slot);
+    if (job->items[at].node == 0)
+        write_result(out, &job->items[at++]);
+    jwrite_key(out, "nodes");
+    buf_put_u8(out, '[');
+    for (; at < job->items_count && job->items[at].slot == slot && job->items[at].node != 0; at++) {
+        jwrite_comma(out);
+        buf_put_u8(out, '{');
+        jwrite_member_u64(out, "node", job->items[at].node);
+        write_result(out, &job->items[at]);
+        buf_put_u8(out, '}');
+    }
+    buf_append_string(out, "]}");
+    return at;
+}
+
+void job_run(struct request *req)
+{
+    struct why why = {.err = OK};
+    struct node *node = http_node(req->http);
+    struct node_job job;
+    struct buf *out = &req->out;
+    enum err err = node_get_job(node, req->name, &req->arena, &job, &why);
+    if (err != OK) {
+        reply_problem(req, err, &why);
+        return;
+    }
+    buf_put_u8(out, '{');
+    write_head(out, node, &job);
+    jwrite_member_u64(out, "items_left_out", job.items_left_out);
+    jwrite_key(out, "items");
+    buf_put_u8(out, '[');
+    for (uint32_t i = 0; i < job.items_count;)
+        i = write_item(out, &job, i);
+    buf_append_string(out, "]}");
+    reply_send(req, 200, MEDIA_JSON);
+}
+
+void jobs_run(struct request *req)
+{
+    struct node *node = http_node(req->http);
+    struct node_job *jobs;
+    struct buf *out = &req->out;
+    uint32_t count = node_list_jobs(node, &req->arena, &jobs);
+    buf_append_string(out, "{\"jobs\":[");
+    for (uint32_t i = 0; i < count; i++) {
+        jwrite_comma(out);
+        buf_put_u8(out, '{');
+        write_head(out, node, &jobs[i]);
+        buf_put_u8(out, '}');
+    }
+    buf_append_string(out, "],\"more\":false}");
+    reply_send(req, 200, MEDIA_JSON);
+}
+
+void job_cancel_run(struct request *req)
+{
+    struct why why = {.err = OK};
+    enum err err = node_cancel_job(http_node(req->http), req->name, &why);
+    if (err != OK)
+        reply_problem(req, err, &why);
+    else
+        job_run(req);
+}
+
+/* The answer to who started a job: where to look for it. */
+static void accept(struct request *req, const char *id)
+{
+    struct buf location = BUF_INIT;
+    buf_append_string(&location, "/v1/jobs/");
+    buf_append_string(&location, id);
+    reply_header(req, "Location", arena_string(&req->arena, buf_bytes(&location)));
+    buf_done(&location);
+    buf_put_u8(&req->out, '{');
+    jwrite_member_text(&req->out, "id", id);
+    buf_put_u8(&req->out, '}');
+    reply_send(req, 202, MEDIA_JSON);
+}
+
+void check_run(struct request *req)
+{
+    struct why why = {.err = OK};
+    const struct jvalue *body = NULL;
+    struct node *node = http_node(req->http);
+    uint64_t slot = 0;
+    bool is_one_slot = false;
+    char id[NODE_JOB_ID_BYTES];
+    enum err err = fields_parse(req, &body, &why);
+    if (err == OK)
+        err = fields_number(body, "slot", 0, HTTP_MAX_INTEGER, &slot, &is_one_slot, &why);
+    if (err == OK)
+        err = node_start_check(node, is_one_slot ? (int64_t)slot : -1, id, &why);
+    if (err != OK)
+        reply_problem(req, err, &why);
+    else
+        accept(req, id);
+}
