@@ -119,7 +119,10 @@ void jobs_run(struct request *req)
 void job_cancel_run(struct request *req)
 {
     struct why why = {.err = OK};
-    enum err err = node_cancel_job(http_node(req->http), req->name, &why);
+    const struct jvalue *body = NULL; /* there is nothing to say in it yet */
+    enum err err = fields_parse(req, &body, &why);
+    if (err == OK)
+        err = node_cancel_job(http_node(req->http), req->name, &why);
     if (err != OK)
         reply_problem(req, err, &why);
     else

@@ -412,8 +412,7 @@ void check_order(struct group *group, struct node_call *call)
     struct command command = {.kind = COMMAND_CHECK, .check = {.id = ++node->checks_ordered}};
     struct blob *blob = command_encode(&command);
     route_stamp(group, blob);
-    struct raft_entry entry = {
-        .kind = RAFT_ENTRY_DATA, .size_bytes = blob->len, .payload = blob};
+    struct raft_entry entry = {.kind = RAFT_ENTRY_DATA, .size_bytes = blob->len, .payload = blob};
     struct raft_pos pos;
     enum err err = raft_propose(group->raft, &entry, 1, &pos);
     if (err == OK) {

@@ -12,7 +12,7 @@ struct store_snapshot;
 /* What a replica keeps for checks of its slot. */
 struct replica_check {
     struct group *group;
-    struct list calls; /* CHECK only_here calls: each waits for its index */
+    struct list calls;               /* CHECK only_here calls: each waits for its index */
     struct store_snapshot *snapshot; /* owned: rows at index; NULL: none */
     raft_index index;
     raft_term term;

@@ -199,9 +199,9 @@ void checks_second(struct node *node)
         return;
     }
     if (node->checks_due_ms == 0) {
-        node->checks_due_ms = node->now_ms + (interval_ms < NODE_CHECK_FIRST_MS
-                                                  ? interval_ms
-                                                  : (uint64_t)NODE_CHECK_FIRST_MS);
+        node->checks_due_ms =
+            node->now_ms +
+            (interval_ms < NODE_CHECK_FIRST_MS ? interval_ms : (uint64_t)NODE_CHECK_FIRST_MS);
     }
     if (node->now_ms < node->checks_due_ms || node->checks != NULL ||
         atomic_load_explicit(&node->draining, memory_order_relaxed)) {
@@ -210,8 +210,8 @@ void checks_second(struct node *node)
     node->checks_due_ms = node->now_ms + interval_ms;
     char id[NODE_JOB_ID_BYTES];
     /* Refused: an operator's check is open, which is as good. */
-    if (jobs_add(node->job_table, NODE_JOB_CHECK, -1, node->groups_count, wall_ms(node), id, NULL) ==
-        OK) {
+    if (jobs_add(node->job_table, NODE_JOB_CHECK, -1, node->groups_count, wall_ms(node), id,
+                 NULL) == OK) {
         node->check_is_own = true;
         atomic_store(&node->checks_wanted, true);
     }
@@ -241,8 +241,8 @@ enum err node_start_check(struct node *node, int64_t slot, char *ret_id, struct 
     if (atomic_load_explicit(&node->draining, memory_order_relaxed)) {
         return why_set(why, ERR_DRAINING, "%s", err_sentence(ERR_DRAINING));
     }
-    enum err err = jobs_add(node->job_table, NODE_JOB_CHECK, slot, slot < 0 ? node->groups_count : 1,
-                            wall_ms(node), ret_id, why);
+    enum err err = jobs_add(node->job_table, NODE_JOB_CHECK, slot,
+                            slot < 0 ? node->groups_count : 1, wall_ms(node), ret_id, why);
     if (err == OK) {
         atomic_store(&node->checks_wanted, true);
         node->world.wake(node->world.arg);

@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -287,10 +286,9 @@ void jobs_why_absent(struct jobs *jobs, struct bytes id, struct why *why)
                       "there is no job '%s': node %" PRIu64 " has had none since it started", text,
                       (uint64_t)jobs->self);
     } else {
-        (void)why_set(why, ERR_NOT_FOUND,
-                      "there is no job '%s': node %" PRIu64 " keeps '%s' to '%s'", text,
-                      (uint64_t)jobs->self, jobs->items[0].shown.id,
-                      jobs->items[jobs->count - 1].shown.id);
+        (void)why_set(
+            why, ERR_NOT_FOUND, "there is no job '%s': node %" PRIu64 " keeps '%s' to '%s'", text,
+            (uint64_t)jobs->self, jobs->items[0].shown.id, jobs->items[jobs->count - 1].shown.id);
     }
     mutex_unlock(&jobs->lock);
 }

@@ -35,14 +35,14 @@ enum {
     NODE_DIGEST_ROUNDS = 3,            /* a member silent for so many comparisons is unchecked */
     NODE_COLLECT_LOOK_MS = 10000,      /* how often a leader looks for old delete records */
     NODE_COLLECT_MAX_RECORDS = 10000,  /* looked at each time */
-    NODE_CHECK_WAIT_MS = 10000,     /* a replica that has not applied the command by then is behind */
+    NODE_CHECK_WAIT_MS = 10000, /* a replica that has not applied the command by then is behind */
     NODE_CHECK_SLOT_MS = 6 * 3600 * 1000, /* a slot's check ends, whoever has not answered */
     NODE_CHECK_SLOTS = 4,                 /* looked at together */
     NODE_CHECK_TRIES = 10,                /* of a slot without a leader, one a second */
     NODE_CHECK_FIRST_MS = 3600 * 1000,    /* after a start: then each interval */
     NODE_CHECK_PAUSE_US = 50000,          /* at most: it must be seen that a check is to end */
     NODE_CHECK_UNCACHED_MS = 600 * 1000,  /* the store's cache is emptied at most so often */
-    NODE_ADMIN_MARGIN_MS = 100         /* a call to all replicas ends before who asked gives up */
+    NODE_ADMIN_MARGIN_MS = 100 /* a call to all replicas ends before who asked gives up */
 };
 
 #endif

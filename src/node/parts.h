@@ -211,11 +211,11 @@ struct group {
     atomic_bool is_diverged;  /* alarm: this replica's digest is a minority's */
     node_id ordered_peer;     /* of the last full install that was ordered here, and why */
     uint8_t ordered_reason;   /* enum node_catchup_reason */
-    struct compared *compared; /* owned: digests; NULL: not needed yet */
-    bool is_undecided;         /* leader: replicas differ, and no state has a majority */
+    struct compared *compared;   /* owned: digests; NULL: not needed yet */
+    bool is_undecided;           /* leader: replicas differ, and no state has a majority */
     struct replica_check *check; /* owned; NULL: no check has come by */
-    uint64_t looked_ms;        /* for a dedup generation that is due */
-    uint64_t collected_ms;     /* for delete records that may go */
+    uint64_t looked_ms;          /* for a dedup generation that is due */
+    uint64_t collected_ms;       /* for delete records that may go */
 };
 
 void group_init(struct group *group, struct node *node, slot_id slot);

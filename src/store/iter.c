@@ -75,8 +75,9 @@ static struct store_iter *start(struct store_iter *iter, const struct store_snap
     if (bytes_compare(key_bytes(&iter->lower), key_bytes(&iter->upper)) >= 0)
         iter->has_ended = true;
     else
-        iter->rows = engine->ops->iter_new(engine, store_engine_snapshot(snapshot), family,
-                                           key_bytes(&iter->lower), key_bytes(&iter->upper), is_scan);
+        iter->rows =
+            engine->ops->iter_new(engine, store_engine_snapshot(snapshot), family,
+                                  key_bytes(&iter->lower), key_bytes(&iter->upper), is_scan);
     return iter;
 }
 

@@ -237,8 +237,9 @@ static bool has_any_row(struct store *store)
 {
     static const uint8_t last[] = {0xff, 0xff, 0xff};
     const struct engine_ops *ops = store->engine->ops;
-    struct engine_iter *iter = ops->iter_new(store->engine, NULL, STORE_DEFAULT,
-                                             bytes_of_string(""), bytes_of(last, sizeof(last)), false);
+    struct engine_iter *iter =
+        ops->iter_new(store->engine, NULL, STORE_DEFAULT, bytes_of_string(""),
+                      bytes_of(last, sizeof(last)), false);
     ops->iter_first(iter);
     bool has = iter->valid;
     return ops->iter_close(iter) != OK || has;

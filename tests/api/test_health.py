@@ -2,6 +2,7 @@
 """Health, version, figures, and what the node knows of its cluster."""
 import re
 import subprocess
+import time
 
 from lib import Client, Daemon, Failed, check, equal
 
@@ -208,3 +209,44 @@ def test_orders(daemon):
     check(client.post(f"/v1/admin/slots/{slot}/full-sync", {"node": 2}).status in (404, 409))
     equal(client.post(f"/v1/admin/slots/{slot}/full-sync", {"node": 1}).status, 409)
     check(client.get("/v1/admin/config").status in (200, 501))
+
+
+def wait_job(client, path):
+    for _ in range(200):
+        job = client.get(path, expect=200).json
+        if job["state"] not in ("queued", "running"):
+            return job
+        time.sleep(0.05)
+    raise Failed(f"{path} did not end: {job}")
+
+
+def test_checks_and_jobs(daemon):
+    """A check of all slots, of one; its job is listed, has a result a slot, and cannot be cancelled
+    once it has ended."""
+    client = Client(daemon)
+    client.fill((7, "checked"), 20)
+    reply = client.post("/v1/admin/checks", {}, expect=202)
+    path = reply.headers["location"]
+    equal(path, "/v1/jobs/" + reply.json["id"])
+    again = client.post("/v1/admin/checks", {})  # while the first one runs, if it still does
+    check(again.status in (409, 202), again)
+    job = wait_job(client, path)
+    equal((job["kind"], job["state"], job["progress"], job["node"]), ("check", "done", 1, 1))
+    equal(sorted(item["slot"] for item in job["items"]), list(range(64)))
+    check(all(item["result"] == "ok" and item["nodes"][0]["result"] == "ok" for item in job["items"]),
+          job)
+    if again.status == 202:
+        wait_job(client, again.headers["location"])
+    one = wait_job(client, client.post("/v1/admin/checks", {"slot": 5},
+                                       expect=202).headers["location"])
+    equal([item["slot"] for item in one["items"]], [5])
+    listed = client.get("/v1/jobs", expect=200).json["jobs"]
+    check(listed[0]["id"] == one["id"] and "items" not in listed[0], listed)
+    equal(client.post(f"/v1/jobs/{one['id']}:cancel", {}, expect=409).json["code"], "conflict")
+    check("node 9" in client.get("/v1/jobs/9-1-1", expect=404).json["detail"], "whose it is")
+    check(one["id"] in client.get("/v1/jobs/never", expect=404).json["detail"], "what exists")
+    client.post("/v1/jobs/never:cancel", {}, expect=404)
+    client.post("/v1/admin/checks", {"slot": 64}, expect=404)
+    client.post("/v1/admin/checks", {"slot": -1}, expect=400)
+    client.post("/v1/admin/checks", {"slot": "all"}, expect=400)
+    client.post("/v1/admin/checks", '{"slot":', expect=400)

@@ -54,10 +54,10 @@ struct seat {
     struct memdisk *disk; /* owned */
     struct store *store;
     struct msg *msg;
-    struct node *node;                      /* NULL: down */
-    struct node_disk_job *job;              /* with the disk */
+    struct node *node;                                             /* NULL: down */
+    struct node_disk_job *job;                                     /* with the disk */
     struct node_background_job *background[NODE_BACKGROUND_LANES]; /* slow reads of the store */
-    uint64_t job_due_us;                    /* of the world's clock: when its next part is done */
+    uint64_t job_due_us; /* of the world's clock: when its next part is done */
     bool is_paused, is_stalled, is_woken, is_moved;
     bool is_dying;         /* its process is gone: what it says now is heard by nobody */
     bool is_drained;       /* it was told to stop, and refuses calls until it is started again */

@@ -57,8 +57,8 @@ struct real_background {
     void *arg;                       /* borrowed */
 };
 
-MUST_USE enum err real_background_start(struct real_background *background,
-                                        const char *name, void (*on_done)(void *arg), void *arg);
+MUST_USE enum err real_background_start(struct real_background *background, const char *name,
+                                        void (*on_done)(void *arg), void *arg);
 /* Thread: loop */
 void real_background_submit(struct real_background *background, struct node_background_job *job);
 bool real_background_take_done(struct real_background *background); /* Thread: loop */

@@ -256,6 +256,36 @@ START_TEST(orders_of_operators)
 }
 END_TEST
 
+START_TEST(jobs_are_told)
+{
+    start();
+    ck_assert_int_eq(ask("GET", "/v1/jobs", NULL, NULL), 200);
+    ck_assert_str_eq(client.body, "{\"jobs\":[],\"more\":false}");
+    ck_assert_int_eq(post("/v1/admin/checks", "{\"slot\":16}"), 404);
+    ck_assert_int_eq(post("/v1/admin/checks", "{\"slot\":1.5}"), 400);
+    ck_assert_int_eq(post("/v1/admin/checks", "{}"), 202);
+    ck_assert_str_eq(client.body, "{\"id\":\"1-7-1\"}");
+    ck_assert(client_has(&client, "Location: /v1/jobs/1-7-1\r\n"));
+    ck_assert_int_eq(post("/v1/admin/checks", "{}"), 409);
+    ck_assert(client_has(&client, "1-7-1"));
+    ck_assert_int_eq(ask("GET", "/v1/jobs/1-7-1", NULL, NULL), 200);
+    ck_assert(client_has(&client, "\"state\":\"running\",\"node\":1,\"slot\":null,"
+                                  "\"progress\":0.000,\"eta_ms\":null,\"created_at\":1000,"));
+    ck_assert(client_has(&client, "{\"slot\":1,\"result\":\"diverged\",\"reason\":null,\"nodes\":["
+                                  "{\"node\":1,\"result\":\"ok\",\"reason\":null},{\"node\":2,"
+                                  "\"result\":\"diverged\",\"reason\":\"the rows do not add up\"}"
+                                  "]}]}"));
+    ck_assert_int_eq(ask("POST", "/v1/jobs/1-7-1:cancel", NULL, NULL), 200);
+    ck_assert(client_has(&client, "\"state\":\"cancelled\""));
+    ck_assert_int_eq(ask("POST", "/v1/jobs/1-7-1:cancel", NULL, NULL), 409);
+    ck_assert_int_eq(ask("GET", "/v1/jobs/2-7-1", NULL, NULL), 404);
+    ck_assert(client_has(&client, "node 2"));
+    ck_assert_int_eq(ask("GET", "/v1/jobs", NULL, NULL), 200);
+    ck_assert(client_has(&client, "\"items_count\":5}],\"more\":false}"));
+    stop();
+}
+END_TEST
+
 /* One slot that cannot: the request's answer. One of all: its own, beside those that could. */
 START_TEST(orders_that_fail)
 {
@@ -591,6 +621,7 @@ static const TTest *const *all_tests(size_t *ret_count)
                                  waits_for_replicas,
                                  balances_leaders,
                                  orders_of_operators,
+                                 jobs_are_told,
                                  orders_that_fail,
                                  tells_its_configuration,
                                  waits_for_a_message,

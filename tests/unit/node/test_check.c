@@ -95,8 +95,9 @@ static const struct node_job_item *item_of(const struct node_job *job, node_id n
 }
 
 #define ck_result(job, member, wanted)                                                             \
-    ck_assert_msg(strcmp(item_of(job, member)->result, wanted) == 0, "node %d is %s (%s), not %s",  \
-                  (int)(member), item_of(job, member)->result, item_of(job, member)->reason, wanted)
+    ck_assert_msg(strcmp(item_of(job, member)->result, wanted) == 0, "node %d is %s (%s), not %s", \
+                  (int)(member), item_of(job, member)->result, item_of(job, member)->reason,       \
+                  wanted)
 
 static struct node_job check(struct fakeworld *world, node_id id, uint64_t ms, struct arena *arena)
 {
