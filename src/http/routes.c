@@ -85,7 +85,8 @@ const struct route routes[] = {
      TAKES_JSON | TAKES_OPTIONAL, JSON, false, ROLE_ADMIN},
     {"GET", "/v1/admin/config", "config", operate_config_run, "", 0, JSON, false, ROLE_ADMIN},
 
-    {"POST", "/v1/admin/checks", "check", check_run, "", TAKES_JSON | TAKES_OPTIONAL, JSON, false, ROLE_ADMIN},
+    {"POST", "/v1/admin/checks", "check", check_run, "", TAKES_JSON | TAKES_OPTIONAL, JSON, false,
+     ROLE_ADMIN},
     {"POST", "/v1/jobs/{id}:cancel", "cancel_job", job_cancel_run, "", TAKES_JSON | TAKES_OPTIONAL,
      JSON, false, ROLE_ADMIN},
     {"GET", "/v1/jobs", "jobs", jobs_run, "", 0, JSON, false, ROLE_ADMIN},
