@@ -257,6 +257,14 @@ void client_json_set_u64(struct client_json *node, const char *key, uint64_t val
     set_take(node, key, json_integer((json_int_t)value));
 }
 
+struct client_json *client_json_copy(const struct client_json *node)
+{
+    json_t *copy = json_deep_copy(raw(node));
+    if (copy == NULL)
+        abort(); /* out of memory */
+    return (struct client_json *)(void *)copy;
+}
+
 void client_json_set_copy(struct client_json *node, const char *key, const struct client_json *copy)
 {
     set_take(node, key, json_deep_copy(raw(copy)));

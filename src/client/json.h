@@ -41,6 +41,8 @@ uint64_t client_json_u64_of(const struct client_json *node, uint64_t fallback);
 /* Sets a member of an object that the caller owns the root of. copy: a deep copy is set. */
 void client_json_set_text(struct client_json *node, const char *key, struct bytes text);
 void client_json_set_u64(struct client_json *node, const char *key, uint64_t value);
+/* A deep copy that the caller frees. */
+struct client_json *client_json_copy(const struct client_json *node);
 void client_json_set_copy(struct client_json *node, const char *key,
                           const struct client_json *copy);
 void client_json_remove(struct client_json *node, const char *key); /* absent is fine */

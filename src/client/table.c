@@ -15,12 +15,47 @@ struct client_table {
     size_t cells_count;
 };
 
-/* Columns that text takes on a terminal: one for each code point. */
+struct span {
+    uint32_t first, last;
+};
+
+/* Characters that are drawn over the one before, and those that take two columns (East Asian Wide and
+ * Fullwidth, and pictures), as terminals have them: Unicode's tables, neighbours merged. */
+static const struct span narrow[] = {
+    {0x300, 0x36f},   {0x483, 0x489},   {0x591, 0x5bd},   {0x610, 0x61a},    {0x64b, 0x65f},
+    {0x900, 0x902},   {0x93c, 0x93c},   {0xe31, 0xe31},   {0xe34, 0xe3a},    {0x1ab0, 0x1aff},
+    {0x1dc0, 0x1dff}, {0x200b, 0x200f}, {0x202a, 0x202e}, {0x2060, 0x2064},  {0x20d0, 0x20ff},
+    {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f}, {0xfeff, 0xfeff}, {0xe0100, 0xe01ef}};
+static const struct span wide[] = {{0x1100, 0x115f},   {0x231a, 0x231b},   {0x2e80, 0x303e},
+                                   {0x3041, 0x4dbf},   {0x4e00, 0xa4cf},   {0xa960, 0xa97c},
+                                   {0xac00, 0xd7a3},   {0xf900, 0xfaff},   {0xfe30, 0xfe6f},
+                                   {0xff00, 0xff60},   {0xffe0, 0xffe6},   {0x17000, 0x18cff},
+                                   {0x1b000, 0x1b2ff}, {0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff},
+                                   {0x1f900, 0x1faff}, {0x20000, 0x3fffd}};
+
+static bool is_in(const struct span *spans, size_t count, uint32_t code)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (code >= spans[i].first && code <= spans[i].last)
+            return true;
+    }
+    return false;
+}
+
+/* Columns that text takes on a terminal. A byte that begins no character counts as one column. */
 static size_t width_of(const char *text)
 {
     size_t ret = 0;
-    for (; *text != '\0'; text++)
-        ret += ((uint8_t)*text & 0xc0) != 0x80;
+    while (*text != '\0') {
+        uint8_t c = (uint8_t)*text++;
+        unsigned more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
+        uint32_t code = more == 0 ? c : c & (0x3fu >> more);
+        for (; more > 0 && ((uint8_t)*text & 0xc0) == 0x80; more--)
+            code = code << 6 | ((uint8_t)*text++ & 0x3fu);
+        ret += is_in(narrow, ARRAY_LEN(narrow), code) ? 0
+               : is_in(wide, ARRAY_LEN(wide), code)   ? 2
+                                                      : 1;
+    }
     return ret;
 }
 

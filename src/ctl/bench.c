@@ -34,7 +34,8 @@ static void hand_over(const struct client_context *context)
     for (size_t i = 0; i < context->servers.count; i++)
         buf_printf(&servers, "%s%s", i > 0 ? "," : "", context->servers.items[i]);
     if (setenv("LETHE_SERVER", buf_string(&servers), 1) != 0 ||
-        (context->token != NULL && setenv("LETHE_TOKEN", context->token, 1) != 0))
+        (context->token != NULL && setenv("LETHE_TOKEN", context->token, 1) != 0) ||
+        (context->ca_file != NULL && setenv("LETHE_CACERT", context->ca_file, 1) != 0))
         abort(); /* out of memory */
     buf_done(&servers);
 }

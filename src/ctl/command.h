@@ -18,6 +18,7 @@ struct ctl_flags {
     struct client_list servers;
     const char *token, *output;
     struct client_trust trust;
+    const char *context;
     uint64_t timeout_ms;
     bool is_help, is_quiet, is_yes, is_dry_run, is_all, is_raw, is_wide, is_clamped, is_ready;
     bool is_lagging, is_no_wait, is_forced, is_learner;
@@ -83,6 +84,10 @@ int ctl_run_alarm_ls(struct ctl *ctl);
 int ctl_run_alarm_disarm(struct ctl *ctl);
 int ctl_run_debug_bundle(struct ctl *ctl);
 int ctl_run_bench(struct ctl *ctl);
+int ctl_run_context_ls(struct ctl *ctl);
+int ctl_run_context_use(struct ctl *ctl);
+int ctl_run_context_set(struct ctl *ctl);
+int ctl_run_context_rm(struct ctl *ctl);
 int ctl_run_health(struct ctl *ctl);
 int ctl_run_nodes(struct ctl *ctl);
 int ctl_run_slots(struct ctl *ctl);

@@ -31,8 +31,12 @@ static int run_command(struct ctl *ctl, const struct ctl_command *command)
         return ctl_fail(CTL_USAGE, "usage: lethectl %s %s", command->name, command->arguments);
     if ((command->traits & CTL_NEEDS_NO_SERVER) != 0)
         return command->run(ctl);
-    enum err err = client_context_init(&ctl->context, &ctl->flags.servers, ctl->flags.token,
-                                       &ctl->flags.trust, ctl->flags.timeout_ms, &why);
+    const struct client_choice choice = {.servers = &ctl->flags.servers,
+                                         .name = ctl->flags.context,
+                                         .token = ctl->flags.token,
+                                         .trust = ctl->flags.trust,
+                                         .timeout_ms = ctl->flags.timeout_ms};
+    enum err err = client_context_init(&ctl->context, &choice, &why);
     if (err != OK)
         return ctl_fail(CTL_USAGE, "%s", why.text);
     ctl->client = client_context_connect(&ctl->context);

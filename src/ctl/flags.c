@@ -4,7 +4,8 @@
 
 enum { DAY_MS = 24 * 3600 * 1000 };
 
-static const char common_flags[] = " server token cacert insecure timeout output quiet help ";
+static const char common_flags[] =
+    " server context token cacert insecure timeout output quiet help ";
 
 /* clang-format off */
 #define ADD(name_, letter_, kind_, target_, value_, help_)                                         \
@@ -23,7 +24,9 @@ static const char common_flags[] = " server token cacert insecure timeout output
 static void add_common(struct ctl_flag_table *table, struct ctl_flags *flags)
 {
     ADD("server", 's', LIST, &flags->servers, "HOST:PORT,...",
-        "servers to try in turn (LETHE_SERVER, else 127.0.0.1:5001)");
+        "servers to try in turn (LETHE_SERVER, the context's, else 127.0.0.1:5001)");
+    ADD("context", 0, TEXT, &flags->context, "NAME",
+        "servers and token kept under this name (LETHE_CONTEXT, else the current one)");
     ADD("token", 0, TEXT, &flags->token, "T", "who you are (LETHE_TOKEN)");
     ADD("cacert", 0, TEXT, &flags->trust.ca_file, "FILE",
         "PEM: who may vouch for https servers (LETHE_CACERT, else the system's)");

@@ -9,5 +9,6 @@ Suite *suite_flags(void);
 Suite *suite_json(void);
 Suite *suite_table(void);
 Suite *suite_url(void);
+Suite *suite_contexts(void);
 
 #endif

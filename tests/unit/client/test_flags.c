@@ -7,9 +7,9 @@
 #include <stdlib.h>
 
 struct targets {
-    bool is_on, has_number;
+    bool is_on, has_number, has_maybe;
     const char *text;
-    uint64_t number, time_ms;
+    uint64_t number, time_ms, maybe_ms;
     double real;
     struct client_list list;
 };
@@ -37,12 +37,17 @@ static enum err parse(struct targets *to, char **argv, bool (*takes)(const char 
          .is_given = &to->has_number},
         {.name = "time", .kind = CLIENT_FLAG_TIME, .target = &to->time_ms},
         {.name = "real", .kind = CLIENT_FLAG_REAL, .target = &to->real},
-        {.name = "list", .kind = CLIENT_FLAG_LIST, .target = &to->list}};
+        {.name = "list", .kind = CLIENT_FLAG_LIST, .target = &to->list},
+        {.name = "maybe",
+         .letter = 'n', /* number's, too: whichever may be used */
+         .kind = CLIENT_FLAG_MAY_TIME,
+         .target = &to->maybe_ms,
+         .is_given = &to->has_maybe}};
     int argc = 0;
     while (argv[argc] != NULL)
         argc++;
     *to = (struct targets){.is_on = false};
-    return client_flags_parse(flags, 6, takes, NULL, argc, argv, words, 2, words_count, why);
+    return client_flags_parse(flags, 7, takes, NULL, argc, argv, words, 2, words_count, why);
 }
 
 START_TEST(test_forms)
@@ -102,6 +107,34 @@ START_TEST(test_refusals)
 }
 END_TEST
 
+static bool only_maybe(const char *name, void *arg)
+{
+    (void)arg;
+    return strcmp(name, "maybe") == 0;
+}
+
+START_TEST(test_a_value_that_may_be_missing)
+{
+    struct targets to;
+    const char *words[2];
+    size_t count = 0;
+    ck_assert_int_eq(parse(&to, WORDS("--maybe", "word"), NULL, words, &count, NULL), OK);
+    ck_assert(to.has_maybe && to.maybe_ms == 0 && count == 1);
+    ck_assert_int_eq(parse(&to, WORDS("--maybe=2s"), NULL, words, &count, NULL), OK);
+    ck_assert_uint_eq(to.maybe_ms, 2000);
+    ck_assert_int_eq(parse(&to, WORDS("--maybe=x"), NULL, words, &count, NULL), ERR_BAD_PARAMETER);
+    ck_assert_int_eq(parse(&to, WORDS("-n", "5"), only_maybe, words, &count, NULL), OK);
+    ck_assert(to.has_maybe && !to.has_number && count == 1);
+}
+END_TEST
+
+static enum err choose(struct client_context *context, const struct client_list *servers,
+                       const struct client_trust *trust)
+{
+    const struct client_choice choice = {.servers = servers, .trust = *trust, .timeout_ms = 1000};
+    return client_context_init(context, &choice, NULL);
+}
+
 START_TEST(test_context)
 {
     struct client_context context;
@@ -109,21 +142,22 @@ START_TEST(test_context)
     struct client_trust trust = {0};
     unsetenv("LETHE_SERVER");
     unsetenv("LETHE_CACERT");
-    ck_assert_int_eq(client_context_init(&context, &servers, NULL, &trust, 1000, NULL), OK);
+    setenv("XDG_CONFIG_HOME", "/nonexistent", 1);
+    ck_assert_int_eq(choose(&context, &servers, &trust), OK);
     ck_assert_str_eq(context.servers.items[0], "http://127.0.0.1:5001");
     ck_assert_ptr_null(context.ca_file);
     ck_assert(!context.is_insecure);
     client_context_done(&context);
     setenv("LETHE_SERVER", "a,b:7", 1);
     setenv("LETHE_CACERT", "authority", 1);
-    ck_assert_int_eq(client_context_init(&context, &servers, NULL, &trust, 1000, NULL), OK);
+    ck_assert_int_eq(choose(&context, &servers, &trust), OK);
     ck_assert_uint_eq(context.servers.count, 2);
     ck_assert_str_eq(context.servers.items[1], "http://b:7");
     ck_assert_str_eq(context.ca_file, "authority");
     trust = (struct client_trust){.ca_file = "other", .is_insecure = true};
     client_context_done(&context);
     ck_assert_int_eq(client_list_add(&servers, "c", NULL), OK);
-    ck_assert_int_eq(client_context_init(&context, &servers, NULL, &trust, 1000, NULL), OK);
+    ck_assert_int_eq(choose(&context, &servers, &trust), OK);
     ck_assert_uint_eq(context.servers.count, 1);
     ck_assert_str_eq(context.servers.items[0], "http://c:5001");
     ck_assert_str_eq(context.ca_file, "other");
@@ -135,5 +169,6 @@ END_TEST
 
 Suite *suite_flags(void)
 {
-    return UNIT_SUITE("flags", 10, test_forms, test_refusals, test_context);
+    return UNIT_SUITE("flags", 10, test_forms, test_refusals, test_a_value_that_may_be_missing,
+                      test_context);
 }

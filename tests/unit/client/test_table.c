@@ -25,6 +25,25 @@ START_TEST(test_columns_align)
 }
 END_TEST
 
+/* Wide characters take two columns, marks over others none. */
+START_TEST(test_wide_characters)
+{
+    static const char *const heads[] = {"A", "B"};
+    struct client_table *table = client_table_new(heads, 2);
+    static const char *const cells[] = {"\u6f22\u5b57", "e\u0301\u0301", "\U0001f600", "\u00fc"};
+    struct buf out = BUF_INIT;
+    for (size_t i = 0; i < 4; i++) {
+        client_table_addf(table, "%s", cells[i]);
+        client_table_addf(table, "x");
+    }
+    client_table_print(table, &out);
+    ck_assert_str_eq(buf_string(&out), "A     B\n\u6f22\u5b57  x\ne\u0301\u0301     x\n"
+                                       "\U0001f600    x\n\u00fc     x\n");
+    client_table_free(table);
+    buf_done(&out);
+}
+END_TEST
+
 START_TEST(test_control_characters_are_shown_as_marks)
 {
     static const char *const heads[] = {"X"};
@@ -70,6 +89,6 @@ END_TEST
 
 Suite *suite_table(void)
 {
-    return UNIT_SUITE("table", 10, test_columns_align, test_control_characters_are_shown_as_marks,
-                      test_numbers, test_progress);
+    return UNIT_SUITE("table", 10, test_columns_align, test_wide_characters,
+                      test_control_characters_are_shown_as_marks, test_numbers, test_progress);
 }

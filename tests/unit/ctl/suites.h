@@ -10,5 +10,6 @@ Suite *suite_operate(void);
 Suite *suite_watching(void);
 Suite *suite_redact(void);
 Suite *suite_admin(void);
+Suite *suite_contexts(void);
 
 #endif
