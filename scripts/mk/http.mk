@@ -13,3 +13,12 @@ $(BUILD)/gen/openapi_json.h: api/openapi.yaml $(BUILD)/tools/openapi-json
 	$(Q)$(BUILD)/tools/openapi-json < $< > $@
 
 $(BUILD)/src/http/health.o $(BUILD)/tests/unit/http/test_routes.o: $(BUILD)/gen/openapi_json.h
+
+# The status page, as bytes.
+UI_FILES := $(addprefix src/http/ui/,index.html app.css app.js icon.svg)
+$(BUILD)/gen/ui_files.h: $(UI_FILES) scripts/tools/embed
+	@mkdir -p $(@D)
+	$(say) GEN $@
+	$(Q)scripts/tools/embed ui $(UI_FILES) > $@
+
+$(BUILD)/src/http/ui.o: $(BUILD)/gen/ui_files.h

@@ -52,6 +52,9 @@ static int fit(struct slice range, enum media media)
         [MEDIA_RAW] = {"application/octet-stream", "application/octet-stream"},
         [MEDIA_EVENTS] = {"text/event-stream", "text/event-stream"},
         [MEDIA_HTML] = {"text/html", "text/html"},
+        [MEDIA_CSS] = {"text/css", "text/css"},
+        [MEDIA_SCRIPT] = {"text/javascript", "application/javascript"},
+        [MEDIA_SVG] = {"image/svg+xml", "image/svg+xml"},
         [MEDIA_METRICS] = {"text/plain", "text/plain"},
     };
     if (is_text(range, "*/*"))

@@ -25,6 +25,8 @@ request_handler operate_full_sync_run, operate_collect_run, operate_config_run;
 request_handler check_run, job_run, jobs_run, job_cancel_run;
 /* health.c */
 request_handler livez_run, readyz_run, version_run, openapi_run, metrics_run;
+/* ui.c */
+request_handler ui_run, ui_file_run;
 /* routes.c: named by the interface, not there yet */
 request_handler not_supported_run;
 

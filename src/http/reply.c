@@ -100,6 +100,9 @@ const char *reply_media_type(enum media media)
         [MEDIA_RAW] = "application/octet-stream",
         [MEDIA_EVENTS] = "text/event-stream",
         [MEDIA_HTML] = "text/html; charset=utf-8",
+        [MEDIA_CSS] = "text/css; charset=utf-8",
+        [MEDIA_SCRIPT] = "text/javascript; charset=utf-8",
+        [MEDIA_SVG] = "image/svg+xml",
         [MEDIA_METRICS] = "text/plain; version=0.0.4; charset=utf-8",
         [MEDIA_PROBLEM] = "application/problem+json",
     };

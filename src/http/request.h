@@ -47,6 +47,9 @@ enum media {
     MEDIA_RAW,
     MEDIA_EVENTS,
     MEDIA_HTML,
+    MEDIA_CSS,
+    MEDIA_SCRIPT,
+    MEDIA_SVG,
     MEDIA_METRICS,
     MEDIA_PROBLEM
 };

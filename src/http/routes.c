@@ -27,7 +27,9 @@ const struct route routes[] = {
     {"GET", "/metrics", "metrics", metrics_run, "", 0, {MEDIA_METRICS}, false, ROLE_METRICS | ROLE_ADMIN | ACCESS_NO_CHANNEL},
     {"GET", "/version", "version", version_run, "", 0, JSON, false, ACCESS_OPEN},
     {"GET", "/openapi.json", "openapi", openapi_run, "", 0, JSON, false, ACCESS_OPEN},
-    NOT_YET("GET", "/ui/"),
+    {"GET", "/ui/", "ui", ui_run, "", 0, {MEDIA_HTML}, false, ACCESS_OPEN},
+    {"GET", "/ui", "ui", ui_run, "", 0, {MEDIA_HTML}, false, ACCESS_OPEN},
+    {"GET", "/ui/{id}", "ui", ui_file_run, "", 0, {MEDIA_SCRIPT, MEDIA_CSS, MEDIA_SVG}, false, ACCESS_OPEN},
 
     {"POST", "/v1/channels/{t}/{c}/messages", "send", send_run,
      "from_uid client_msg_no expected_last_seq redirect", TAKES_JSON | TAKES_RAW, JSON, true, ROLE_WRITE},

@@ -31,6 +31,26 @@ def test_version(daemon):
     check(re.match(r"\d+\.\d+\.\d+", version["version"]), version)
 
 
+def test_ui(daemon):
+    """The page and its files come with a policy that keeps everything else out, and tags."""
+    client = Client(daemon)
+    total = 0
+    for target, kind in [("/ui/", "text/html"), ("/ui", "text/html"), ("/ui/app.js", "text/javascript"),
+                         ("/ui/app.css", "text/css"), ("/ui/icon.svg", "image/svg+xml")]:
+        reply = client.get(target, expect=200)
+        equal(reply.type, kind)
+        policy = reply.headers["content-security-policy"]
+        check("default-src 'none'" in policy and "unsafe" not in policy, policy)
+        equal(reply.headers["x-content-type-options"], "nosniff")
+        total += len(reply.body)
+        client.get(target, {"If-None-Match": reply.headers["etag"]}, expect=304)
+    check(total < 100_000, total)
+    page = client.get("/ui/", expect=200).body.decode()
+    check(not re.search(r"\son[a-z]+=|style=|https?://(?!www.w3.org)", page), "something inline or foreign")
+    client.get("/ui/app.map", expect=404)
+    client.get("/ui/../v1/cluster", expect=404)
+
+
 def test_metrics(daemon):
     """Every name of the contract is there, with HELP and TYPE, and histograms add up."""
     reply = Client(daemon).get("/metrics", expect=200)
