@@ -464,6 +464,13 @@ void node_turn(struct node *node)
     if (node->is_failed) {
         return;
     }
+#ifndef LETHE_MUTANT_read_error_goes_on
+    if (atomic_load_explicit(&node->read_failed, memory_order_relaxed)) {
+        node_fail(node, ERR_DISK_FAILED,
+                  "a read for a client failed: the disk is not to be trusted");
+        return;
+    }
+#endif
     if (atomic_load_explicit(&node->draining, memory_order_relaxed) && !node->was_drained) {
         node->was_drained = true;
         route_drain(node);
@@ -556,8 +563,11 @@ void node_end_calls(struct node *node)
 
 /* What was just read is shown only when this replica's rows were one state all the time. An install
  * says so before it changes the first row, so a look afterwards is enough. */
-static enum err node_vouch(const struct node *node, uint32_t slot, enum err err, struct why *why)
+static enum err node_vouch(struct node *node, uint32_t slot, enum err err, struct why *why)
 {
+    if (err == ERR_DISK_FAILED) {
+        atomic_store(&node->read_failed, true); /* the loop ends the node: node_turn */
+    }
     if (slot >= node->groups_count || err == ERR_DISK_FAILED) {
         return err;
     }

@@ -124,6 +124,7 @@ void failpoint_start(void)
         failpoint_order(text);
     }
     free(copy);
+    (void)unsetenv("LETHE_FAIL"); /* it is no option: the configuration would wonder */
 }
 
 static void failpoint_tell(const struct order *order, const char *action)

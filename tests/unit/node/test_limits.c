@@ -152,6 +152,28 @@ START_TEST(failed_read_in_apply_stops_the_node)
 }
 END_TEST
 
+/* A page that meets EIO is an error for its client, and the end of the node: what RocksDB keeps going
+ * on after a failed read is not to be trusted (reliability design, section 2.3). */
+START_TEST(failed_read_for_a_client_stops_the_node)
+{
+    struct fakeworld *world = test_world(1, NULL);
+    (void)test_send(world, 1, "x");
+    struct msg_page_query query = {.channel = test_channel("c"), .limit = 10};
+    struct arena arena;
+    arena_init(&arena);
+    struct msg_page page;
+    struct why why = {0};
+    ck_assert_int_eq(node_get_page(fakeworld_node(world, 1), &query, &arena, &page, &why), OK);
+    memdisk_fail_read(fakeworld_disk(world, 1), 1);
+    ck_assert_int_eq(node_get_page(fakeworld_node(world, 1), &query, &arena, &page, &why),
+                     ERR_DISK_FAILED);
+    fakeworld_run(world, 200);
+    ck_assert_int_eq(fakeworld_fatal(world, 1), ERR_DISK_FAILED);
+    arena_done(&arena);
+    fakeworld_free(world);
+}
+END_TEST
+
 START_TEST(stuck_disk_stops_the_node)
 {
     struct fakeworld *world = test_world(1, NULL);
@@ -296,6 +318,7 @@ Suite *suite_limits(void)
     return UNIT_SUITE("limits", 60, full_queue_refuses, deadline_in_doubt, late_call_is_refused,
                       too_much_uncommitted_is_refused, full_disk_refuses_appends_only,
                       failed_sync_stops_the_node, failed_read_in_apply_stops_the_node,
-                      stuck_disk_stops_the_node, draining_refuses, damaged_entry_is_found,
-                      senseless_options, majority_below_the_soft_mark_refuses_appends);
+                      failed_read_for_a_client_stops_the_node, stuck_disk_stops_the_node,
+                      draining_refuses, damaged_entry_is_found, senseless_options,
+                      majority_below_the_soft_mark_refuses_appends);
 }
