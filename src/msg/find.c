@@ -4,11 +4,12 @@
  * rise with the seqs of a channel because a channel's seq order is its log order. */
 #include "msg/inner.h"
 
-/* What is under a seq: OK, ERR_SEQ_NOT_FOUND, ERR_SEQ_DELETED (*ret_interval), or a fault. */
-static enum err find_seq(struct view *view, uint64_t seq, struct row_message *ret,
+/* What is under a seq: OK, ERR_SEQ_NOT_FOUND, ERR_SEQ_DELETED (*ret_interval), ERR_NOT_FOUND: no
+ * row, which is a fault unless seq is above the last one; or another fault. */
+static enum err find_row(struct view *view, uint64_t seq, struct row_message *ret,
                          struct range *ret_interval, struct why *why)
 {
-    if (seq == 0 || seq > view->last_seq) {
+    if (seq == 0 || !view->exists) {
         return ERR_SEQ_NOT_FOUND;
     }
     bool is_deleted;
@@ -21,7 +22,18 @@ static enum err find_seq(struct view *view, uint64_t seq, struct row_message *re
     }
     err = store_get_message(view->store, view->snapshot, view->slot, view->channel, seq,
                             &view->scrap, ret);
-    return err == OK ? OK : view_fault(view, err, "a message", seq, why);
+    return err == OK || err == ERR_NOT_FOUND ? err : view_fault(view, err, "a message", seq, why);
+}
+
+/* The same in a view with figures; a missing row is a fault. */
+static enum err find_seq(struct view *view, uint64_t seq, struct row_message *ret,
+                         struct range *ret_interval, struct why *why)
+{
+    if (seq > view->last_seq) {
+        return ERR_SEQ_NOT_FOUND;
+    }
+    enum err err = find_row(view, seq, ret, ret_interval, why);
+    return err == ERR_NOT_FOUND ? view_fault(view, err, "a message", seq, why) : err;
 }
 
 /* The first record of the channel that covers seq is the one that deleted it. A message's delete
@@ -59,14 +71,20 @@ enum err msg_get_message(struct msg *msg, struct channel channel, uint64_t seq, 
                          uint64_t *ret_applied_index, struct why *why)
 {
     struct view view;
-    enum err err = view_open(msg, channel, &view, why);
+    enum err err = view_open_row(msg, channel, &view, why);
     if (err != OK) {
         return err;
     }
     struct row_message row;
     struct range interval;
     uint64_t delete_index = 0;
-    err = find_seq(&view, seq, &row, &interval, why);
+    err = find_row(&view, seq, &row, &interval, why);
+    if (err == ERR_NOT_FOUND) { /* only now it matters which one is the last */
+        err = view_load_figures(&view, why);
+        err = err != OK             ? err
+              : seq > view.last_seq ? ERR_SEQ_NOT_FOUND
+                                    : view_fault(&view, ERR_CORRUPT, "a message", seq, why);
+    }
     if (err == OK) {
         message_copy(arena, seq, &row, ret);
     } else if (err == ERR_SEQ_DELETED) {

@@ -180,9 +180,13 @@ struct view {
 /* On success end it with view_close. */
 MUST_USE enum err view_open(struct msg *msg, struct channel channel, struct view *ret,
                             struct why *why);
-/* Reads the channel's figures into a view that has its snapshot. */
-MUST_USE enum err view_load(struct view *view, struct channel channel, struct why *why);
-/* The same from a channel row that is at hand; row's slices must outlive the view. */
+/* The same with the channel row alone; first and last seq, time and totals are not known before
+ * view_load_figures, which costs an iterator. */
+MUST_USE enum err view_open_row(struct msg *msg, struct channel channel, struct view *ret,
+                                struct why *why);
+MUST_USE enum err view_load_figures(struct view *view, struct why *why);
+/* The figures from a channel row that is at hand, into a view that has its snapshot; row's slices
+ * must outlive the view. */
 MUST_USE enum err view_load_row(struct view *view, struct channel channel,
                                 const struct row_channel *row, struct why *why);
 void view_close(struct view *view);

@@ -63,26 +63,47 @@ enum err view_load_row(struct view *view, struct channel channel, const struct r
     view->channel = channel;
     view->exists = true;
     view->row = *row;
-    enum err err = load_last(view, why);
-    return err == OK ? load_first(view, why) : err;
+    return view_load_figures(view, why);
 }
 
-enum err view_load(struct view *view, struct channel channel, struct why *why)
+static enum err load_row(struct view *view, struct channel channel, struct why *why)
 {
-    struct row_channel row;
     view->channel = channel;
-    enum err err =
-        store_get_channel(view->store, view->snapshot, view->slot, channel, &view->value, &row);
+    enum err err = store_get_channel(view->store, view->snapshot, view->slot, channel, &view->value,
+                                     &view->row);
     if (err == ERR_NOT_FOUND) {
         return OK;
     }
     if (err != OK) {
         return view_fault(view, err, "the channel row", 0, why);
     }
-    return view_load_row(view, channel, &row, why);
+    view->exists = true;
+    return OK;
+}
+
+enum err view_load_figures(struct view *view, struct why *why)
+{
+    if (!view->exists) {
+        return OK;
+    }
+    enum err err = load_last(view, why);
+    return err == OK ? load_first(view, why) : err;
 }
 
 enum err view_open(struct msg *msg, struct channel channel, struct view *ret, struct why *why)
+{
+    enum err err = view_open_row(msg, channel, ret, why);
+    if (err != OK) {
+        return err;
+    }
+    err = view_load_figures(ret, why);
+    if (err != OK) {
+        view_close(ret);
+    }
+    return err;
+}
+
+enum err view_open_row(struct msg *msg, struct channel channel, struct view *ret, struct why *why)
 {
     *ret = (struct view){.store = msg->store,
                          .snapshot = store_snapshot_new(msg->store),
@@ -94,7 +115,7 @@ enum err view_open(struct msg *msg, struct channel channel, struct view *ret, st
     if (err != OK) {
         err = view_fault(ret, err, "the applied index", 0, why);
     } else {
-        err = view_load(ret, channel, why);
+        err = load_row(ret, channel, why);
     }
     if (err != OK) {
         view_close(ret);
