@@ -28,8 +28,8 @@
       "number of this node in the cluster; never reused for another data directory") \
     X(node_data_dir, "node.data_dir", TEXT, "lethe-data", 1, 4096, "", FIXED, \
       "where this node keeps its data; made when it is missing; one process at a time") \
-    X(node_queue_max_commands, "node.queue_max_commands", NUMBER, "4096", 1, 1048576, "commands", FIXED, \
-      "writes that may wait for the loop; beyond that requests get 503 queue_full") \
+    X(node_queue_max_commands, "node.queue_max_commands", NUMBER, "1024", 1, 1048576, "commands", FIXED, \
+      "writes of this node's clients that may be under way, fewer while they take long; beyond that 503 queue_full") \
     X(node_queue_max_bytes, "node.queue_max_bytes", SIZE, "64MiB", CONFIG_MIB, 64 * CONFIG_GIB, "", FIXED, \
       "bytes of writes that may wait for the loop") \
     X(node_stop_timeout_ms, "node.stop_timeout", TIME, "10s", 0, CONFIG_HOUR_MS, "", FIXED, \

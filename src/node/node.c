@@ -34,7 +34,7 @@ void node_options_init(struct node_options *options)
         .log_min_keep = 10000,
         .log_max_bytes = 64ull << 20,
         .tick_ms = 100,
-        .submit_max_commands = 4096,
+        .submit_max_commands = 1024,
         .submit_max_bytes = 64ull << 20,
         .disk_soft_free_bytes = 1ull << 30,
         .replica_lag_threshold = 1000,
@@ -97,10 +97,11 @@ static void node_init(struct node *node, const struct node_options *options,
         group_init(&node->groups[i], node, i);
         node->views[i].slot = i;
     }
-    node->submit = queue_new(&(struct queue_options){.max_items = options->submit_max_commands,
+    node->submit = queue_new(&(struct queue_options){.max_items = NODE_QUEUE_MAX_CALLS,
                                                      .max_bytes = options->submit_max_bytes,
                                                      .on_wake = world->wake,
                                                      .arg = world->arg});
+    admit_init(node);
     node->now_ms = node->ticked_ms = node->second_ms = node->synced_ms = node_now_us(node) / 1000;
 }
 
@@ -236,10 +237,15 @@ enum err node_call_start(struct node *node, struct node_call *call, struct why *
     if (err != OK) {
         return err;
     }
+    if (!admit_call(node, call)) {
+        STAT_ADD(node, proposals_refused_total, 1);
+        return call_refuse(call, ERR_QUEUE_FULL, "too many writes are under way at this node", why);
+    }
     call->started_us = node_now_us(node);
     size_t bytes = sizeof(*call) + (call->command == NULL ? 0 : call->command->len);
     err = queue_push(node->submit, call, bytes);
     if (err != OK) {
+        admit_let_go(node, call);
         STAT_ADD(node, proposals_refused_total, call->kind == NODE_CALL_COMMAND);
         return call_refuse(call, err == ERR_CLOSED ? ERR_DRAINING : err, NULL, why);
     }
@@ -253,6 +259,7 @@ enum err node_submit(struct node *node, struct node_call *call, struct why *why)
     if (err != OK) {
         return err;
     }
+    call->is_admitted = false;
     call->started_us = node_now_us(node);
     route_call(node, call);
     return OK;
@@ -449,6 +456,7 @@ static void node_time(struct node *node)
         node_tick(node, (unsigned)due);
     }
     disk_watch(node);
+    admit_tick(node);
     sender_tick(node);
     receiver_tick(node);
     if (node->now_ms - node->second_ms >= NODE_SECOND_MS) {

@@ -36,7 +36,7 @@ struct node_options {
     uint64_t block_cache_bytes, memtable_bytes;
     uint64_t log_keep_applied, log_keep_hours, log_min_keep, log_max_bytes;
     uint32_t tick_ms;               /* 100 */
-    uint64_t submit_max_commands;   /* 4096 */
+    uint64_t submit_max_commands;   /* started here and not answered yet: 1024 */
     uint64_t submit_max_bytes;      /* 64 MiB */
     uint64_t disk_soft_free_bytes;  /* appends are refused below */
     uint32_t replica_lag_threshold; /* entries */
@@ -196,6 +196,7 @@ struct node_call {
     struct heap_node deadline;
     uint64_t id, index, term, started_us;
     uint8_t stage, hops;
+    bool is_admitted; /* counts towards submit_max_commands */
     node_id forwarded_to;
     void *owner;
 };

@@ -14,6 +14,7 @@
 #include "msg/msg.h"
 #include "node/catchup.h"
 #include "node/check.h"
+#include "node/admit.h"
 #include "node/driver.h"
 #include "node/jobs.h"
 #include "node/limits.h"
@@ -460,6 +461,7 @@ struct node {
     uint64_t uncached_us; /* when the store's cache was emptied last. Thread: background, CHECK */
 
     atomic_bool draining, disk_low, started;
+    struct admit admit;
     atomic_uint_fast64_t disk_free_bytes, disk_total_bytes, open_calls_shown, unapplied_shown;
     atomic_uint_fast64_t open_bytes_shown, tail_bytes_shown, catchups_shown, needs_shown;
     struct stats stats;

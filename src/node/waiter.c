@@ -38,6 +38,8 @@ void waiter_finish(struct node *node, struct node_call *call, enum err err, cons
         blob_unref(call->command);
         call->command = NULL;
     }
+    admit_note(node, call);
+    admit_let_go(node, call);
     const struct group *group = &node->groups[call->slot];
     call->err = err;
     call->applied_index = group->applied;

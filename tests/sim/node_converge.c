@@ -10,7 +10,7 @@
 #include "node_witness.h"
 
 enum {
-    PROBE_ROUNDS = 20,
+    PROBE_ROUNDS = 40, /* a second each: a command in doubt holds its place for up to 30 s */
     PROBE_MS = 6000,
     AMNESIA_ROUNDS = 100,
     SERVE_SECONDS = 30,
@@ -163,7 +163,7 @@ static enum step run_line(struct world *world, const char *line,
     words_parse(&words, line);
     enum step step = verb(world->clients, &world->seats[id], &words);
     if (seat_is_live(&world->seats[id]))
-        seat_turn(&world->seats[id]); /* its queue may be as short as two calls */
+        seat_turn(&world->seats[id]); /* it may take only two commands at a time */
     return step;
 }
 

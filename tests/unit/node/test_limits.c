@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is refused, what is in doubt, what stops the node. */
+#include <stdlib.h>
+
+#include "base/alloc.h"
 #include "helpers.h"
 
 Suite *suite_limits(void);
@@ -26,6 +29,104 @@ START_TEST(full_queue_refuses)
     }
     ck_assert(!calls[4].is_done);
     ck_assert_uint_eq(test_count(world, 1), 4);
+    fakeworld_free(world);
+}
+END_TEST
+
+/* What is under way counts, not only what still waits for the loop: else more clients would mean a
+ * longer wait for all, without end. Reads go on. */
+START_TEST(too_many_under_way_are_refused)
+{
+    struct fakeworld_options options;
+    fakeworld_options_init(&options, 1, 5);
+    options.node.submit_max_commands = 4;
+    struct fakeworld *world = fakeworld_new(&options);
+    test_start(world, 1);
+    ck_assert_uint_eq(fakeworld_elect(world, 0), 1);
+    ck_assert(fakeworld_settle(world));
+    fakeworld_hold_disk(world, 1, true);
+    struct fakecall calls[6];
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(
+            fakecall_command(world, 1, &calls[i], 0, test_append("c", "x", NULL), 60000), OK);
+        fakeworld_run(world, 10);
+        ck_assert(!calls[i].is_done);
+    }
+    for (int i = 4; i < 6; i++) {
+        ck_assert_int_eq(
+            fakecall_command(world, 1, &calls[i], 0, test_append("c", "x", NULL), 60000),
+            ERR_QUEUE_FULL);
+    }
+    fakeworld_hold_disk(world, 1, false);
+    ck_assert(fakeworld_settle(world));
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(calls[i].call.err, OK);
+        fakecall_done(&calls[i]);
+    }
+    /* Each answer makes room for one, and no refusal took any away. */
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(
+            fakecall_command(world, 1, &calls[i], 0, test_append("c", "x", NULL), 60000), OK);
+    }
+    ck_assert(fakeworld_settle(world));
+    for (int i = 0; i < 4; i++) {
+        fakecall_done(&calls[i]);
+    }
+    ck_assert_uint_eq(test_count(world, 1), 8);
+    fakeworld_free(world);
+}
+END_TEST
+
+/* Of 600 clients that come back at once: how many are refused in a second. */
+static uint32_t refused_of(struct fakeworld *world, bool is_slow)
+{
+    enum { CLIENTS = 600 };
+    struct fakecall *calls = alloc_array(CLIENTS, sizeof(*calls));
+    bool *is_open = alloc_array(CLIENTS, sizeof(*is_open));
+    uint32_t refused = 0;
+    for (int step = 0; step < 100; step++) {
+        for (int i = 0; i < CLIENTS; i++) {
+            if (is_open[i] && calls[i].is_done) {
+                ck_assert_int_eq(calls[i].call.err, OK);
+                fakecall_done(&calls[i]);
+                is_open[i] = false;
+            }
+            if (!is_open[i]) {
+                enum err err =
+                    fakecall_command(world, 1, &calls[i], 0, test_append("c", "x", NULL), 60000);
+                ck_assert(err == OK || err == ERR_QUEUE_FULL);
+                is_open[i] = err == OK;
+                refused += err != OK;
+            }
+        }
+        fakeworld_hold_disk(world, 1, is_slow && step % 16 != 0);
+        fakeworld_run(world, 10);
+    }
+    fakeworld_hold_disk(world, 1, false);
+    ck_assert(fakeworld_settle(world));
+    for (int i = 0; i < CLIENTS; i++) {
+        if (is_open[i]) {
+            fakecall_done(&calls[i]);
+        }
+    }
+    free(calls);
+    free(is_open);
+    return refused;
+}
+
+START_TEST(slow_commands_let_fewer_in)
+{
+    struct fakeworld_options options;
+    fakeworld_options_init(&options, 1, 5);
+    options.node.submit_max_commands = 1024;
+    struct fakeworld *world = fakeworld_new(&options);
+    test_start(world, 1);
+    ck_assert_uint_eq(fakeworld_elect(world, 0), 1);
+    ck_assert(fakeworld_settle(world));
+    ck_assert_uint_eq(refused_of(world, false), 0);
+    ck_assert_uint_gt(refused_of(world, true), 0);
+    (void)refused_of(world, false); /* lets more in again, bit by bit */
+    ck_assert_uint_eq(refused_of(world, false), 0);
     fakeworld_free(world);
 }
 END_TEST
@@ -315,7 +416,8 @@ END_TEST
 
 Suite *suite_limits(void)
 {
-    return UNIT_SUITE("limits", 60, full_queue_refuses, deadline_in_doubt, late_call_is_refused,
+    return UNIT_SUITE("limits", 60, full_queue_refuses, too_many_under_way_are_refused,
+                      slow_commands_let_fewer_in, deadline_in_doubt, late_call_is_refused,
                       too_much_uncommitted_is_refused, full_disk_refuses_appends_only,
                       failed_sync_stops_the_node, failed_read_in_apply_stops_the_node,
                       failed_read_for_a_client_stops_the_node, stuck_disk_stops_the_node,
