@@ -84,6 +84,7 @@ int ctl_run_alarm_ls(struct ctl *ctl);
 int ctl_run_alarm_disarm(struct ctl *ctl);
 int ctl_run_debug_bundle(struct ctl *ctl);
 int ctl_run_bench(struct ctl *ctl);
+int ctl_run_completion(struct ctl *ctl);
 int ctl_run_context_ls(struct ctl *ctl);
 int ctl_run_context_use(struct ctl *ctl);
 int ctl_run_context_set(struct ctl *ctl);

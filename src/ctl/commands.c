@@ -87,6 +87,8 @@ const struct ctl_command ctl_commands[] = {
      ctl_run_context_set, CTL_NEEDS_NO_SERVER},
     {"context rm", "NAME", 1, 1, " yes ", "forget a context", ctl_run_context_rm,
      CTL_NEEDS_NO_SERVER},
+    {"completion", "bash|zsh|fish", 1, 1, " ", "print a script that completes lethectl's words",
+     ctl_run_completion, CTL_NEEDS_NO_SERVER},
     {"job ls", "", 0, 0, " ", "list long work: checks, backups, moves", ctl_run_job_ls, 0},
     {"job show", "JOB", 1, 1, " ", "how far a job is, and its results", ctl_run_job_show, 0},
     {"job cancel", "JOB", 1, 1, " yes ", "stop a job", ctl_run_job_cancel, 0},

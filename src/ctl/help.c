@@ -59,8 +59,9 @@ int ctl_help_all(const struct ctl_flag_table *table)
     list_commands(NULL, &out);
     buf_append_string(&out, "\nflags of every command (lethectl help COMMAND has the others):\n");
     client_flags_help(table->rows, table->count, ctl_flag_is_common, NULL, &out);
-    buf_append_string(&out, "\nA channel is written TYPE/ID, as in 2/room-1.\n"
-                            "More: lethectl help COMMAND, lethectl help exit-codes\n");
+    buf_append_string(&out,
+                      "\nA channel is written TYPE/ID, as in 2/room-1.\n"
+                      "More: lethectl help COMMAND, lethectl help exit-codes, lethectl help man\n");
     return write_out(&out);
 }
 
@@ -90,6 +91,8 @@ int ctl_help_for(const struct ctl_flag_table *table, int count, char **words)
         return ctl_help_all(table);
     if (strcmp(words[0], "exit-codes") == 0)
         return help_exit_codes();
+    if (strcmp(words[0], "man") == 0)
+        return ctl_help_man(table);
     const struct ctl_command *command = ctl_find_command(count, words, &taken);
     if (command != NULL)
         return ctl_help_one(table, command);

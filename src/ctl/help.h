@@ -15,6 +15,8 @@ extern const size_t ctl_exit_rows_count;
 
 int ctl_help_all(const struct ctl_flag_table *table);
 int ctl_help_one(const struct ctl_flag_table *table, const struct ctl_command *command);
+/* The manual page, on standard output: man.c */
+int ctl_help_man(const struct ctl_flag_table *table);
 /* lethectl help [WORD ...]: a command, the first word of several, or a topic. */
 int ctl_help_for(const struct ctl_flag_table *table, int count, char **words);
 /* "drain, undrain": what may stand behind a first word that is no command by itself. */

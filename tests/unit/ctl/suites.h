@@ -11,5 +11,6 @@ Suite *suite_watching(void);
 Suite *suite_redact(void);
 Suite *suite_admin(void);
 Suite *suite_contexts(void);
+Suite *suite_tables(void);
 
 #endif
