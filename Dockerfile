@@ -23,8 +23,9 @@ FROM ${BASE}
 # The libraries that the three programs are linked with; the linker's own view is `ldd`.
 RUN apt-get -q update \
     && DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends \
-        libcurl4 libevent-core-2.1-7 libevent-extra-2.1-7 libevent-pthreads-2.1-7 libgnutls30 libjansson4 \
-        libmicrohttpd12 librocksdb7.8 libxxhash0 libyaml-0-2 zlib1g \
+        libcurl4 libevent-core-2.1-7 libevent-extra-2.1-7 libevent-openssl-2.1-7 \
+        libevent-pthreads-2.1-7 libgnutls30 libjansson4 libmicrohttpd12 librocksdb7.8 libssl3 \
+        libxxhash0 libyaml-0-2 zlib1g \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/*.log \
     && groupadd --system --gid 10001 lethe \
     && useradd --system --uid 10001 --gid lethe --home-dir /var/lib/lethe --shell /usr/sbin/nologin \

@@ -62,6 +62,9 @@ static struct node_options node_options_of(const struct config *config,
     snprintf(options.listen, sizeof(options.listen), "%s",
              config->members_count > 1 ? config->cluster_listen : "");
     snprintf(options.http_address, sizeof(options.http_address), "%s", http_address_of(config));
+    options.tls_authority = config->cluster_tls_authority;
+    options.tls_certificate = config->cluster_tls_certificate;
+    options.tls_key = config->cluster_tls_key;
     options.dedup_window_ms = config->dedup_window_hours * CONFIG_HOUR_MS;
     options.block_cache_bytes = config->storage_block_cache_bytes;
     options.memtable_bytes = config->storage_memtable_bytes;
@@ -185,7 +188,8 @@ static void on_fatal(enum err err, const char *text, void *arg)
 }
 
 /* SIGHUP: takes over what may change, names what may not, keeps everything when it is wrong. */
-static void reload(int argc, char **argv, struct config *config, struct http *http)
+static void reload(int argc, char **argv, struct config *config, struct node *node,
+                   struct http *http)
 {
     struct config fresh;
     enum config_action action = CONFIG_RUN;
@@ -208,15 +212,18 @@ static void reload(int argc, char **argv, struct config *config, struct http *ht
     if (http_reload(http, &why) != OK)
         log_error("lethed", "tokens or certificates are wrong, keeping those in force", "detail=%s",
                   LOG_QUOTED(why.text));
+    if (node_reload(node, &why) != OK)
+        log_error("lethed", "certificates for peers are wrong, keeping those in force", "detail=%s",
+                  LOG_QUOTED(why.text));
 }
 
 static void wait_for_stop(struct signal_source *signals, int argc, char **argv,
-                          struct config *config, struct http *http)
+                          struct config *config, struct node *node, struct http *http)
 {
     enum signal_event event = SIGNAL_NONE;
     while ((event = signal_wait(signals, -1)) != SIGNAL_STOP) {
         if (event == SIGNAL_RELOAD)
-            reload(argc, argv, config, http);
+            reload(argc, argv, config, node, http);
     }
 }
 
@@ -252,7 +259,7 @@ static int run(int argc, char **argv, struct config *config)
     }
     if (err == OK) {
         log_info("lethed", "serving", "http=%s", http_address(http));
-        wait_for_stop(&signals, argc, argv, config, http);
+        wait_for_stop(&signals, argc, argv, config, node, http);
         log_info("lethed", "stopping");
     } else {
         log_error("lethed", "cannot start", "code=%s detail=%s", err_slug(err),

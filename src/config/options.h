@@ -74,6 +74,12 @@
       "how often a node has the replicas of the slots that it leads checked from stored bytes; 0: never") \
     X(cluster_check_bytes_per_s, "cluster.check_bytes_per_second", SIZE, "8MiB", 0, 1024 * CONFIG_GIB, "", FIXED, \
       "what a consistency check reads on this node; 0: as fast as it can") \
+    X(cluster_tls_authority, "cluster.tls.authority", TEXT, "", 0, 4096, "", FIXED, \
+      "PEM file with the certificates of who vouches for members; nobody else's are taken") \
+    X(cluster_tls_certificate, "cluster.tls.certificate", TEXT, "", 0, 4096, "", FIXED, \
+      "PEM file with this node's certificate, which has the URI lethe://CLUSTER/NODE; SIGHUP reads it again; empty: members are believed") \
+    X(cluster_tls_key, "cluster.tls.key", TEXT, "", 0, 4096, "", FIXED, \
+      "PEM file with its key, without a password") \
     X(log_keep_applied, "cluster.raft_log_retention.keep_applied_logs", NUMBER, "100000", 0, 1000000000, "entries", FIXED, \
       "applied entries kept for members that come back; the largest lower bound wins") \
     X(log_keep_hours, "cluster.raft_log_retention.keep_hours", NUMBER, "48", 0, 87600, "hours", FIXED, \
@@ -111,6 +117,7 @@
     X("http", "The address that clients talk to.") \
     X("http.tls", "HTTPS, TLS 1.2 and 1.3.") \
     X("cluster", "The other nodes, and how data is spread over them.") \
+    X("cluster.tls", "Mutual TLS between members: all three files, on all members.") \
     X("cluster.raft_log_retention", "How much of each slot's Raft log stays after it is applied.") \
     X("delete_log", "The record of every delete.") \
     X("dedup", "Safe retries.") \
@@ -122,7 +129,7 @@
 /* Keys that are promised and not there yet: refused with a sentence of their own, never taken
  * silently. A key stands for everything below it. */
 #define CONFIG_RESERVED(X) \
-    X("http.cors_origins") X("cluster.tls") X("erasure")
+    X("http.cors_origins") X("erasure")
 /* clang-format on */
 
 #endif

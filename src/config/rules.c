@@ -175,11 +175,19 @@ enum err config_rules_check(struct config *config, struct why *why)
         err = check_exposure(config, CONFIG_OPTION_http_listen, config->http_listen,
                              config->auth_tokens_file[0] != '\0', "'auth.tokens_file'", why);
     if (err == OK && config->members_count > 1)
-        err = check_exposure(config, CONFIG_OPTION_cluster_listen, config->cluster_listen, false,
-                             "'cluster.tls'", why);
+        err = check_exposure(config, CONFIG_OPTION_cluster_listen, config->cluster_listen,
+                             config->cluster_tls_certificate[0] != '\0', "'cluster.tls'", why);
     if (err == OK && (config->http_tls_certificate[0] != '\0') != (config->http_tls_key[0] != '\0'))
         err = why_set(why, ERR_BAD_CONFIG,
                       "'http.tls.certificate' and 'http.tls.key' go together: one is missing");
+    size_t tls_files = (config->cluster_tls_authority[0] != '\0') +
+                       (config->cluster_tls_certificate[0] != '\0') +
+                       (config->cluster_tls_key[0] != '\0');
+    if (err == OK && tls_files != 0 && tls_files != 3)
+        err = why_set(why, ERR_BAD_CONFIG,
+                      "'cluster.tls.authority', 'cluster.tls.certificate' and 'cluster.tls.key' go "
+                      "together: %s is missing",
+                      tls_files == 2 ? "one" : "more than one");
     if (err == OK && config->http_max_message_bytes > config->http_max_body_bytes)
         err = why_set(why, ERR_BAD_CONFIG,
                       "'http.max_message_bytes' %llu is larger than 'http.max_body_bytes' %llu",

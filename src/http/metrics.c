@@ -56,6 +56,11 @@ static const struct metrics_figure node_figures[] = {
      NODE(peer_bytes_received_total)},
     {"peer_garbage_total", "counter", "Frames from peers that could not be understood.",
      NODE(peer_garbage_total)},
+    {"peer_refused_total", "counter", "Connections of peers that this node refused.",
+     NODE(peer_refused_total)},
+    {"peer_certificate_refused_total", "counter",
+     "Those of them whose certificate was missing, bad, or another node's.",
+     NODE(peer_certificate_refused_total)},
     {"elections_total", "counter", "Elections that this node started.", NODE(elections_total)},
     {"leader_changes_total", "counter", "Changes of a slot's leader that this node saw.",
      NODE(leader_changes_total)},
@@ -216,15 +221,20 @@ static void write_process(struct buf *out, const char *prefix)
 }
 
 /* Only those that there are. */
-static void write_certificates(struct request *req, const char *prefix)
+static void write_certificates(struct request *req, const char *prefix, uint64_t peers_s)
 {
     static const char name[] = "certificate_expiry_timestamp_seconds";
     uint64_t http_s = http_certificate_expiry_s(req->http);
-    if (http_s == 0)
+    if (http_s == 0 && peers_s == 0)
         return;
     metrics_head(&req->out, prefix, name, "gauge",
                  "When the certificate ends, in seconds since 1970.");
-    buf_printf(&req->out, "%s%s{use=\"http\"} %llu\n", prefix, name, (unsigned long long)http_s);
+    if (http_s != 0)
+        buf_printf(&req->out, "%s%s{use=\"http\"} %llu\n", prefix, name,
+                   (unsigned long long)http_s);
+    if (peers_s != 0)
+        buf_printf(&req->out, "%s%s{use=\"peers\"} %llu\n", prefix, name,
+                   (unsigned long long)peers_s);
 }
 
 void metrics_run(struct request *req)
@@ -251,7 +261,7 @@ void metrics_run(struct request *req)
     struct http_stats *stats = arena_alloc(&req->arena, sizeof(*stats));
     http_sum_stats(req->http, stats);
     stats_write(stats, prefix, out);
-    write_certificates(req, prefix);
+    write_certificates(req, prefix, figures->peer_certificate_expiry_s);
     write_process(out, prefix);
     reply_send(req, 200, MEDIA_METRICS);
 }

@@ -46,7 +46,7 @@ void net_greet_fill(const struct net *net, node_id to, uint8_t lane, struct hell
     memcpy(ret->nonce, net->nonce, sizeof(ret->nonce));
 }
 
-static enum err refuse(struct net *net, enum net_refusal refusal, enum err err)
+enum err net_greet_refuse(struct net *net, enum net_refusal refusal, enum err err)
 {
     COUNT(net->refused_here[refusal], 1);
     return err;
@@ -63,7 +63,7 @@ static enum err check_place(struct net *net, const struct hello *hello, node_id 
                       "at a time",
                       node, hello->version_min, hello->version_max, self, WIRE_VERSION_MIN,
                       WIRE_VERSION_MAX);
-        return refuse(net, NET_REFUSAL_VERSION, ERR_WRONG_FORMAT);
+        return net_greet_refuse(net, NET_REFUSAL_VERSION, ERR_WRONG_FORMAT);
     }
     if (!bytes_is_equal(hello->cluster_id, bytes_of_string(net->cluster_id))) {
         (void)why_set(why, ERR_WRONG_IDENTITY,
@@ -71,7 +71,7 @@ static enum err check_place(struct net *net, const struct hello *hello, node_id 
                       "and the addresses of the members",
                       node, (int)(hello->cluster_id.len < 64 ? hello->cluster_id.len : 64),
                       (const char *)hello->cluster_id.data, self, net->cluster_id);
-        return refuse(net, NET_REFUSAL_CLUSTER, ERR_WRONG_IDENTITY);
+        return net_greet_refuse(net, NET_REFUSAL_CLUSTER, ERR_WRONG_IDENTITY);
     }
     if (hello->node == net->self) {
         bool is_own_process = memcmp(hello->nonce, net->nonce, sizeof(net->nonce)) == 0;
@@ -81,21 +81,21 @@ static enum err check_place(struct net *net, const struct hello *hello, node_id 
                                      : "two processes say that they are node %llu: stop one, or "
                                        "give it its own 'node.id' and data folder",
                       self);
-        return refuse(net, NET_REFUSAL_SELF, ERR_WRONG_IDENTITY);
+        return net_greet_refuse(net, NET_REFUSAL_SELF, ERR_WRONG_IDENTITY);
     }
     if ((expected != 0 && hello->node != expected) || (to != 0 && to != net->self)) {
         unsigned long long meant = expected != 0 ? expected : to;
         (void)why_set(why, ERR_WRONG_IDENTITY,
                       "node %llu is at the address that the members give for node %llu: correct it",
                       expected != 0 ? node : self, meant);
-        return refuse(net, NET_REFUSAL_WRONG_NODE, ERR_WRONG_IDENTITY);
+        return net_greet_refuse(net, NET_REFUSAL_WRONG_NODE, ERR_WRONG_IDENTITY);
     }
     if (hello->slot_count != net->slot_count) {
         (void)why_set(why, ERR_WRONG_IDENTITY,
                       "node %llu has %u slots, node %llu has %u: 'cluster.slot_count' is the same "
                       "on all nodes and never changes",
                       node, hello->slot_count, self, net->slot_count);
-        return refuse(net, NET_REFUSAL_SLOT_COUNT, ERR_WRONG_IDENTITY);
+        return net_greet_refuse(net, NET_REFUSAL_SLOT_COUNT, ERR_WRONG_IDENTITY);
     }
     return OK;
 }
@@ -112,14 +112,14 @@ static enum err check_identity(struct net *net, const struct net_peer *peer,
                       "and add it again under an id that was never used",
                       node, (unsigned long long)hello->incarnation,
                       (unsigned long long)incarnation);
-        return refuse(net, NET_REFUSAL_INCARNATION, ERR_WRONG_IDENTITY);
+        return net_greet_refuse(net, NET_REFUSAL_INCARNATION, ERR_WRONG_IDENTITY);
     }
     if (hello->boot < boot) {
         (void)why_set(why, ERR_WRONG_IDENTITY,
                       "node %llu is at start %llu, but was at %llu: its data folder was rolled "
                       "back; remove the member and add it again under a new id",
                       node, (unsigned long long)hello->boot, (unsigned long long)boot);
-        return refuse(net, NET_REFUSAL_ROLLED_BACK, ERR_WRONG_IDENTITY);
+        return net_greet_refuse(net, NET_REFUSAL_ROLLED_BACK, ERR_WRONG_IDENTITY);
     }
     if (hello->boot == boot && peer->has_nonce &&
         memcmp(hello->nonce, peer->nonce, sizeof(peer->nonce)) != 0) {
@@ -127,7 +127,7 @@ static enum err check_identity(struct net *net, const struct net_peer *peer,
                       "two processes say that they are node %llu at start %llu: its data folder "
                       "was copied; stop the copy",
                       node, (unsigned long long)boot);
-        return refuse(net, NET_REFUSAL_COPIED, ERR_WRONG_IDENTITY);
+        return net_greet_refuse(net, NET_REFUSAL_COPIED, ERR_WRONG_IDENTITY);
     }
     return OK;
 }
@@ -156,13 +156,35 @@ static enum err remember(struct net *net, const struct net_peer *peer, const str
     }
     (void)why_set(why, err, "node %llu cannot remember node %llu, so it does not let it in: %s",
                   (unsigned long long)net->self, (unsigned long long)peer->id, own.text);
-    return refuse(net, NET_REFUSAL_UNSAVED, err);
+    return net_greet_refuse(net, NET_REFUSAL_UNSAVED, err);
 }
 
-enum err net_greet_check(struct net *net, const struct hello *hello, node_id expected,
+/* With TLS nobody speaks for another node: what a HELLO says of start counters is remembered for
+ * good, so that it must be that node's own word. */
+static enum err check_certificate(struct net_link *link, const struct hello *hello, struct why *why)
+{
+    struct net *net = link->net;
+    if (net->tls == NULL || link->certified == hello->node) {
+        return OK;
+    }
+    (void)why_set(why, ERR_WRONG_IDENTITY,
+                  "who says that it is node %llu has the certificate of node %llu: give each node "
+                  "its own",
+                  (unsigned long long)hello->node, (unsigned long long)link->certified);
+    return net_greet_refuse(net, NET_REFUSAL_CERTIFICATE, ERR_WRONG_IDENTITY);
+}
+
+enum err net_greet_check(struct net_link *link, const struct hello *hello, node_id expected,
                          struct net_peer **ret_peer, struct why *why)
 {
-    enum err err = check_place(net, hello, expected, why);
+    struct net *net = link->net;
+    enum err err = OK;
+#ifndef LETHE_MUTANT_any_node_certified
+    err = check_certificate(link, hello, why);
+#endif
+    if (err == OK) {
+        err = check_place(net, hello, expected, why);
+    }
     if (err != OK) {
         return err;
     }
@@ -172,7 +194,7 @@ enum err net_greet_check(struct net *net, const struct hello *hello, node_id exp
                       "node %llu is no member for node %llu: add it first, or correct the list of "
                       "members",
                       (unsigned long long)hello->node, (unsigned long long)net->self);
-        return refuse(net, NET_REFUSAL_NO_MEMBER, ERR_WRONG_IDENTITY);
+        return net_greet_refuse(net, NET_REFUSAL_NO_MEMBER, ERR_WRONG_IDENTITY);
     }
     err = check_identity(net, peer, hello, why);
     if (err == OK) {

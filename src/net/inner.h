@@ -9,6 +9,7 @@
 #include "net/link.h"
 #include "net/loop.h"
 #include "net/net.h"
+#include "net/tls.h"
 #include "sys/log.h"
 #include "sys/thread.h"
 #include "wire/hello.h"
@@ -93,10 +94,12 @@ void net_outlet_hurry(struct net_outlet *outlet);
 
 /* What this node says of itself; slices borrow from net. */
 void net_greet_fill(const struct net *net, node_id to, uint8_t lane, struct hello *ret);
-/* Finds the peer that says hello and has it remembered, or refuses it (and counts). expected: whom we connected to;
- * 0: whoever connected to us. */
-MUST_USE enum err net_greet_check(struct net *net, const struct hello *hello, node_id expected,
-                                  struct net_peer **ret_peer, struct why *why);
+/* Finds the peer that says hello on link and has it remembered, or refuses it (and counts).
+ * expected: whom we connected to; 0: whoever connected to us. */
+MUST_USE enum err net_greet_check(struct net_link *link, const struct hello *hello,
+                                  node_id expected, struct net_peer **ret_peer, struct why *why);
+/* Counts a refusal. */
+enum err net_greet_refuse(struct net *net, enum net_refusal refusal, enum err err);
 
 /* ---- listen.c -------------------------------------------------------------------------------------- */
 
@@ -112,6 +115,7 @@ struct net {
     uint8_t nonce[HELLO_NONCE_BYTES];
     uint32_t feature_level, slot_count;
     char *cluster_id, *peer_address, *http_address; /* owned */
+    struct net_tls *tls;                            /* owned; NULL: links are plain */
     struct net_events events;
     size_t bulk_max_bytes;
     uint64_t handshake_ms, ping_ms, silent_ms;

@@ -11,7 +11,11 @@
  * Writing goes past the bufferevent when its buffer is empty: one writev a turn instead of a round
  * through epoll; what the socket does not take goes into the bufferevent's buffer, which holds at
  * most NET_AHEAD_BYTES and one frame, so that an urgent frame never waits behind more than that and
- * what the kernel holds (NET_UNSENT_BYTES not sent yet). With TLS the first way is closed.
+ * what the kernel holds (NET_UNSENT_BYTES not sent yet). With TLS the first way is closed: all goes
+ * through the bufferevent, under the same bound.
+ *
+ * With TLS a link, accepted ones too, is CONNECTING until the other side has shown a certificate of a
+ * node of this cluster; not a byte of it is read as a frame before.
  *
  * A link may be closed by its owner from inside its own callbacks: it is then freed when the last
  * of them has returned (is_busy, is_closed). */
@@ -20,6 +24,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -193,6 +198,51 @@ static void on_write(struct bufferevent *bev, void *arg)
     (void)link_leave(link);
 }
 
+/* The TLS session stands: who is it? False: the link was closed. */
+static bool take_certificate(struct net_link *link)
+{
+    struct why why = {0};
+    if (link->session == NULL) {
+        return true;
+    }
+    enum err err = net_tls_identify(link->net->tls, link->session, &link->certified, &why);
+#ifdef LETHE_MUTANT_any_certificate
+    err = OK;
+#endif
+    if (err == OK) {
+        return true;
+    }
+    (void)net_greet_refuse(link->net, NET_REFUSAL_CERTIFICATE, err);
+    net_link_close(link, NET_CLOSE_REFUSED, &why);
+    return false;
+}
+
+/* A handshake of TLS that failed. Who came from outside did not prove who it is, whichever side had
+ * the last word. */
+static void close_unproven(struct net_link *link, unsigned long error)
+{
+    struct why why = {0};
+    if (net_tls_explain(link->session, error, &why) || !link->is_ours) {
+        (void)net_greet_refuse(link->net, NET_REFUSAL_CERTIFICATE, ERR_WRONG_IDENTITY);
+    } else {
+        COUNT(link->net->refused_there, 1);
+    }
+    net_link_close(link, NET_CLOSE_REFUSED, &why);
+}
+
+/* libevent's list has OpenSSL's errors among codes of its own; 0: the fault was not TLS's. */
+static unsigned long take_tls_error(struct net_link *link)
+{
+    unsigned long ret = 0, error;
+    if (link->session == NULL) {
+        return 0;
+    }
+    while ((error = bufferevent_get_openssl_error(link->bev)) != 0) {
+        ret = net_tls_is_error(error) ? error : ret;
+    }
+    return ret;
+}
+
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
     struct net_link *link;
@@ -201,11 +251,16 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
         return; /* net_link_connect returns it as its own failure */
     }
     int error = EVUTIL_SOCKET_ERROR();
+    unsigned long tls_error = take_tls_error(link);
     link_enter(link);
     if (what & BEV_EVENT_CONNECTED) {
-        link->state = NET_LINK_GREETING;
-        (void)bufferevent_enable(bev, EV_READ);
-        link->owner->on_connected(link);
+        if (take_certificate(link)) {
+            link->state = NET_LINK_GREETING;
+            (void)bufferevent_enable(bev, EV_READ);
+            link->owner->on_connected(link);
+        }
+    } else if (tls_error != 0 && link->state != NET_LINK_OPEN) {
+        close_unproven(link, tls_error);
     } else if (what & BEV_EVENT_EOF) {
         link_close_text(link, NET_CLOSE_GONE, ERR_CLOSED, err_sentence(ERR_CLOSED));
     } else {
@@ -232,6 +287,22 @@ static void set_socket_options(const struct net *net, int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 }
 
+/* The one place that knows what a link is made of. */
+static struct bufferevent *new_bufferevent(struct net_link *link, int fd)
+{
+    struct event_base *base = net_loop_base(link->net->loop);
+    if (link->net->tls == NULL) {
+        return bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
+    }
+    link->session = net_tls_session(link->net->tls);
+    struct bufferevent *ret = bufferevent_openssl_socket_new(
+        base, fd, link->session,
+        link->is_ours ? BUFFEREVENT_SSL_CONNECTING : BUFFEREVENT_SSL_ACCEPTING,
+        BEV_OPT_CLOSE_ON_FREE);
+    assert(ret != NULL);
+    return ret;
+}
+
 static struct net_link *link_new_take(struct net *net, const struct net_link_owner *owner, int fd,
                                       bool is_ours)
 {
@@ -249,8 +320,7 @@ static struct net_link *link_new_take(struct net *net, const struct net_link_own
         net->strangers_count++;
     }
     set_socket_options(net, fd);
-    /* The one place that knows what a link is made of. */
-    link->bev = bufferevent_socket_new(net_loop_base(net->loop), fd, BEV_OPT_CLOSE_ON_FREE);
+    link->bev = new_bufferevent(link, fd);
     bufferevent_setcb(link->bev, on_read, on_write, on_event, link);
     bufferevent_setwatermark(link->bev, EV_WRITE, NET_AHEAD_BYTES / 2, 0);
     (void)bufferevent_set_max_single_read(link->bev, NET_STRANGER_READ_BYTES);
@@ -288,7 +358,7 @@ struct net_link *net_link_accept_take(struct net *net, const struct net_link_own
 {
     struct net_link *link = link_new_take(net, owner, fd, false);
     net_address_format(remote, remote_len, link->remote);
-    link->state = NET_LINK_GREETING;
+    link->state = link->session == NULL ? NET_LINK_GREETING : NET_LINK_CONNECTING;
     (void)bufferevent_enable(link->bev, EV_READ | EV_WRITE);
     return link;
 }
@@ -311,6 +381,10 @@ void net_link_open(struct net_link *link)
 static bool write_ready(struct net_link *link)
 {
     int fd = bufferevent_getfd(link->bev);
+    if (link->session != NULL) {
+        (void)bufferevent_write_buffer(link->bev, link->ready);
+        return false;
+    }
     while (evbuffer_get_length(link->ready) > 0) {
         if (evbuffer_write(link->ready, fd) <= 0) {
             /* Full, or broken: the bufferevent tries again and reports the latter. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One connection, made or accepted: bytes to frames and back, its handshake's time, pings, silence.
  *
- * Knows the socket and how alive it is. Refuses to know who is at the other end and what frames
- * mean: its owner does. Whatever the socket is made of (TLS would be one more kind of bufferevent)
+ * Knows the socket, its TLS session and how alive it is. Refuses to know who is at the other end
+ * (but for what a certificate says) and what frames mean: its owner does. What the socket is made of
  * is decided in one function of link.c. Thread: loop. Private to the room. */
 #ifndef NET_LINK_H
 #define NET_LINK_H
@@ -18,7 +18,7 @@ struct net_peer;
 struct net_outlet;
 
 enum net_link_state {
-    NET_LINK_CONNECTING, /* made by us, not connected yet */
+    NET_LINK_CONNECTING, /* made by us and not connected yet; with TLS: nobody has proven who it is */
     NET_LINK_GREETING,   /* connected, the handshake is under way */
     NET_LINK_OPEN,
     NET_LINK_ENDING /* a refusal was written; it goes as soon as that left */
@@ -39,6 +39,8 @@ struct net_link {
     struct net *net;
     const struct net_link_owner *owner;
     struct bufferevent *bev; /* owned */
+    struct ssl_st *session;  /* borrowed from bev; NULL: plain */
+    node_id certified;       /* who the other side proved to be by TLS; 0: nobody yet */
     struct evbuffer *ready;  /* owned: on its way to the socket, past bev */
     struct frame_reader reader;
     enum net_link_state state;

@@ -34,7 +34,7 @@ static enum err take_hello(struct net_link *link, const struct frame *frame, str
     }
     struct net_peer *peer = NULL;
     struct why own = {0};
-    err = net_greet_check(link->net, &hello, 0, &peer, &own);
+    err = net_greet_check(link, &hello, 0, &peer, &own);
     if (err != OK) {
         refuse(link, err, &own);
     } else {
@@ -77,8 +77,7 @@ static enum err on_in_frame(struct net_link *link, const struct frame *frame, st
 
 static void on_in_connected(struct net_link *link)
 {
-    (void)link;
-    assert(!"an accepted link is connected from the start");
+    (void)link; /* by TLS: the HELLO is theirs to say */
 }
 
 static void on_in_writable(struct net_link *link)
@@ -92,6 +91,10 @@ static void on_in_closed(struct net_link *link, enum net_close cause, const stru
         net_peer_lose_in(link->peer, link, cause, why);
     } else if (cause == NET_CLOSE_GARBAGE) {
         log_every(1000, LOG_LEVEL_WARN, "net", "dropping a connection that speaks something else",
+                  "address=%s detail=%s", link->remote, LOG_QUOTED(why->text));
+    } else if (cause == NET_CLOSE_REFUSED && why->err == ERR_WRONG_IDENTITY &&
+               link->state == NET_LINK_CONNECTING) {
+        log_every(1000, LOG_LEVEL_ERROR, "net", "refusing a connection that does not prove itself",
                   "address=%s detail=%s", link->remote, LOG_QUOTED(why->text));
     }
 }

@@ -140,7 +140,12 @@ enum err net_start(const struct net_options *options, struct net **ret_net, stru
     }
     struct net *net = net_new(options);
     net_timer_init(&net->check_timer, net->loop, on_check, net);
-    err = net_listen_start(net, options->listen, why);
+    if (options->tls != NULL) {
+        err = net_tls_open(options->tls, net->cluster_id, net->self, &net->tls, why);
+    }
+    if (err == OK) {
+        err = net_listen_start(net, options->listen, why);
+    }
     if (err != OK) {
         net_stop(net);
         return err;
@@ -165,11 +170,17 @@ void net_stop(struct net *net)
     while (!list_is_empty(&net->links)) { /* strangers' */
         net_link_free(CONTAINER_OF(list_first(&net->links), struct net_link, item));
     }
+    net_tls_close(net->tls);
     mutex_done(&net->lock);
     free(net->cluster_id);
     free(net->peer_address);
     free(net->http_address);
     free(net);
+}
+
+enum err net_reload(struct net *net, struct why *why)
+{
+    return net->tls == NULL ? OK : net_tls_reload(net->tls, why);
 }
 
 uint16_t net_port(const struct net *net)
@@ -376,6 +387,7 @@ void net_get_status(struct net *net, struct net_status *ret)
     ret->garbage = COUNT_OF(net->garbage);
     ret->timeouts = COUNT_OF(net->timeouts);
     ret->refused_there = COUNT_OF(net->refused_there);
+    ret->certificate_expiry_s = net->tls == NULL ? 0 : net_tls_expiry_s(net->tls);
     for (unsigned i = 0; i < NET_REFUSALS; i++) {
         ret->refused_here[i] = COUNT_OF(net->refused_here[i]);
     }

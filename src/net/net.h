@@ -72,6 +72,11 @@ struct net_events {
     void *arg; /* borrowed */
 };
 
+/* PEM files for TLS between members; see tls.h for what a certificate must say. */
+struct net_tls_files {
+    const char *authority, *certificate, *key;
+};
+
 struct net_options {
     struct net_loop *loop; /* borrowed: must live longer */
     node_id self;
@@ -85,6 +90,7 @@ struct net_options {
     const char *http_address;         /* told to peers; "": not known */
     const struct net_member *members; /* borrowed for the call; self in it is skipped */
     uint32_t members_count;
+    const struct net_tls_files *tls; /* borrowed for the call; NULL: peers are believed */
     struct net_events events;
     /* 0: the default of limits.h. Tests shorten them. */
     size_t bulk_max_bytes;
@@ -96,12 +102,16 @@ void net_options_init(struct net_options *options);
 
 /* Listens, and connects to the members as soon as the loop runs.
  * Errors: ERR_BAD_PARAMETER  an address or the cluster id is not valid
+ *         ERR_BAD_CONFIG, ERR_NOT_FOUND  a file of tls cannot be used: why has it
  *         ERR_IO             the address cannot be listened on; nothing is left behind. */
 MUST_USE enum err net_start(const struct net_options *options, struct net **ret_net,
                             struct why *why);
 /* Closes everything, without callbacks: what was not written is lost. NULL is fine.
  * Not from inside a callback. */
 void net_stop(struct net *net);
+/* Reads the files of TLS again, for links that are made from now on; on a fault (as net_start) all
+ * stays as it is. Fine without TLS. Thread: any */
+MUST_USE enum err net_reload(struct net *net, struct why *why);
 uint16_t net_port(const struct net *net); /* that it listens on. Thread: any */
 
 /* Connects to who is new, drops who is not in it any more, reconnects to who has another address.
@@ -135,7 +145,8 @@ bool net_can_send(const struct net *net, node_id to);
     X(INCARNATION, "incarnation")                                                                  \
     X(ROLLED_BACK, "rolled_back")                                                                  \
     X(COPIED, "copied")                                                                            \
-    X(UNSAVED, "unsaved")
+    X(UNSAVED, "unsaved")                                                                          \
+    X(CERTIFICATE, "certificate")
 
 enum net_refusal {
 #define X(symbol, slug) NET_REFUSAL_##symbol,
@@ -167,6 +178,7 @@ struct net_status {
     uint64_t timeouts;                   /* handshakes that took too long, silent links */
     uint64_t refused_here[NET_REFUSALS]; /* handshakes that this node refused */
     uint64_t refused_there;              /* that a peer refused */
+    uint64_t certificate_expiry_s;       /* since 1970; 0: no TLS */
 };
 void net_get_status(struct net *net, struct net_status *ret);
 

@@ -208,7 +208,7 @@ static enum err on_outlet_frame(struct net_link *link, const struct frame *frame
     }
     struct net_peer *peer = NULL;
     struct why own = {0};
-    err = net_greet_check(link->net, &reply.hello, outlet->peer->id, &peer, &own);
+    err = net_greet_check(link, &reply.hello, outlet->peer->id, &peer, &own);
     if (err != OK) {
         outlet_refuse(outlet, err, &own);
         return OK;

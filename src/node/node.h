@@ -32,6 +32,8 @@ struct node_options {
     uint32_t members_count;
     char listen[NODE_ADDRESS_MAX_BYTES];       /* peers; "" for a cluster of one: no listener */
     char http_address[NODE_ADDRESS_MAX_BYTES]; /* told to peers, for redirects */
+    /* PEM files for TLS between members: who vouches, the own certificate, its key. "": plain. */
+    const char *tls_authority, *tls_certificate, *tls_key;
     uint64_t dedup_window_ms;
     uint64_t block_cache_bytes, memtable_bytes;
     uint64_t log_keep_applied, log_keep_hours, log_min_keep, log_max_bytes;
@@ -59,6 +61,9 @@ MUST_USE enum err node_start(const struct node_options *options, struct node **r
 /* Refuses new calls (ERR_DRAINING), hands leaderships over, answers every call that is open, at
  * most timeout_ms later; then flushes and frees. */
 void node_stop(struct node *node, uint32_t timeout_ms);
+/* Reads the files of TLS again, for links that are made from now on; on a fault all stays as it is.
+ * Thread: main. Errors: ERR_BAD_CONFIG, ERR_NOT_FOUND, ERR_IO  why has the file */
+MUST_USE enum err node_reload(struct node *node, struct why *why);
 /* Called (on some thread) when the node can no longer go on: a failed write, damaged bytes. The
  * process must end with a non-zero code. Set before start. */
 void node_on_fatal(void (*on_fatal)(enum err err, const char *text, void *arg), void *arg);
@@ -365,6 +370,8 @@ struct node_metrics {
     uint64_t entries_written_total, batches_total, applied_entries_total;
     uint64_t packets_sent_total, packets_received_total, packets_dropped_total;
     uint64_t peer_bytes_sent_total, peer_bytes_received_total, peer_garbage_total;
+    uint64_t peer_refused_total, peer_certificate_refused_total;
+    uint64_t peer_certificate_expiry_s; /* since 1970; 0: no TLS */
     uint64_t elections_total, leader_changes_total;
     /* catch-ups led here that ended well, by mode and reason */
     uint64_t catchups[NODE_CATCHUP_MODES][NODE_CATCHUP_REASONS];

@@ -375,6 +375,9 @@ static void metrics_queues(struct node *node, struct node_metrics *ret)
         ret->peer_bytes_sent_total = links.sent_bytes;
         ret->peer_bytes_received_total = links.received_bytes;
         ret->peer_garbage_total = links.garbage;
+        ret->peer_refused_total = links.refused;
+        ret->peer_certificate_refused_total = links.certificates_refused;
+        ret->peer_certificate_expiry_s = links.certificate_expiry_s;
         ret->peer_queued_bytes = links.queued_bytes;
     }
 }

@@ -21,6 +21,7 @@ enum node_lane { NODE_LANE_URGENT, NODE_LANE_BULK };
 
 struct node_link_figures {
     uint64_t sent_bytes, received_bytes, garbage, queued_bytes;
+    uint64_t refused, certificates_refused, certificate_expiry_s;
 };
 
 struct node_world {

@@ -169,6 +169,11 @@ void links_figures(void *arg, struct node_link_figures *ret)
     struct net_status status;
     net_get_status(real->net, &status);
     ret->garbage = status.garbage;
+    for (int i = 0; i < NET_REFUSALS; i++) {
+        ret->refused += status.refused_here[i];
+    }
+    ret->certificates_refused = status.refused_here[NET_REFUSAL_CERTIFICATE];
+    ret->certificate_expiry_s = status.certificate_expiry_s;
     for (uint32_t i = 0; i < status.peers_count; i++) {
         ret->sent_bytes += status.peers[i].sent_bytes;
         ret->received_bytes += status.peers[i].received_bytes;
@@ -213,6 +218,9 @@ enum err links_start(struct real *real, const struct node_options *options, stru
         return err;
     }
     net.members_count = options->members_count;
+    const struct net_tls_files tls = {options->tls_authority, options->tls_certificate,
+                                      options->tls_key};
+    net.tls = options->tls_certificate != NULL && options->tls_certificate[0] != '\0' ? &tls : NULL;
     net.events = (struct net_events){.on_packet = on_packet,
                                      .on_frame = on_frame,
                                      .on_peer_learn = on_peer_learn,

@@ -266,6 +266,12 @@ enum err node_start(const struct node_options *options, struct node **ret_node, 
     return OK;
 }
 
+enum err node_reload(struct node *node, struct why *why)
+{
+    struct real *real = node_world_arg(node);
+    return real->net == NULL ? OK : net_reload(real->net, why);
+}
+
 void node_stop(struct node *node, uint32_t timeout_ms)
 {
     if (node == NULL) {

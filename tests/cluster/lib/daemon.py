@@ -84,6 +84,8 @@ class Node:
         self.process = None
         self.boot = 0  # starts by this harness: tells the lives of a node apart in the history
         self.is_paused = False
+        self.trust = None  # an ssl.SSLContext: it is asked by https
+        self.token = None
         os.makedirs(directory, exist_ok=True)
         self.settings = {"node": {"id": node_id, "data_dir": self.data_dir},
                          "http": {"listen": f"127.0.0.1:{self.port}", "request_timeout": "5s"},
@@ -136,9 +138,16 @@ class Node:
 
     def get(self, path, timeout=5, method="GET", body=None, headers=None):
         """One request on a connection of its own: (status, headers, body)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        if self.trust is not None:
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout,
+                                                     context=self.trust)
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        headers = dict(headers or {})
+        if self.token is not None:
+            headers.setdefault("Authorization", "Bearer " + self.token)
         try:
-            connection.request(method, path, body=body, headers=headers or {})
+            connection.request(method, path, body=body, headers=headers)
             reply = connection.getresponse()
             return reply.status, reply.headers, reply.read()
         finally:

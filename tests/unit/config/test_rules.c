@@ -66,6 +66,13 @@ START_TEST(test_exposure_needs_consent)
                              WORDS("--cluster-listen", "0.0.0.0:1", "--cluster-members",
                                    "1@a:1,2@b:1", "--cluster-id", "c")),
                    "'cluster.listen' is 0.0.0.0:1");
+    struct load load =
+        load_with(NULL, NULL,
+                  WORDS("--cluster-listen", "0.0.0.0:1", "--cluster-members", "1@a:1,2@b:1",
+                        "--cluster-id", "c", "--cluster-tls-key", "a", "--cluster-tls-authority",
+                        "b", "--cluster-tls-certificate", "c"));
+    ck_assert_msg(load.err == OK, "%s", load.why.text);
+    config_done(&load.config);
 }
 END_TEST
 
@@ -76,6 +83,11 @@ START_TEST(test_addresses)
     expect_refusal(load_with(NULL, NULL, WORDS("--http-listen", "a:")), "number up to 65535");
     expect_refusal(load_with(NULL, NULL, WORDS("--http-advertise", "a")), "'http.advertise'");
     expect_refusal(load_with(NULL, NULL, WORDS("--http-tls-key", "a")), "go together");
+    expect_refusal(load_with(NULL, NULL, WORDS("--cluster-tls-key", "a")),
+                   "more than one is missing");
+    expect_refusal(
+        load_with(NULL, NULL, WORDS("--cluster-tls-key", "a", "--cluster-tls-certificate", "a")),
+        "go together: one is missing");
     expect_refusal(load_with(NULL, NULL, WORDS("--http-tls-certificate", "a")), "go together");
     expect_refusal(load_with(NULL, NULL, WORDS("--http-max-body-bytes=1KiB")),
                    "larger than 'http.max_body_bytes'");

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -153,6 +154,56 @@ static uint64_t on_turn(void *arg)
     return UINT64_MAX;
 }
 
+/* ---- TLS ------------------------------------------------------------------------------------------ */
+
+static char *certificates;
+
+void rig_use_tls(void)
+{
+    char command[512];
+    certificates = unit_temp_dir();
+    (void)signal(SIGPIPE, SIG_IGN);
+    snprintf(command, sizeof(command), "scripts/make-certs %s test-cluster 1 2 3 4 >/dev/null",
+             certificates);
+    ck_assert_int_eq(system(command), 0);
+}
+
+const char *rig_certificates(void)
+{
+    return certificates;
+}
+
+void rig_tls_files(struct net_tls_files *ret, char texts[3][256], const char *dir, node_id id)
+{
+    snprintf(texts[0], 256, "%s/ca.crt", dir);
+    snprintf(texts[1], 256, "%s/node-%u.crt", dir, (unsigned)id);
+    snprintf(texts[2], 256, "%s/node-%u.key", dir, (unsigned)id);
+    *ret = (struct net_tls_files){texts[0], texts[1], texts[2]};
+}
+
+bool raw_begin_tls(struct raw *raw, const char *dir, node_id id)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_method());
+    if (dir != NULL) {
+        struct net_tls_files files;
+        char texts[3][256];
+        rig_tls_files(&files, texts, dir, id);
+        ck_assert_int_eq(SSL_CTX_use_certificate_chain_file(context, files.certificate), 1);
+        ck_assert_int_eq(SSL_CTX_use_PrivateKey_file(context, files.key, SSL_FILETYPE_PEM), 1);
+    }
+    raw->session = SSL_new(context);
+    SSL_CTX_free(context);
+    ck_assert_int_eq(SSL_set_fd(raw->session, raw->fd), 1);
+    return (raw->is_ours ? SSL_connect(raw->session) : SSL_accept(raw->session)) == 1;
+}
+
+static void begin_default_tls(struct raw *raw)
+{
+    if (certificates != NULL && raw->session == NULL) {
+        (void)raw_begin_tls(raw, certificates, 2); /* a fault shows in what comes next */
+    }
+}
+
 /* ---- rigs ---------------------------------------------------------------------------------------- */
 
 void rig_init(struct rig *rig, node_id id)
@@ -165,12 +216,16 @@ void rig_init(struct rig *rig, node_id id)
     cond_init(&rig->changed);
     net_options_init(&rig->options);
     rig->options.self = id;
-    rig->options.cluster_id = "test cluster";
+    rig->options.cluster_id = "test-cluster";
     rig->options.incarnation = 1000 + id;
     rig->options.boot = 7;
     rig->options.slot_count = RIG_SLOTS;
     rig->options.listen = "127.0.0.1:0";
     rig->options.http_address = "127.0.0.1:80";
+    if (certificates != NULL) {
+        rig_tls_files(&rig->tls, rig->tls_texts, certificates, id);
+        rig->options.tls = &rig->tls;
+    }
     rig->options.events = (struct net_events){.on_packet = on_packet,
                                               .on_frame = on_frame,
                                               .on_peer_up = on_peer_up,
@@ -403,6 +458,7 @@ static void wait_readable(int fd, int timeout_ms)
 void raw_accept(int listen_fd, struct raw *raw)
 {
     wait_readable(listen_fd, 10000);
+    *raw = (struct raw){.is_ours = false};
     raw->fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
     ck_assert_int_ge(raw->fd, 0);
     frame_reader_init(&raw->reader);
@@ -410,6 +466,7 @@ void raw_accept(int listen_fd, struct raw *raw)
 
 void raw_connect(struct raw *raw, uint16_t port)
 {
+    *raw = (struct raw){.is_ours = true};
     raw->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in to = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -419,14 +476,17 @@ void raw_connect(struct raw *raw, uint16_t port)
 
 void raw_close(struct raw *raw)
 {
+    SSL_free(raw->session);
     close(raw->fd);
     frame_reader_done(&raw->reader);
 }
 
 void raw_send(struct raw *raw, struct bytes bytes)
 {
+    begin_default_tls(raw);
     while (bytes.len > 0) {
-        ssize_t put = write(raw->fd, bytes.data, bytes.len);
+        ssize_t put = raw->session != NULL ? SSL_write(raw->session, bytes.data, (int)bytes.len)
+                                           : write(raw->fd, bytes.data, bytes.len);
         if (put <= 0) {
             return; /* the other side closed it: the test sees that when it reads */
         }
@@ -436,6 +496,7 @@ void raw_send(struct raw *raw, struct bytes bytes)
 
 bool raw_frame(struct raw *raw, struct frame *ret)
 {
+    begin_default_tls(raw);
     for (;;) {
         bool has_frame = false;
         struct why why = {0};
@@ -444,9 +505,12 @@ bool raw_frame(struct raw *raw, struct frame *ret)
         if (has_frame) {
             return true;
         }
-        wait_readable(raw->fd, 10000);
+        if (raw->session == NULL || SSL_pending(raw->session) == 0) {
+            wait_readable(raw->fd, 10000);
+        }
         uint8_t bytes[65536];
-        ssize_t got = read(raw->fd, bytes, sizeof(bytes));
+        ssize_t got = raw->session != NULL ? SSL_read(raw->session, bytes, sizeof(bytes))
+                                           : read(raw->fd, bytes, sizeof(bytes));
         if (got <= 0) {
             return false;
         }
@@ -482,7 +546,7 @@ void raw_hello_fill(struct hello *hello, node_id id, node_id to)
         .nonce = {1, 2, 3, (uint8_t)id},
         .feature_level = 1,
         .slot_count = RIG_SLOTS,
-        .cluster_id = bytes_of_string("test cluster"),
+        .cluster_id = bytes_of_string("test-cluster"),
     };
 }
 

@@ -22,9 +22,13 @@ struct rig_seen {
     struct net_peer_info info;
 };
 
+struct raw;
+
 struct rig {
     node_id id;
     struct net_options options;
+    struct net_tls_files tls;
+    char tls_texts[3][256];
     struct net_loop *loop;
     struct net *net;
     char address[64];
@@ -35,6 +39,16 @@ struct rig {
     uint64_t faults; /* packets that were not what they should be */
     uint64_t turns;
 };
+
+/* Before a test: makes certificates of nodes 1 to 4; from now on rigs use them, and bare sockets
+ * that of node 2, from the first byte that is sent or read. */
+void rig_use_tls(void);
+const char *rig_certificates(void); /* their folder; NULL: no TLS */
+/* Files of node id, for options.tls. */
+void rig_tls_files(struct net_tls_files *ret, char texts[3][256], const char *dir, node_id id);
+/* The session that raw has had no byte for yet, with the certificate of this node; NULL dir: none.
+ * False: the handshake fails. */
+bool raw_begin_tls(struct raw *raw, const char *dir, node_id id);
 
 /* Options to change before rig_start. */
 void rig_init(struct rig *rig, node_id id);
@@ -67,6 +81,8 @@ uint64_t rig_send(struct rig *rig, node_id to, enum net_lane lane, uint64_t numb
 /* ---- a peer by hand -------------------------------------------------------------------------- */
 struct raw {
     int fd;
+    struct ssl_st *session; /* NULL: plain, or nothing was said yet */
+    bool is_ours;           /* connected, not accepted */
     struct frame_reader reader;
 };
 

@@ -10,5 +10,8 @@ Suite *suite_sendq(void);
 Suite *suite_handshake(void);
 Suite *suite_traffic(void);
 Suite *suite_trouble(void);
+Suite *suite_traffic_tls(void);
+Suite *suite_trouble_tls(void);
+Suite *suite_tls(void);
 
 #endif

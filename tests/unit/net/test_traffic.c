@@ -133,8 +133,18 @@ START_TEST(idle_links_stay)
 }
 END_TEST
 
+#define TESTS                                                                                      \
+    thousands_both_ways, large_packets, calls_and_installs, without_a_link_nothing_is_taken,       \
+        idle_links_stay
+
 Suite *suite_traffic(void)
 {
-    return UNIT_SUITE("traffic", 60, thousands_both_ways, large_packets, calls_and_installs,
-                      without_a_link_nothing_is_taken, idle_links_stay);
+    return UNIT_SUITE("traffic", 60, TESTS);
+}
+
+/* The same once more, by TLS. */
+Suite *suite_traffic_tls(void)
+{
+    const TTest *const tests[] = {TESTS};
+    return unit_suite_with("traffic_tls", 60, rig_use_tls, tests, sizeof(tests) / sizeof(tests[0]));
 }

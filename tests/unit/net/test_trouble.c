@@ -346,12 +346,21 @@ START_TEST(a_peer_removed_by_its_own_packet)
 }
 END_TEST
 
+#define TESTS                                                                                      \
+    a_closed_connection_is_noticed_at_once, links_that_break_again_and_again,                      \
+        a_new_connection_replaces_the_old_one, a_silent_peer_is_dropped_by_time,                   \
+        half_open_connections, garbage_drops_the_link_and_is_counted, strangers_get_little,        \
+        a_slow_reader_fills_a_bounded_buffer, heartbeats_pass_bulk,                                \
+        a_peer_removed_by_its_own_packet
+
 Suite *suite_trouble(void)
 {
-    return UNIT_SUITE("trouble", 60, a_closed_connection_is_noticed_at_once,
-                      links_that_break_again_and_again, a_new_connection_replaces_the_old_one,
-                      a_silent_peer_is_dropped_by_time, half_open_connections,
-                      garbage_drops_the_link_and_is_counted, strangers_get_little,
-                      a_slow_reader_fills_a_bounded_buffer, heartbeats_pass_bulk,
-                      a_peer_removed_by_its_own_packet);
+    return UNIT_SUITE("trouble", 60, TESTS);
+}
+
+/* The same once more, by TLS. */
+Suite *suite_trouble_tls(void)
+{
+    const TTest *const tests[] = {TESTS};
+    return unit_suite_with("trouble_tls", 60, rig_use_tls, tests, sizeof(tests) / sizeof(tests[0]));
 }
