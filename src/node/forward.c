@@ -136,6 +136,14 @@ void node_receive_response(struct node *node, node_id from, const struct call_re
             return;
         }
     }
+    if (err == ERR_NO_LEADER || err == ERR_NOT_LEADER || err == ERR_TRANSFERRING ||
+        err == ERR_DRAINING || err == ERR_STARTING) {
+        forward_forget(node, call);
+        list_remove(&call->link);
+        if (leaderless_refused(node_group(node, call->slot), call)) {
+            return;
+        }
+    }
     if (err == ERR_DRAINING || err == ERR_STARTING) {
         err = ERR_NO_LEADER; /* that node stops or starts; this one does not */
     }
@@ -272,6 +280,7 @@ void node_receive_request(struct node *node, node_id from, const struct call_req
     call->slot = request->slot;
     call->deadline_ms = node_now_us(node) / 1000 + request->deadline_ms;
     call->hops = request->hops;
+    call->is_remote = true;
     call->on_done = remote_done;
     call->arg = remote;
     struct why why = {0};

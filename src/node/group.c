@@ -14,6 +14,7 @@ void group_init(struct group *group, struct node *node, slot_id slot)
     list_init(&group->reads_new);
     list_init(&group->reads_asked);
     list_init(&group->reads_waiting);
+    list_init(&group->leaderless);
     list_init(&group->transfers);
     list_init(&group->compacts);
 }

@@ -22,6 +22,8 @@ enum {
     NODE_LAZY_SYNC_MS = 1000,    /* how long what is not urgent waits for somebody else's sync */
     NODE_SECOND_MS = 1000,       /* housekeeping */
     NODE_PEER_SILENT_MS = 2000,  /* a peer unheard of for this long is shown as down */
+    NODE_LEADERLESS_MS = 1000,   /* how long a call waits for the next leader */
+    NODE_LEADERLESS_MAX = 4096,  /* that wait: more are refused at once */
     NODE_FORWARD_GRACE_MS = 500, /* for the answer of a node that does not lead any more */
     NODE_MARKS_MAX = 64,         /* of a group's log: index, time, bytes */
     NODE_COMPACT_MIN_ENTRIES = 1024,   /* fewer are not worth a range tombstone */

@@ -455,6 +455,9 @@ static void node_time(struct node *node)
     if (!node->manual_ticks) {
         node_tick(node, (unsigned)due);
     }
+    for (uint32_t i = 0; i < node->groups_count && node->leaderless_count > 0; i++) {
+        leaderless_go_on(&node->groups[i]);
+    }
     disk_watch(node);
     admit_tick(node);
     sender_tick(node);
@@ -560,6 +563,7 @@ void node_end_calls(struct node *node)
         waiter_end_list(node, &group->reads_new);
         waiter_end_list(node, &group->reads_asked);
         waiter_end_list(node, &group->reads_waiting);
+        waiter_end_list(node, &group->leaderless);
         waiter_end_list(node, &group->transfers);
         waiter_end_list(node, &group->compacts);
     }

@@ -187,6 +187,7 @@ struct group {
     struct list reads_new;     /* not asked for yet */
     struct list reads_asked;   /* by tag (call->id) */
     struct list reads_waiting; /* for an index to be applied (call->index), ascending */
+    struct list leaderless;    /* calls that met no leader: leaderless.c */
     struct list transfers;     /* calls that wait for another leader */
     struct list compacts;      /* COMPACT calls that wait for the disk */
     uint64_t last_time_ms;     /* of the last command proposed here */
@@ -309,6 +310,14 @@ void route_stamp(struct group *group, struct blob *command); /* its time */
 void route_drain(struct node *node);                         /* offers leaderships to others */
 void route_transfers(struct group *group);                   /* the leader may have changed */
 
+void route_again(struct group *group, struct node_call *call); /* nothing was done with it yet */
+
+/* leaderless.c. The slot is between two leaders, or another node refused the call (it was not
+ * proposed there). True: it waits for the next leader; false: nothing changed, it must be refused. */
+bool leaderless_wait(struct group *group, struct node_call *call);
+bool leaderless_refused(struct group *group, struct node_call *call);
+void leaderless_go_on(struct group *group); /* the leader changed, or a tick passed */
+
 /* forward.c. False: it was not sent, nothing changed. */
 bool forward_call(struct group *group, struct node_call *call, node_id to);
 void forward_forget(struct node *node, const struct node_call *call);
@@ -321,11 +330,12 @@ void read_done(struct group *group, const struct raft_read_done *done);
 void read_applied(struct group *group);
 
 enum waiter_stage {
-    WAITER_NEW,       /* nothing was done */
-    WAITER_PROPOSED,  /* in doubt from here on */
-    WAITER_FORWARDED, /* likewise */
-    WAITER_ASKED,     /* a read waits for its index */
-    WAITER_APPLYING,  /* a read waits for its index to be applied */
+    WAITER_NEW,        /* nothing was done */
+    WAITER_LEADERLESS, /* likewise: it waits for a leader */
+    WAITER_PROPOSED,   /* in doubt from here on */
+    WAITER_FORWARDED,  /* likewise */
+    WAITER_ASKED,      /* a read waits for its index */
+    WAITER_APPLYING,   /* a read waits for its index to be applied */
     WAITER_TRANSFER,
     WAITER_ADMIN
 };
@@ -427,6 +437,7 @@ struct node {
     struct queue_batch submitted;
     struct heap deadlines; /* of open calls */
     uint64_t open_calls, open_bytes;
+    uint32_t leaderless_count;   /* calls in the groups' lists */
     struct list forwarded;       /* calls */
     struct list admins;          /* COMPACT calls that wait for the members' answers */
     struct map *forwarded_by_id; /* owned; the same ones */

@@ -48,7 +48,7 @@ static void read_local(struct group *group, struct node_call *call)
 void read_start(struct group *group, struct node_call *call)
 {
     struct node *node = group->node;
-    STAT_ADD(node, reads_total, 1);
+    STAT_ADD(node, reads_total, call->wait_until_ms == 0); /* once, however often it begins */
     bool is_leader = group->role == RAFT_LEADER;
     if (call->consistency == NODE_LOCAL) {
         read_local(group, call);
@@ -81,6 +81,12 @@ static void read_ask_group(struct group *group)
     for (struct list *item = list_first(&group->reads_new); item != NULL;
          item = list_first(&group->reads_new)) {
         struct node_call *call = WAITER_OF(item);
+        if (err == ERR_NO_LEADER || err == ERR_NOT_LEADER) {
+            list_remove(item);
+            if (leaderless_wait(group, call)) {
+                continue;
+            }
+        }
         if (err != OK) {
             call->retry_after_ms = err == ERR_UNREADY ? READ_RETRY_MS : 0;
             waiter_finish(node, call, err == ERR_NOT_LEADER ? ERR_NO_LEADER : err,
@@ -114,11 +120,13 @@ void read_done(struct group *group, const struct raft_read_done *done)
     while (item != &group->reads_asked && WAITER_OF(item)->id == done->tag) {
         struct node_call *call = WAITER_OF(item);
         item = item->next;
+        list_remove(&call->link);
         if (done->err != OK) {
-            waiter_finish(group->node, call, ERR_NO_LEADER, NULL);
+            if (!leaderless_refused(group, call)) {
+                waiter_finish(group->node, call, ERR_NO_LEADER, NULL);
+            }
             continue;
         }
-        list_remove(&call->link);
         call->index = done->index > call->min_index ? done->index : call->min_index;
         read_wait(group, call);
     }

@@ -330,6 +330,9 @@ static void ready_take(struct group *group)
     }
     ready_roles(group, &update);
     ready_installs(group, &update);
+    if (!list_is_empty(&group->leaderless) && group->leader != 0) {
+        leaderless_go_on(group);
+    }
     node->tail_bytes += group->tail.bytes - tail_bytes;
     group_touch(group);
 }

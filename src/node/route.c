@@ -38,7 +38,9 @@ static void route_propose(struct group *group, struct node_call *call)
     struct raft_pos pos;
     enum err err = raft_propose(group->raft, &entry, 1, &pos);
     if (err != OK) {
-        waiter_finish(node, call, err, NULL);
+        if (err != ERR_TRANSFERRING || !leaderless_wait(group, call)) {
+            waiter_finish(node, call, err, NULL);
+        }
         return;
     }
     STAT_ADD(node, proposals_total, 1);
@@ -59,7 +61,9 @@ static void route_command(struct group *group, struct node_call *call)
     if (group->role == RAFT_LEADER) {
         route_propose(group, call);
     } else if (group->leader == 0 || group->leader == node->options.id) {
-        waiter_finish(node, call, ERR_NO_LEADER, NULL);
+        if (!leaderless_wait(group, call)) {
+            waiter_finish(node, call, ERR_NO_LEADER, NULL);
+        }
     } else if (!forward_call(group, call, group->leader)) {
         waiter_finish(node, call, ERR_NOT_LEADER, NULL);
     }
@@ -86,6 +90,9 @@ static void route_transfer(struct group *group, struct node_call *call)
 {
     struct node *node = group->node;
     if (group->role != RAFT_LEADER) {
+        if (group->leader == 0 && leaderless_wait(group, call)) {
+            return;
+        }
         if (group->leader == 0 || !forward_call(group, call, group->leader)) {
             waiter_finish(node, call, group->leader == 0 ? ERR_NO_LEADER : ERR_NOT_LEADER, NULL);
         }
@@ -148,6 +155,11 @@ void route_call(struct node *node, struct node_call *call)
         waiter_finish(node, call, ERR_BUSY, "the deadline passed before the call was begun");
         return;
     }
+    route_again(group, call);
+}
+
+void route_again(struct group *group, struct node_call *call)
+{
     switch (call->kind) {
     case NODE_CALL_COMMAND:
         route_command(group, call);
@@ -179,5 +191,5 @@ void route_call(struct node *node, struct node_call *call)
     case NODE_CALL_KINDS:
         break;
     }
-    waiter_finish(node, call, ERR_NOT_SUPPORTED, NULL);
+    waiter_finish(group->node, call, ERR_NOT_SUPPORTED, NULL);
 }

@@ -32,6 +32,7 @@ void waiter_finish(struct node *node, struct node_call *call, enum err err, cons
     if (call->stage == WAITER_FORWARDED) {
         forward_forget(node, call);
     }
+    node->leaderless_count -= call->stage == WAITER_LEADERLESS;
     node->open_calls--;
     if (call->command != NULL) {
         node->open_bytes -= call->command->len;
@@ -82,6 +83,7 @@ static void waiter_end(struct node *node, struct node_call *call, bool by_deadli
                                   : "the node stopped after the command was proposed");
         return;
     case WAITER_NEW:
+    case WAITER_LEADERLESS:
     case WAITER_ASKED:
     case WAITER_TRANSFER:
         waiter_finish(node, call, by_deadline ? ERR_NO_LEADER : ERR_DRAINING,
