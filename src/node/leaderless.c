@@ -20,9 +20,8 @@ static bool is_between_leaders(const struct group *group)
     if (status.leader != 0 && status.leader != node->options.id) {
         return false;
     }
-    return group->leader != 0 ||
-           (group->leader_since_ms != 0 &&
-            node->now_ms - group->leader_since_ms <= NODE_LEADERLESS_MS);
+    return group->leader != 0 || (group->leader_since_ms != 0 &&
+                                  node->now_ms - group->leader_since_ms <= NODE_LEADERLESS_MS);
 }
 
 /* Waits from the first time on that it was refused. */

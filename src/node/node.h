@@ -203,7 +203,7 @@ struct node_call {
     uint64_t wait_until_ms; /* for a leader; 0: it was not without one */
     uint8_t stage, hops;
     bool is_admitted; /* counts towards submit_max_commands */
-    bool is_remote; /* another node asks */
+    bool is_remote;   /* another node asks */
     node_id forwarded_to;
     void *owner;
 };

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* group.c: one slot at work. Private to the room, part of parts.h. Thread: loop, but for what a
+ * comment says. */
+#ifndef NODE_GROUP_H
+#define NODE_GROUP_H
+
+#include <stdatomic.h>
+
+#include "node/catchup.h"
+#include "node/check.h"
+#include "node/disk.h"
+#include "node/tail.h"
+
+struct mark {
+    raft_index index;
+    uint64_t wall_ms, bytes; /* bytes: of all entries up to index, counted from an early point */
+};
+
+struct held {
+    struct list link;
+    struct raft_packet packet;
+};
+
+struct group {
+    struct node *node;
+    slot_id slot;
+    struct raft *raft;     /* owned */
+    struct list dirty;     /* in node->dirty: it may have an update */
+    struct list touched;   /* in node->touched: its view is old */
+    struct list undurable; /* in node->undurable: durable_applied < applied */
+    struct list asking;    /* in node->asking: reads wait to be asked for */
+
+    /* the log, as given to the disk */
+    struct tail tail;
+    struct raft_pos base, last;
+    raft_term term; /* of the newest hard state given to the disk */
+    node_id vote;
+    raft_index commit;
+    raft_index *config_rows; /* owned: indexes of the rows on disk, ascending */
+    uint32_t config_rows_count, config_rows_capacity;
+    struct blob **limbo; /* owned: payloads the core was given and has not listed yet */
+    uint32_t limbo_count, limbo_capacity;
+    uint64_t durable_seq;
+    struct list held; /* struct held: packets that wait for the disk */
+    uint32_t held_count;
+    raft_index disk_last; /* the highest row of the log on disk: last, or above it after a hole */
+    bool is_majority_low; /* disks of a majority of the voters */
+    bool is_alone;        /* the only member: nobody is sent anything */
+
+    /* the state machine */
+    raft_index applying, applied, durable_applied; /* applying: handed to the disk thread */
+    atomic_uint_fast64_t applied_shown;            /* for other threads */
+
+    /* who waits */
+    struct list commands;      /* calls by index */
+    struct list reads_new;     /* not asked for yet */
+    struct list reads_asked;   /* by tag (call->id) */
+    struct list reads_waiting; /* for an index to be applied (call->index), ascending */
+    struct list leaderless;    /* calls that met no leader: leaderless.c */
+    struct list transfers;     /* calls that wait for another leader */
+    struct list compacts;      /* COMPACT calls that wait for the disk */
+    uint64_t last_time_ms;     /* of the last command proposed here */
+
+    node_id leader;
+    uint8_t role;
+    uint64_t leader_since_ms;
+    bool may_lead;
+
+    /* retention */
+    struct mark *marks; /* owned; NULL: not looked at yet */
+    uint32_t marks_count;
+    uint64_t log_bytes;    /* counted from the same point as the marks */
+    raft_index compacting; /* asked for in a batch; 0: none */
+    raft_index kept_from;  /* after a catch-up: the log above it stays until kept_until_ms */
+    uint64_t kept_until_ms;
+
+    /* catch-up */
+    struct receiving receiving;
+    struct msg_sink *sink;    /* owned. Thread: disk */
+    atomic_bool is_replacing; /* the rows are not one state: nothing is served. Thread: any reads */
+    atomic_bool is_unfit;     /* amnesia or quarantined: likewise */
+    atomic_bool is_diverged;  /* alarm: this replica's digest is a minority's */
+    node_id ordered_peer;     /* of the last full install that was ordered here, and why */
+    uint8_t ordered_reason;   /* enum node_catchup_reason */
+    struct compared *compared;   /* owned: digests; NULL: not needed yet */
+    bool is_undecided;           /* leader: replicas differ, and no state has a majority */
+    struct replica_check *check; /* owned; NULL: no check has come by */
+    uint64_t looked_ms;          /* for a dedup generation that is due */
+    uint64_t collected_ms;       /* for delete records that may go */
+};
+
+void group_init(struct group *group, struct node *node, slot_id slot);
+void group_done(struct group *group);
+void group_dirty(struct group *group);
+void group_touch(struct group *group);
+void group_limbo(struct group *group, struct blob *blob); /* takes a reference of its own */
+void group_limbo_clear(struct group *group);
+void group_hold(struct group *group, const struct raft_packet *packet);
+void group_add_config_row(struct group *group, raft_index index);
+/* The disk reports: tickets up to seq, applies up to index. */
+void group_persisted(struct group *group, uint64_t seq);
+void group_applied(struct group *group, raft_index index);
+void group_durable(struct group *group); /* a synced batch covers what is applied */
+
+#endif
