@@ -15,6 +15,7 @@
 enum {
     CONNECT_TIMEOUT_MS = 3000,
     TIMEOUT_MS = 30000,
+    SILENCE_MAX_S = 45, /* of a stream: servers say something every 15 s */
     BODY_MAX_BYTES = 256 * 1024 * 1024,
     URL_MAX_BYTES = 8192
 };
@@ -245,6 +246,8 @@ static CURLcode try_server(struct client *client, const char *server, struct att
     buf_printf(&url, "%s%s", server, request->path);
     add_header(&headers, "Accept", request->accept != NULL ? request->accept : "application/json");
     add_header(&headers, "Expect", "");
+    if (request->last_event_id != NULL)
+        add_header(&headers, "Last-Event-ID", request->last_event_id);
     if (request->content_type != NULL || request->method == CLIENT_POST)
         add_header(&headers, "Content-Type",
                    request->content_type != NULL ? request->content_type : "application/json");
@@ -264,6 +267,8 @@ static CURLcode try_server(struct client *client, const char *server, struct att
     uint32_t timeout_ms = request->timeout_ms != 0 ? request->timeout_ms : client->timeout_ms;
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
                      timeout_ms == CLIENT_NO_LIMIT ? 0L : (long)timeout_ms);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, timeout_ms == CLIENT_NO_LIMIT ? 1L : 0L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)SILENCE_MAX_S);
     set_method(curl, attempt);
     CURLcode code = curl_easy_perform(curl);
     long status = 0;

@@ -34,11 +34,12 @@ struct client_request {
     const char *path;         /* raw, with the query: "/v1/channels/2/a%2Fb" */
     const char *content_type; /* NULL: no body */
     struct bytes body;
-    const char *accept;   /* NULL: application/json */
+    const char *accept;        /* NULL: application/json */
+    const char *last_event_id; /* sent as Last-Event-ID; NULL: not */
     bool may_repeat;      /* sending it twice does no harm: reads, deletes, numbered messages */
     bool only_one_server; /* do not go on to the next one */
     size_t server;        /* with only_one_server: its index in options.servers */
-    uint32_t timeout_ms;  /* of this request; 0: the client's; CLIENT_NO_LIMIT: none */
+    uint32_t timeout_ms;  /* of this request; 0: the client's; CLIENT_NO_LIMIT: 45 s of silence */
     /* Not NULL: a reply below 300 goes here piece by piece, not to reply.body. False ends it. */
     bool (*on_data)(struct bytes data, void *arg);
     void *arg;
@@ -54,6 +55,8 @@ struct client_reply {
     const char *server;     /* who answered; borrowed from the client */
 };
 
+/* May the text be a header's value: printable ASCII without blanks? */
+bool client_is_plain(const char *text);
 struct client *client_new(const struct client_options *options);
 void client_free(struct client *client); /* NULL is fine */
 void client_reply_init(struct client_reply *reply);

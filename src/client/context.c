@@ -21,7 +21,7 @@ static enum err add_server(struct client_context *context, const char *text, str
     return client_list_add(&context->servers, normal, why);
 }
 
-static bool is_plain(const char *token)
+bool client_is_plain(const char *token)
 {
     while (*token > ' ' && *token < 0x7f)
         token++;
@@ -196,7 +196,7 @@ enum err client_context_init(struct client_context *context, const struct client
     context->timeout_ms = choice->timeout_ms;
     if (err == OK && context->servers.count == 0)
         err = why_set(why, ERR_BAD_PARAMETER, "no server is named");
-    if (err == OK && context->token != NULL && !is_plain(context->token))
+    if (err == OK && context->token != NULL && !client_is_plain(context->token))
         err = why_set(why, ERR_BAD_PARAMETER,
                       "the token has characters that no header can carry: it must be printable "
                       "ASCII without blanks");

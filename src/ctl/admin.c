@@ -89,7 +89,7 @@ int ctl_run_backup_ls(struct ctl *ctl)
 
 static int show_alarms(struct ctl *ctl, const struct client_json *alarms)
 {
-    static const char *const heads[] = {"ALARM", "KIND", ">NODE", ">SLOT", "SINCE", "WHAT"};
+    static const char *const heads[] = {"ALARM", "KIND", ">NODE", "NOW", ">TIMES", "SINCE", "WHAT"};
     struct buf out = BUF_INIT;
     if (ctl->is_json) {
         buf_append_string(&out, "{\"alarms\":");
@@ -105,12 +105,12 @@ static int show_alarms(struct ctl *ctl, const struct client_json *alarms)
     for (size_t i = 0; i < client_json_count(alarms); i++) {
         const struct client_json *alarm = client_json_item(alarms, i);
         buf_clear(&out);
-        ctl_print_time(client_json_u64(alarm, "since", client_json_u64(alarm, "raised_at", 0)),
-                       &out);
+        ctl_print_time(client_json_u64(alarm, "since", 0), &out);
         ctl_add_text(table, alarm, "id");
         ctl_add_text(table, alarm, "kind");
         ctl_add_u64(table, alarm, "node");
-        ctl_add_u64(table, alarm, "slot");
+        client_table_addf(table, "%s", client_json_bool(alarm, "active", true) ? "yes" : "over");
+        ctl_add_u64(table, alarm, "count");
         client_table_add(table, buf_bytes(&out));
         ctl_add_text(table, alarm, "detail");
     }

@@ -163,10 +163,8 @@ static int take_token(const char *flag, struct buf *ret_token)
             return ctl_fail(CTL_LOCAL, "no token on standard input");
         buf_append(ret_token, line, strcspn(line, "\r\n"));
     }
-    for (const char *at = buf_string(ret_token); *at != '\0'; at++) {
-        if (*at <= ' ' || *at > '~')
-            return ctl_fail(CTL_USAGE, "a token is printable ASCII without blanks");
-    }
+    if (!client_is_plain(buf_string(ret_token)))
+        return ctl_fail(CTL_USAGE, "a token is printable ASCII without blanks");
     return CTL_OK;
 }
 

@@ -243,7 +243,11 @@ static int show_check(struct ctl *ctl, const struct client_json *job)
         return code;
     if (seen.diverged > 0)
         return ctl_fail(CTL_REFUSED, "%zu slots diverged", seen.diverged);
-    return seen.unchecked > 0 || seen.ok == 0 ? CTL_UNPROVEN : CTL_OK;
+    uint64_t left_out = client_json_u64(job, "items_left_out", 0);
+    if (left_out > 0)
+        ctl_fail(CTL_OK, "%llu results are left out: check them by --slot",
+                 (unsigned long long)left_out);
+    return seen.unchecked > 0 || seen.ok == 0 || left_out > 0 ? CTL_UNPROVEN : CTL_OK;
 }
 
 int ctl_run_check(struct ctl *ctl)

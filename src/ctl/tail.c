@@ -16,7 +16,8 @@ struct tail {
     struct ctl_channel channel;
     uint64_t seq; /* shown up to here */
     bool has_stream, has_long_poll;
-    struct buf line; /* of the stream, not whole yet */
+    char event_id[64]; /* of the stream's last event; empty: none yet */
+    struct buf line;   /* of the stream, not whole yet */
     int code;
 };
 
@@ -117,18 +118,23 @@ static int show_newest(struct tail *tail)
 
 /* ---- the stream ----------------------------------------------------------------------------------- */
 
+/* {"event":"message|delete|head|reset","id":"...","data":{...}}; the id is where to go on. */
 static void take_line(struct tail *tail)
 {
     struct client_json *event = NULL;
     if (tail->line.len == 0 || client_json_read(buf_bytes(&tail->line), &event, NULL) != OK)
         return;
-    const char *kind = client_json_text(event, "event", client_json_text(event, "type", ""));
-    if (client_json_find(event, "message_seq") != NULL)
-        show_message(tail, event);
-    else if (client_json_find(event, "message") != NULL)
-        show_message(tail, client_json_find(event, "message"));
-    else if (strcmp(kind, "delete") == 0 || client_json_find(event, "delete_id") != NULL)
-        show_deleted(tail, event);
+    const char *kind = client_json_text(event, "event", "");
+    const char *id = client_json_text(event, "id", "");
+    const struct client_json *data = client_json_find(event, "data");
+    if (strcmp(kind, "message") == 0)
+        show_message(tail, data);
+    else if (strcmp(kind, "delete") == 0)
+        show_deleted(tail, data);
+    else if (strcmp(kind, "reset") == 0)
+        ctl_fail(CTL_OK, "the log was collected meanwhile: what was shown may be deleted by now");
+    if (id[0] != '\0' && strlen(id) < sizeof(tail->event_id) && client_is_plain(id))
+        snprintf(tail->event_id, sizeof(tail->event_id), "%s", id);
     client_json_free(event);
 }
 
@@ -156,10 +162,13 @@ static bool follow_stream(struct tail *tail)
     struct why why = {0};
     client_reply_init(&reply);
     ctl_channel_path(&tail->channel, "/messages:tail", &path);
-    client_url_append_query_u64(&path, "after_seq", tail->seq);
+    if (tail->event_id[0] == '\0')
+        client_url_append_query_u64(&path, "after_seq", tail->seq);
     const struct client_request request = {.method = CLIENT_GET,
                                            .path = buf_string(&path),
                                            .accept = "application/x-ndjson",
+                                           .last_event_id =
+                                               tail->event_id[0] != '\0' ? tail->event_id : NULL,
                                            .may_repeat = true,
                                            .timeout_ms = CLIENT_NO_LIMIT,
                                            .on_data = on_data,

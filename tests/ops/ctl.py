@@ -97,10 +97,17 @@ def test_full_sync(cluster):
 
 
 def test_check(cluster):
-    """ends as equal, or says that this version cannot"""
-    code, out, err = ctl(cluster, "check")
-    check((code == 0 and "64 slots: 64 equal on all replicas" in out) or
-          (code == 1 and "501 not_supported" in err), f"{code} {out} {err}")
+    """all replicas are equal; the job is seen from every node"""
+    out = good(cluster, "check")
+    check("64 slots: 64 equal on all replicas, 0 diverged, 0 unchecked" in out, out)
+    job = good(cluster, "check", "--slot", "3", "--no-wait", nodes=[2]).strip()
+    for node in (1, 2, 3):
+        out = good(cluster, "job", "wait", job, nodes=[node])
+        check(job in out and "done" in out, out)
+    jobs = json.loads(good(cluster, "job", "ls", "-o", "json", nodes=[3]))["jobs"]
+    check(job in [one["id"] for one in jobs], str(jobs))
+    code, _, err = ctl(cluster, "job", "show", "1-2-3")
+    check(code == 1 and "404" in err, f"{code} {err}")
 
 
 def test_leader(cluster):

@@ -160,6 +160,9 @@ START_TEST(test_check)
          "\"nodes\":[3]}]}",
          CTL_REFUSED},
         {"{\"id\":\"j-1\",\"state\":\"done\",\"items\":[]}", CTL_UNPROVEN},
+        {"{\"id\":\"j-1\",\"state\":\"done\",\"items_left_out\":1,\"items\":[{\"slot\":0,"
+         "\"result\":\"ok\"}]}",
+         CTL_UNPROVEN},
         {"{\"id\":\"j-1\",\"state\":\"failed\",\"error\":\"the disk\"}", CTL_REFUSED},
         {"{\"id\":\"j-1\",\"state\":\"cancelled\"}", CTL_REFUSED}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -143,23 +143,29 @@ START_TEST(test_tail_asks_again)
 }
 END_TEST
 
-/* The stream is resumed behind the last seq, shows no seq twice, and half a line is no event. */
+#define EVENT(kind, id, data) "{\"event\":\"" kind "\",\"id\":\"" id "\",\"data\":{" data "}}\n"
+
+/* The stream is resumed behind its last event, shows no seq twice, and half a line is no event. */
 START_TEST(test_tail_streams)
 {
     struct probe probe = {
         .rows = {{"GET /v1/channels/2/a/messages?limit=10", EMPTY},
                  {"GET /v1/channels/2/a/messages:tail?after_seq=4 ",
-                  "{\"event\":\"message\",\"message_seq\":5,\"payload\":\"x\"}\n"
-                  "{\"event\":\"message\",\"message_seq\":5,\"payload\":\"x\"}\n"
-                  "{\"event\":\"head\",\"last_seq\":5}\n"
-                  "{\"event\":\"delete\",\"start_seq\":2,\"end_seq\":3}\n"
-                  "{\"event\":\"message\",\"message_seq\":6,\"pay"},
-                 {"GET /v1/channels/2/a/messages:tail?after_seq=5", "{\"code\":\"x\"}", 404},
+                  EVENT("message", "5-70", "\"message_seq\":5,\"payload\":\"x\"")
+                      EVENT("message", "5-70", "\"message_seq\":5,\"payload\":\"x\"")
+                          EVENT("head", "5-71", "\"last_seq\":5")
+                              EVENT("delete", "5-72", "\"start_seq\":2,\"end_seq\":3")
+                                  EVENT("reset", "5\\n-73",
+                                        "\"last_seq\":5") "{\"event\":\"message\",\"id\":\"6-80\","
+                                                          "\"data\":{\"message_seq\":6,\"pay"},
+                 {"GET /v1/channels/2/a/messages:tail ", "{\"code\":\"x\"}", 404},
                  {"GET /v1/channels/2/a/messages?after_seq=5", GONE, 403}}};
     ck_assert_int_eq(PROBE(&probe, "tail", "2/a", "-f", "-o", "json"), CTL_REFUSED);
-    ck_assert_str_eq(probe.out, "{\"event\":\"message\",\"message_seq\":5,\"payload\":\"x\"}\n"
-                                "{\"event\":\"delete\",\"start_seq\":2,\"end_seq\":3}\n");
+    ck_assert_str_eq(probe.out, "{\"message_seq\":5,\"payload\":\"x\"}\n"
+                                "{\"start_seq\":2,\"end_seq\":3}\n");
     ck_assert(probe_sent(&probe, "Accept: application/x-ndjson"));
+    ck_assert(probe_sent(&probe, "\r\nLast-Event-ID: 5-72\r\n"));
+    ck_assert(probe_told(&probe, "may be deleted by now"));
 }
 END_TEST
 
