@@ -23,6 +23,8 @@ request_handler leaders_balance_run, operate_compact_run, operate_compact_all_ru
 request_handler operate_full_sync_run, operate_collect_run, operate_config_run;
 /* jobs.c */
 request_handler check_run, job_run, jobs_run, job_cancel_run;
+/* alarms.c */
+request_handler alarms_run, alarm_disarm_run;
 /* health.c */
 request_handler livez_run, readyz_run, version_run, openapi_run, metrics_run;
 /* ui.c */

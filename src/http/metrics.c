@@ -255,6 +255,7 @@ void metrics_run(struct request *req)
                         (const struct node_histogram *)(const void *)((const char *)figures +
                                                                       histograms[i].offset));
     metrics_write_slots(req, prefix);
+    metrics_write_alarms(req, prefix);
     write_catchups(out, prefix, figures);
     metrics_head(out, prefix, "http_connections", "gauge", "Open client connections.");
     metrics_value(out, prefix, "http_connections", http_connections(req->http));

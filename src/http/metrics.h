@@ -16,6 +16,9 @@ struct metrics_figure {
 };
 uint64_t metrics_field(const void *base, size_t offset);
 
+/* alarms.c */
+void metrics_write_alarms(struct request *req, const char *prefix);
+
 /* metrics_slots.c: the slots and their replicas. */
 void metrics_write_slots(struct request *req, const char *prefix);
 

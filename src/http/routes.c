@@ -85,6 +85,9 @@ const struct route routes[] = {
      JSON, false, ROLE_ADMIN},
     {"POST", "/v1/admin/delete-log/collect", "collect_delete_log", operate_collect_run, "",
      TAKES_JSON | TAKES_OPTIONAL, JSON, false, ROLE_ADMIN},
+    {"GET", "/v1/alarms", "alarms", alarms_run, "columns", 0, TABLED, false, TELLS_STATE},
+    {"POST", "/v1/alarms/{id}:disarm", "disarm_alarm", alarm_disarm_run, "",
+     TAKES_JSON | TAKES_OPTIONAL, JSON, false, ROLE_ADMIN},
     {"GET", "/v1/admin/config", "config", operate_config_run, "", 0, JSON, false, ROLE_ADMIN},
 
     {"POST", "/v1/admin/checks", "check", check_run, "", TAKES_JSON | TAKES_OPTIONAL, JSON, false,
@@ -101,8 +104,6 @@ const struct route routes[] = {
     NOT_YET("POST", "/v1/admin/nodes/{id}:drain"),
     NOT_YET("POST", "/v1/admin/nodes/{id}:undrain"),
     NOT_YET("DELETE", "/v1/admin/nodes/{id}"),
-    NOT_YET("GET", "/v1/alarms"),
-    NOT_YET("POST", "/v1/alarms/{id}:disarm"),
 
     NOT_YET("POST", "/message/send"),
     NOT_YET("POST", "/channel/messagesync"),

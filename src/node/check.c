@@ -150,6 +150,8 @@ static void check_read(struct node_background_job *job)
         check->digest = check->err == OK ? check->found.recomputed : (struct hash128){0};
     }
     if (is_known && fault != NULL) {
+        alarm_raise(node, NODE_ALARM_CORRUPT, "slot %u: a check found rows that are not sound: %s",
+                    group->slot, fault);
         log_error("node", "a check found rows that are not sound",
                   "slot=%u index=%" PRIu64 " detail=%s", group->slot, check->index,
                   LOG_QUOTED(fault));

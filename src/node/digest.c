@@ -258,6 +258,9 @@ static void digest_look_for_split(struct group *group)
         return;
     }
     group->is_undecided = true;
+    alarm_raise(group->node, NODE_ALARM_DIVERGED,
+                "slot %u: replicas differ at index %" PRIu64 ", no state has a majority",
+                group->slot, compared->told.index);
     log_error("node", "replicas differ and no state has a majority: no appends until it has",
               "slot=%u index=%" PRIu64, group->slot, compared->told.index);
 }
@@ -349,6 +352,9 @@ static void digest_condemn(struct group *group, struct answer *answer, raft_inde
 static void digest_quarantine(struct group *group)
 {
     atomic_store(&group->is_diverged, true);
+    alarm_raise(group->node, NODE_ALARM_DIVERGED,
+                "slot %u: this replica led and is a minority's at index %" PRIu64, group->slot,
+                group->compared->told.index);
     raft_quarantine(group->raft, true);
     atomic_store(&group->is_unfit, true);
     group_dirty(group);
@@ -447,6 +453,9 @@ static void digest_condemned(struct group *group, node_id from, const struct wir
     if (!atomic_load(&group->is_diverged)) {
         log_error("node", "this replica has diverged: it serves nothing until it is re-synced",
                   "slot=%u index=%" PRIu64, group->slot, heard->index);
+        alarm_raise(group->node, NODE_ALARM_DIVERGED,
+                    "slot %u: this replica is a minority's at index %" PRIu64, group->slot,
+                    heard->index);
     }
     digest_quarantine(group);
 }

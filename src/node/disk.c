@@ -218,6 +218,7 @@ static enum err job_care(struct node_disk_job *job, struct why *why)
     if (err != OK) {
         return err;
     }
+    alarm_save(job->node);
     struct store_stats stats;
     store_stats(job->node->store, &stats);
     job->free_bytes = stats.disk_free_bytes;
@@ -523,9 +524,14 @@ static void care_done(struct node *node, const struct node_disk_job *job)
     if (is_low && !was_low) {
         log_warn("node", "the disk is nearly full, refusing appends", "free_bytes=%" PRIu64,
                  job->free_bytes);
+        alarm_raise(node, NODE_ALARM_NOSPACE,
+                    "%" PRIu64 " MiB are free, less than the %" PRIu64
+                    " MiB of storage.soft_free_bytes: appends are refused",
+                    job->free_bytes >> 20, node->options.disk_soft_free_bytes >> 20);
     } else if (was_low && !is_low) {
         log_info("node", "the disk has room again, taking appends", "free_bytes=%" PRIu64,
                  job->free_bytes);
+        alarm_end(node, NODE_ALARM_NOSPACE);
     }
     disk_tell_groups(node);
 }
@@ -607,11 +613,15 @@ void disk_watch(struct node *node)
             node->is_slow = true;
             log_warn("node", "the disk is slow, handing leaderships over", "age_ms=%" PRIu64,
                      age_ms);
+            alarm_raise(node, NODE_ALARM_SLOW_DISK,
+                        "a write has taken more than %d ms: leaderships are handed over",
+                        NODE_DISK_SLOW_MS);
             disk_tell_groups(node);
         }
     } else if (node->is_slow && node->now_ms - node->slow_seen_ms > NODE_DISK_CALM_MS) {
         node->is_slow = false;
         log_info("node", "the disk is fast again, may lead");
+        alarm_end(node, NODE_ALARM_SLOW_DISK);
         disk_tell_groups(node);
     }
 }

@@ -32,6 +32,9 @@ struct node_boot {
 MUST_USE enum err node_new(const struct node_options *options, const struct node_world *world,
                            struct store *store, struct msg *msg, const struct node_boot *boot,
                            struct node **ret_node, struct why *why);
+/* Alarms of an earlier run, as world.save_alarms got them. Before the first turn.
+ * Errors: ERR_BAD_FORMAT  some may have been taken over */
+MUST_USE enum err node_recall_alarms(struct node *node, struct bytes text, struct why *why);
 /* Forgets everything that is not in the store, as a crash would: no job may be with the world any
  * more, and calls that are still open are answered first (DRAINING, OUTCOME_UNKNOWN). */
 void node_free(struct node *node);

@@ -20,6 +20,10 @@ void node_fail(struct node *node, enum err err, const char *text)
 {
     if (!node->is_failed) {
         node->is_failed = true;
+        if (err == ERR_CORRUPT) {
+            alarm_raise(node, NODE_ALARM_CORRUPT, "%s", text);
+            alarm_save(node);
+        }
         node->world.fatal(node->world.arg, err, text);
     }
 }
@@ -87,6 +91,7 @@ static void node_init(struct node *node, const struct node_options *options,
     heap_init(&node->deadlines);
     arena_init(&node->turn);
     mutex_init(&node->view_lock);
+    alarm_init(node);
     mutex_init(&node->listener_lock);
     node_init_members(node, options);
     node->groups_count = options->slot_count;
@@ -197,6 +202,7 @@ void node_free(struct node *node)
     arena_done(&node->turn);
     mutex_done(&node->listener_lock);
     mutex_done(&node->view_lock);
+    alarm_done(node);
     free(node->groups);
     free(node->views);
     free(node->views_ms);
@@ -579,6 +585,10 @@ static enum err node_vouch(struct node *node, uint32_t slot, enum err err, struc
 {
     if (err == ERR_DISK_FAILED) {
         atomic_store(&node->read_failed, true); /* the loop ends the node: node_turn */
+    }
+    if (err == ERR_CORRUPT) {
+        alarm_raise(node, NODE_ALARM_CORRUPT, "slot %u: a row that was read fails its checksum",
+                    slot);
     }
     if (slot >= node->groups_count || err == ERR_DISK_FAILED) {
         return err;

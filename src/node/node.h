@@ -358,6 +358,37 @@ uint32_t node_list_jobs(struct node *node, struct arena *arena, struct node_job 
  * Errors: ERR_NOT_FOUND, ERR_CONFLICT  it has ended. */
 MUST_USE enum err node_cancel_job(struct node *node, struct bytes id, struct why *why);
 
+/* ---- alarms (alarm.c) -------------------------------------------------------------------------- */
+#define NODE_ALARM_TABLE(X) /* symbol, slug, stays until it is disarmed */                         \
+    X(NOSPACE, "nospace", false)                                                                   \
+    X(CORRUPT, "corrupt", true)                                                                    \
+    X(DIVERGED, "diverged", true)                                                                  \
+    X(SLOW_DISK, "slow_disk", false)
+
+enum node_alarm_kind {
+#define X(symbol, slug, is_kept) NODE_ALARM_##symbol,
+    NODE_ALARM_TABLE(X)
+#undef X
+        NODE_ALARM_KINDS
+};
+enum { NODE_ALARM_SLOTS_MAX = 32, NODE_ALARM_DETAIL_BYTES = 256 };
+
+struct node_alarm {
+    uint8_t kind;               /* enum node_alarm_kind */
+    bool active;                /* its reason is there now */
+    uint64_t since_ms, last_ms; /* wall clock: first and last time since it was last disarmed */
+    uint64_t count;             /* how often it was seen */
+    uint32_t slots[NODE_ALARM_SLOTS_MAX]; /* DIVERGED: the first of those that differ now */
+    uint32_t slots_count;
+    char detail[NODE_ALARM_DETAIL_BYTES]; /* of the last time: one line, nothing of a message */
+};
+const char *node_alarm_slug(enum node_alarm_kind kind); /* static text */
+/* This node's own alarms that are armed; how many. */
+uint32_t node_get_alarms(struct node *node, struct node_alarm ret[NODE_ALARM_KINDS]);
+/* Takes an alarm away whose reason is over. ERR_NOT_FOUND: it is not armed; ERR_CONFLICT: the reason
+ * is still there. */
+MUST_USE enum err node_disarm(struct node *node, enum node_alarm_kind kind, struct why *why);
+
 /* ---- figures --------------------------------------------------------------------------------- */
 enum { NODE_HISTOGRAM_BUCKETS = 24 };
 /* Bucket i counts what took at most 2^i * 16 microseconds; the last one everything else. */

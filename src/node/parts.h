@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "msg/msg.h"
+#include "node/alarm.h"
 #include "node/calls.h"
 #include "node/catchup.h"
 #include "node/check.h"
@@ -104,6 +105,7 @@ struct node {
     void (*on_applied)(void *arg);
     void *on_applied_arg;
 
+    struct alarms alarms;
     struct mutex view_lock;
     struct node_slot *views; /* owned; under view_lock, as all below */
     uint64_t *views_ms;      /* owned: when each was made */
@@ -123,6 +125,7 @@ static inline struct group *node_group(struct node *node, slot_id slot)
 }
 
 void node_fail(struct node *node, enum err err, const char *text);
+
 /* Makes room for one more at the end of an owned array. */
 void *node_grow(void *array, uint32_t count, uint32_t *capacity, size_t size);
 

@@ -459,7 +459,10 @@ static void receiver_finished(struct group *group, struct sink_op *op)
     receiving->has_end = false;
     if (op->err != OK) {
         if (receiving->install.kind == RAFT_FULL) {
-            atomic_store(&group->is_diverged, true); /* an alarm: not even a whole copy fits */
+            atomic_store(&group->is_diverged, true); /* not even a whole copy fits */
+            alarm_raise(group->node, NODE_ALARM_DIVERGED,
+                        "slot %u: a full copy ended with another state than its leader's",
+                        group->slot);
         }
         receiver_give_up(group, "a catch-up ended with another state than its leader's",
                          op->why.text);

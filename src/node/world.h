@@ -63,6 +63,10 @@ struct node_world {
     /* What went over the links so far. NULL: this world does not count. Thread: any */
     void (*link_figures)(void *arg, struct node_link_figures *ret);
 
+    /* Keeps the alarms that outlive a restart in place of those before; text is borrowed for the
+     * call. NULL: this world keeps none. Thread: disk, or the loop's when it is about to end */
+    enum err (*save_alarms)(void *arg, struct bytes text, struct why *why);
+
     /* The node cannot go on (a failed write, damaged bytes): the process must end. Called once;
      * the node does nothing more after it. Thread: loop */
     void (*fatal)(void *arg, enum err err, const char *text);

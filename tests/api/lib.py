@@ -49,11 +49,21 @@ class Daemon:
         self.dir = tempfile.mkdtemp(prefix="lethe-api-")
         self.port = free_port()
         self.log = open(os.path.join(self.dir, "log"), "w+", encoding="utf-8")
+        self.flags = flags
+        self.start()
+
+    def start(self):
         self.process = subprocess.Popen(
             [LETHED, "--data-dir", os.path.join(self.dir, "data"),
-             "--http-listen", f"127.0.0.1:{self.port}", *flags],
+             "--http-listen", f"127.0.0.1:{self.port}", *self.flags],
             stdout=self.log, stderr=subprocess.STDOUT)
         self.wait_ready()
+
+    def restart(self):
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(30)
+        check(code == 0, f"lethed ended with {code}:\n{self.log_text()}")
+        self.start()
 
     def wait_ready(self, seconds=30):
         end = time.monotonic() + seconds

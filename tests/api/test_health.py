@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Health, version, figures, and what the node knows of its cluster."""
+import os
 import re
 import subprocess
 import time
@@ -140,6 +141,72 @@ def test_metrics_count(daemon):
     client.delete("/v1/channels/1/metrics/messages?start_seq=1&end_seq=1", expect=200)
     after = value(sends), value("lethe_messages_appended_total"), value("lethe_message_delete_total")
     equal([b - a for a, b in zip(before, after)], [1, 1, 1])
+
+
+def test_alarms(daemon):
+    """Nothing is wrong with a fresh node; an id that makes no sense is no alarm."""
+    client = Client(daemon)
+    equal(client.get("/v1/alarms", expect=200).json, {"alarms": [], "more": False})
+    for name in ["1-nospace", "1-nothing", "2-nospace", "nospace", "x-nospace", "1-"]:
+        equal(client.ask("POST", f"/v1/alarms/{name}:disarm", expect=404).json["code"], "not_found")
+    text = client.get("/metrics", expect=200).body.decode()
+    for kind in ["nospace", "corrupt", "diverged", "slow_disk"]:
+        check(f'lethe_alarms{{kind="{kind}"}} 0\n' in text, kind)
+
+
+def test_alarm_that_holds(_daemon):
+    """A disk with less free than the soft mark: armed, not to be disarmed, appends get 507."""
+    daemon = Daemon("--storage-soft-free-bytes", "1024GiB")
+    try:
+        client = Client(daemon)
+        for _ in range(100):
+            alarms = client.get("/v1/alarms", expect=200).json["alarms"]
+            if alarms:
+                break
+            time.sleep(0.1)
+        equal([(a["id"], a["kind"], a["node"], a["active"]) for a in alarms],
+              [("1-nospace", "nospace", 1, True)])
+        check("storage.soft_free_bytes" in alarms[0]["detail"], alarms)
+        equal(client.ask("POST", "/v1/alarms/1-nospace:disarm", expect=409).json["code"], "conflict")
+        equal(client.post("/v1/channels/1/full/messages", {"payload": "aGk="}, expect=507).json["code"],
+              "disk_full")
+        client.delete("/v1/channels/1/full", expect=200)
+        check('lethe_alarms{kind="nospace"} 1\n' in client.get("/metrics").body.decode())
+        lines = client.get("/v1/alarms?columns=id,active", {"Accept": "text/plain"},
+                           expect=200).body.decode().splitlines()
+        equal([line.split() for line in lines], [["id", "active"], ["1-nospace", "yes"]])
+    finally:
+        daemon.stop()
+
+
+def test_alarm_that_stays(_daemon):
+    """What was kept before a restart is told until it is disarmed, and then no more."""
+    daemon = Daemon()
+    kept = os.path.join(daemon.dir, "data", "alarms")
+    try:
+        with open(kept, "w", encoding="utf-8") as file:
+            file.write("lethe-alarms 1\ncorrupt 1760000000000 1760000000001 2 slot 3: a row\n")
+        daemon.restart()
+        client = Client(daemon)
+        alarm, = client.get("/v1/alarms", expect=200).json["alarms"]
+        equal((alarm["id"], alarm["active"], alarm["count"], alarm["detail"]),
+              ("1-corrupt", False, 2, "slot 3: a row"))
+        equal(client.ask("POST", "/v1/alarms/1-corrupt:disarm", expect=200).json,
+              {"id": "1-corrupt", "disarmed": True})
+        client.ask("POST", "/v1/alarms/1-corrupt:disarm", expect=404)
+        for _ in range(100):
+            with open(kept, encoding="utf-8") as file:
+                if file.read() == "lethe-alarms 1\n":
+                    break
+            time.sleep(0.1)
+        daemon.restart()
+        equal(Client(daemon).get("/v1/alarms", expect=200).json["alarms"], [])
+        with open(kept, "w", encoding="utf-8") as file:
+            file.write("nonsense")
+        daemon.restart()
+        check("the kept alarms cannot be read" in daemon.log_text())
+    finally:
+        daemon.stop()
 
 
 def test_cluster(daemon):

@@ -30,6 +30,7 @@ struct seat {
     bool is_background_held;
     bool is_held, is_woken, is_moved;
     enum err fatal;
+    struct buf alarms; /* what the node had kept; outlives it */
     struct list inbox; /* struct parcel */
 };
 
@@ -163,6 +164,15 @@ static void fake_fatal(void *arg, enum err err, const char *text)
     log_error("node", "cannot go on", "node=%u detail=%s", (unsigned)seat->id, LOG_QUOTED(text));
 }
 
+static enum err fake_save_alarms(void *arg, struct bytes text, struct why *why)
+{
+    struct seat *seat = arg;
+    (void)why;
+    buf_clear(&seat->alarms);
+    buf_append(&seat->alarms, text.data, text.len);
+    return OK;
+}
+
 static const struct node_world fake_world = {
     .mono_us = fake_mono_us,
     .wall_ms = fake_wall_ms,
@@ -175,6 +185,7 @@ static const struct node_world fake_world = {
     .send_response = fake_send_response,
     .send_frame = fake_send_frame,
     .flush = fake_flush,
+    .save_alarms = fake_save_alarms,
     .fatal = fake_fatal,
 };
 
@@ -215,6 +226,7 @@ void fakeworld_free(struct fakeworld *world)
     for (node_id id = 1; id <= world->options.nodes; id++) {
         fakeworld_crash(world, id, MEMDISK_KEEP_ALL);
         memdisk_free(world->seats[id].disk);
+        buf_done(&world->seats[id].alarms);
     }
     free(world);
 }
@@ -254,7 +266,11 @@ static enum err seat_open(struct seat *seat, struct why *why)
     options.cluster_id = store.cluster_id;
     struct node_world face = fake_world;
     face.arg = seat;
-    return node_new(&options, &face, seat->store, seat->msg, &boot, &seat->node, why);
+    err = node_new(&options, &face, seat->store, seat->msg, &boot, &seat->node, why);
+    if (err == OK && seat->alarms.len > 0) {
+        err = node_recall_alarms(seat->node, buf_bytes(&seat->alarms), why);
+    }
+    return err;
 }
 
 static void seat_close(struct seat *seat)
@@ -328,6 +344,11 @@ struct node *fakeworld_node(struct fakeworld *world, node_id id)
 struct memdisk *fakeworld_disk(struct fakeworld *world, node_id id)
 {
     return seat_of(world, id)->disk;
+}
+
+struct bytes fakeworld_alarms(struct fakeworld *world, node_id id)
+{
+    return buf_bytes(&seat_of(world, id)->alarms);
 }
 
 enum err fakeworld_fatal(struct fakeworld *world, node_id id)

@@ -37,6 +37,7 @@ void fakeworld_stop(struct fakeworld *world, node_id id);
 struct node *fakeworld_node(struct fakeworld *world, node_id id); /* NULL: down */
 struct memdisk *fakeworld_disk(struct fakeworld *world, node_id id);
 /* Why the node said that it cannot go on; OK: it did not. */
+struct bytes fakeworld_alarms(struct fakeworld *world, node_id id); /* kept; until the next */
 enum err fakeworld_fatal(struct fakeworld *world, node_id id);
 
 /* ---- time ------------------------------------------------------------------------------------- */

@@ -13,6 +13,8 @@
 static void (*real_on_fatal)(enum err err, const char *text, void *arg);
 static void *real_on_fatal_arg;
 
+enum { REAL_ALARMS_MAX_BYTES = 64 * 1024 };
+
 void node_on_fatal(void (*on_fatal)(enum err err, const char *text, void *arg), void *arg)
 {
     real_on_fatal = on_fatal;
@@ -64,6 +66,28 @@ static void world_pause_us(void *arg, uint64_t us)
     (void)usleep((useconds_t)us); /* woken early: the job waits for the rest */
 }
 
+static enum err world_save_alarms(void *arg, struct bytes text, struct why *why)
+{
+    const struct real *real = arg;
+    return file_write_atomic(real->alarms_path, text, 0640, why);
+}
+
+/* A file that makes no sense is no reason not to serve: it is said, and replaced at the next change. */
+static void real_recall_alarms(struct real *real)
+{
+    struct buf text = BUF_INIT;
+    struct why why = {0};
+    enum err err = file_read(real->alarms_path, REAL_ALARMS_MAX_BYTES, &text, &why);
+    if (err == OK) {
+        err = node_recall_alarms(real->node, buf_bytes(&text), &why);
+    }
+    if (err != OK && err != ERR_NOT_FOUND) {
+        log_warn("node", "the kept alarms cannot be read, going on without", "detail=%s",
+                 LOG_QUOTED(why.text));
+    }
+    buf_done(&text);
+}
+
 void real_fatal(void *arg, enum err err, const char *text)
 {
     struct real *real = arg;
@@ -91,6 +115,7 @@ static const struct node_world real_world = {
     .send_response = links_send_response,
     .send_frame = links_send_frame,
     .link_figures = links_figures,
+    .save_alarms = world_save_alarms,
     .fatal = real_fatal,
 };
 
@@ -212,6 +237,7 @@ static void real_free(struct real *real)
     net_loop_free(real->loop);
     msg_free(real->msg);
     store_close(real->store);
+    free(real->alarms_path);
     free(real);
 }
 
@@ -241,6 +267,13 @@ enum err node_start(const struct node_options *options, struct node **ret_node, 
         struct node_world world = real_world;
         world.arg = real;
         err = node_new(options, &world, real->store, real->msg, &boot, &real->node, &own);
+    }
+    if (err == OK) {
+        struct buf path = BUF_INIT;
+        buf_printf(&path, "%s/alarms", options->data_dir);
+        real->alarms_path = alloc_string(buf_string(&path));
+        buf_done(&path);
+        real_recall_alarms(real);
     }
     if (err == OK) {
         err = real_disk_start(&real->disk, world_wake, real);

@@ -80,6 +80,7 @@ struct real {
     bool is_claimed;                 /* loop */
     uint64_t calls_ended_ms;         /* 0: not yet. loop */
     atomic_bool is_failed;
+    char *alarms_path; /* owned; NULL: not opened yet */
 };
 
 /* world.h's fatal. Thread: loop */

@@ -710,6 +710,29 @@ enum err node_count_deletes(struct node *node, uint32_t slot, raft_index applied
     return OK;
 }
 
+uint32_t node_get_alarms(struct node *node, struct node_alarm ret[NODE_ALARM_KINDS])
+{
+    (void)node;
+    (void)ret;
+    return 0;
+}
+
+enum err node_disarm(struct node *node, enum node_alarm_kind kind, struct why *why)
+{
+    (void)node;
+    return why_set(why, ERR_NOT_FOUND, "the alarm %d is not armed", kind);
+}
+
+const char *node_alarm_slug(enum node_alarm_kind kind)
+{
+    static const char *const slugs[] = {
+#define X(symbol, slug, is_kept) slug,
+        NODE_ALARM_TABLE(X)
+#undef X
+    };
+    return slugs[kind];
+}
+
 void node_get_metrics(struct node *node, struct node_metrics *ret)
 {
     (void)node;

@@ -99,3 +99,17 @@ struct msg_slot_state test_state(struct fakeworld *world, node_id id)
     ck_assert_int_eq(msg_get_slot_state(node_msg(fakeworld_node(world, id)), 0, &state, NULL), OK);
     return state;
 }
+
+bool test_alarm(struct fakeworld *world, node_id id, enum node_alarm_kind kind,
+                struct node_alarm *ret)
+{
+    struct node_alarm all[NODE_ALARM_KINDS];
+    uint32_t count = node_get_alarms(fakeworld_node(world, id), all);
+    for (uint32_t i = 0; i < count; i++) {
+        if (all[i].kind == kind) {
+            *ret = all[i];
+            return true;
+        }
+    }
+    return false;
+}

@@ -21,6 +21,9 @@ void test_start(struct fakeworld *world, node_id id);
 uint64_t test_send(struct fakeworld *world, node_id id, const char *payload);
 /* Runs until the call is answered, at most ms. */
 void test_wait(struct fakeworld *world, struct fakecall *call, uint64_t ms);
+/* The alarm, when the node has armed it: in *ret. */
+bool test_alarm(struct fakeworld *world, node_id id, enum node_alarm_kind kind,
+                struct node_alarm *ret);
 /* Visible messages of channel "c" at node id, read from its store. */
 uint32_t test_count(struct fakeworld *world, node_id id);
 struct msg_slot_state test_state(struct fakeworld *world, node_id id);

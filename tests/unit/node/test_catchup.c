@@ -710,6 +710,13 @@ START_TEST(diverged_minority_is_healed)
     ck_assert_int_eq(replica_of(&view, bad)->checked == NODE_CHECKED_OK, false);
     ck_assert_uint_ge(metrics_of(world, leader).digests_different_total, 1);
     ck_assert(view_of(world, bad).diverged);
+    struct node_alarm alarm;
+    ck_assert(test_alarm(world, bad, NODE_ALARM_DIVERGED, &alarm));
+    ck_assert(alarm.active);
+    ck_assert_uint_eq(alarm.slots_count, 1);
+    ck_assert_int_eq(node_disarm(fakeworld_node(world, bad), NODE_ALARM_DIVERGED, NULL),
+                     ERR_CONFLICT);
+    ck_assert(!test_alarm(world, leader, NODE_ALARM_DIVERGED, &alarm));
     struct fakecall call;
     ck_assert_int_eq(fakecall_read(world, bad, &call, 0, NODE_LOCAL, 0, 500), OK);
     ck_assert(fakeworld_settle(world));
@@ -721,6 +728,11 @@ START_TEST(diverged_minority_is_healed)
     expect_equal(world);
     ck_assert(!view_of(world, bad).diverged);
     ck_assert(!view_of(world, bad).quarantined);
+    /* It has mended itself; that it was needed is still told. */
+    ck_assert(test_alarm(world, bad, NODE_ALARM_DIVERGED, &alarm));
+    ck_assert(!alarm.active);
+    ck_assert_int_eq(node_disarm(fakeworld_node(world, bad), NODE_ALARM_DIVERGED, NULL), OK);
+    ck_assert(!test_alarm(world, bad, NODE_ALARM_DIVERGED, &alarm));
     ck_assert_uint_eq(metrics_of(world, leader).catchups[NODE_BY_FULL][NODE_WHY_DIVERGED], 1);
     fakeworld_run(world, 3000);
     view = view_of(world, leader);

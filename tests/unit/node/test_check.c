@@ -2,6 +2,7 @@
 /* Checks by command: rows that rotted under a digest that is still right, found, named, healed; who
  * cannot answer is unchecked; jobs. */
 #include <stdio.h>
+#include <string.h>
 
 #include "helpers.h"
 #include "node/jobs.h"
@@ -157,6 +158,10 @@ START_TEST(rotten_rows_are_named_and_healed)
     job = check(world, bad, 500, &arena);
     ck_result(&job, 0, "ok");
     arena_done(&arena);
+    struct node_alarm alarm;
+    ck_assert(test_alarm(world, bad, NODE_ALARM_CORRUPT, &alarm));
+    ck_assert_ptr_nonnull(strstr(alarm.detail, "slot 0: a check found rows that are not sound"));
+    ck_assert(!test_alarm(world, leader, NODE_ALARM_CORRUPT, &alarm));
     fakeworld_free(world);
 }
 END_TEST

@@ -5,6 +5,12 @@
 #include "base/alloc.h"
 #include "helpers.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
 Suite *suite_limits(void);
 
 START_TEST(full_queue_refuses)
@@ -203,6 +209,10 @@ START_TEST(full_disk_refuses_appends_only)
     struct fakecall call;
     ck_assert_int_eq(fakecall_command(world, 1, &call, 0, test_append("c", "y", NULL), 1000),
                      ERR_DISK_FULL);
+    struct node_alarm alarm;
+    ck_assert(test_alarm(world, 1, NODE_ALARM_NOSPACE, &alarm));
+    ck_assert(alarm.active);
+    ck_assert_int_eq(node_disarm(fakeworld_node(world, 1), NODE_ALARM_NOSPACE, NULL), ERR_CONFLICT);
     ck_assert_int_eq(fakecall_command(world, 1, &call, 0, test_delete("c", 1, 1), 1000), OK);
     ck_assert(fakeworld_settle(world));
     ck_assert_int_eq(call.call.err, OK);
@@ -210,6 +220,9 @@ START_TEST(full_disk_refuses_appends_only)
     memdisk_set_space(fakeworld_disk(world, 1), 1ull << 39, 1ull << 40);
     fakeworld_run(world, 2500);
     ck_assert_uint_eq(test_send(world, 1, "z"), 2);
+    ck_assert(!test_alarm(world, 1, NODE_ALARM_NOSPACE, &alarm));
+    ck_assert_int_eq(node_disarm(fakeworld_node(world, 1), NODE_ALARM_NOSPACE, NULL),
+                     ERR_NOT_FOUND);
     fakeworld_free(world);
 }
 END_TEST
@@ -283,6 +296,8 @@ START_TEST(stuck_disk_stops_the_node)
     ck_assert_int_eq(fakecall_command(world, 1, &call, 0, test_append("c", "x", NULL), 60000), OK);
     fakeworld_run(world, 29000);
     ck_assert_int_eq(fakeworld_fatal(world, 1), OK);
+    struct node_alarm alarm;
+    ck_assert(test_alarm(world, 1, NODE_ALARM_SLOW_DISK, &alarm));
     fakeworld_run(world, 2000);
     ck_assert_int_eq(fakeworld_fatal(world, 1), ERR_DISK_FAILED);
     fakeworld_crash(world, 1, 0);
@@ -327,6 +342,74 @@ START_TEST(damaged_entry_is_found)
     ck_assert(memdisk_flip(fakeworld_disk(world, 1), STORE_RAFT, rows - 3, 100));
     struct why why;
     ck_assert_int_eq(fakeworld_start(world, 1, &why), ERR_CORRUPT);
+    fakeworld_free(world);
+}
+END_TEST
+
+/* A row that fails its checksum when it is read: the client gets an error, the alarm stays armed until
+ * somebody has looked, over a restart too. */
+START_TEST(damaged_row_is_an_alarm)
+{
+    struct fakeworld *world = test_world(1, NULL);
+    (void)test_send(world, 1, "first");
+    (void)test_send(world, 1, "second");
+    fakeworld_run(world, 3000);
+    struct node_alarm alarm;
+    ck_assert(!test_alarm(world, 1, NODE_ALARM_CORRUPT, &alarm));
+    ck_assert(memdisk_flip(fakeworld_disk(world, 1), STORE_MESSAGES, 0, 12));
+    struct arena arena;
+    struct why why;
+    arena_init(&arena);
+    struct msg_page page;
+    struct channel channel = test_channel("c");
+    struct msg_page_query query = {.channel = channel, .from_seq = 1, .to_seq = 2, .limit = 10};
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(node_get_page(fakeworld_node(world, 1), &query, &arena, &page, &why),
+                         ERR_CORRUPT);
+    }
+    arena_done(&arena);
+    ck_assert(test_alarm(world, 1, NODE_ALARM_CORRUPT, &alarm));
+    ck_assert_uint_eq(alarm.count, 2);
+    ck_assert(!alarm.active);
+    fakeworld_run(world, 2500);
+    ck_assert_uint_gt(fakeworld_alarms(world, 1).len, 0);
+    fakeworld_crash(world, 1, MEMDISK_KEEP_ALL);
+    test_start(world, 1);
+    ck_assert(test_alarm(world, 1, NODE_ALARM_CORRUPT, &alarm));
+    ck_assert_uint_eq(alarm.count, 2);
+    ck_assert_ptr_nonnull(strstr(alarm.detail, "slot 0"));
+    ck_assert_int_eq(node_disarm(fakeworld_node(world, 1), NODE_ALARM_CORRUPT, NULL), OK);
+    ck_assert(!test_alarm(world, 1, NODE_ALARM_CORRUPT, &alarm));
+    fakeworld_run(world, 2500);
+    fakeworld_crash(world, 1, MEMDISK_KEEP_ALL);
+    test_start(world, 1);
+    ck_assert(!test_alarm(world, 1, NODE_ALARM_CORRUPT, &alarm));
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(senseless_alarms_are_refused)
+{
+    static const char *const texts[] = {"", "lethe-alarms 2\n", "lethe-alarms 1\nnonsense\n",
+                                        "lethe-alarms 1\nnospace 1 2 3 it ends by itself\n",
+                                        "lethe-alarms 1\ncorrupt 1 2 0 never\n"};
+    struct fakeworld *world = test_world(1, NULL);
+    struct node *node = fakeworld_node(world, 1);
+    struct why why;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        ck_assert_int_eq(node_recall_alarms(node, bytes_of_string(texts[i]), &why), ERR_BAD_FORMAT);
+    }
+    char *long_line = alloc_array(2000, 1);
+    (void)snprintf(long_line, 2000, "lethe-alarms 1\ncorrupt 1 2 3 %01900d\n", 0);
+    ck_assert_int_eq(node_recall_alarms(node, bytes_of_string(long_line), &why), ERR_BAD_FORMAT);
+    free(long_line);
+    struct node_alarm alarm;
+    ck_assert(!test_alarm(world, 1, NODE_ALARM_CORRUPT, &alarm));
+    ck_assert_int_eq(
+        node_recall_alarms(node, bytes_of_string("lethe-alarms 1\ncorrupt 1 2 3 slot 4"), &why),
+        OK);
+    ck_assert(test_alarm(world, 1, NODE_ALARM_CORRUPT, &alarm));
+    ck_assert_str_eq(alarm.detail, "slot 4");
     fakeworld_free(world);
 }
 END_TEST
@@ -421,6 +504,7 @@ Suite *suite_limits(void)
                       too_much_uncommitted_is_refused, full_disk_refuses_appends_only,
                       failed_sync_stops_the_node, failed_read_in_apply_stops_the_node,
                       failed_read_for_a_client_stops_the_node, stuck_disk_stops_the_node,
-                      draining_refuses, damaged_entry_is_found, senseless_options,
+                      draining_refuses, damaged_entry_is_found, damaged_row_is_an_alarm,
+                      senseless_alarms_are_refused, senseless_options,
                       majority_below_the_soft_mark_refuses_appends);
 }
