@@ -3,10 +3,30 @@
  * two or more, hands a few of the difference over to the one that leads the fewest. Only the node
  * with too many acts, each on what it sees itself; a move never makes a difference larger, so that
  * nothing goes back and forth. A target must have been up for a while and hold nearly all of the
- * log: a node that has just returned catches up first. */
+ * log: a node that has just returned catches up first. One whose disk is nearly full gets none. */
 #include "node/parts.h"
 
 enum { BALANCE_MOVES_MAX = 4, BALANCE_LAG_MAX = 64, BALANCE_SETTLED_MS = 3000 };
+
+/* What its packets say of its disk, in a slot that is led here. */
+static bool has_room(const struct node *node, node_id id)
+{
+    uint64_t soft_mb = (node->options.disk_soft_free_bytes + (1 << 20) - 1) >> 20;
+    for (uint32_t i = 0; i < node->groups_count; i++) {
+        struct raft_status status;
+        if (node->groups[i].role != RAFT_LEADER) {
+            continue;
+        }
+        raft_status(node->groups[i].raft, &status);
+        for (uint32_t p = 0; p < status.peers_count; p++) {
+            const struct raft_progress_status *peer = &status.peers[p];
+            if (peer->peer == id && peer->disk_free_mb != 0) {
+                return peer->disk_free_mb >= soft_mb;
+            }
+        }
+    }
+    return true; /* not said */
+}
 
 static bool is_settled(const struct node *node, const struct peer *peer)
 {
@@ -30,7 +50,8 @@ static node_id find_poorest(const struct node *node, uint32_t *ret_leaders)
     node_id ret = 0;
     for (uint32_t i = 0; i < node->peers_count; i++) {
         const struct peer *peer = &node->peers[i];
-        if (peer->member.id == node->options.id || !is_settled(node, peer)) {
+        if (peer->member.id == node->options.id || !is_settled(node, peer) ||
+            !has_room(node, peer->member.id)) {
             continue;
         }
         uint32_t leaders = leaders_of(node, peer->member.id);
@@ -62,6 +83,7 @@ static bool is_fit(const struct group *group, node_id to)
 void balance_run(struct node *node)
 {
     if (!node->options.balance || node->manual_ticks || node->is_slow ||
+        atomic_load_explicit(&node->disk_low, memory_order_relaxed) ||
         atomic_load_explicit(&node->draining, memory_order_relaxed)) {
         return;
     }

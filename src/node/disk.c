@@ -514,6 +514,49 @@ static void written_done(struct node *node, struct node_disk_job *job)
     }
 }
 
+/* The voter with room that is nearest to the end of the log; 0: none. */
+static node_id find_roomy(const struct group *group)
+{
+    uint64_t soft_mb = (group->node->options.disk_soft_free_bytes + (1 << 20) - 1) >> 20;
+    const struct raft_progress_status *best = NULL;
+    struct raft_status status;
+    raft_status(group->raft, &status);
+    if (status.transferring || status.config_pending) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < status.peers_count; i++) {
+        const struct raft_progress_status *peer = &status.peers[i];
+        if (peer->peer != status.self && peer->active && !peer->learner &&
+            peer->state == RAFT_REPLICATE && peer->disk_free_mb > soft_mb &&
+            (best == NULL || peer->match > best->match)) {
+            best = peer;
+        }
+    }
+    return best == NULL ? 0 : best->peer;
+}
+
+/* A leader whose disk is nearly full must refuse appends although a majority may have room: it lets
+ * one that has room lead. Where none has, it stays, for deletes. */
+static void disk_leave_low(struct node *node)
+{
+#ifdef LETHE_MUTANT_full_leader_stays
+    return;
+#endif
+    uint32_t moved = 0;
+    for (uint32_t i = 0; i < node->groups_count; i++) {
+        struct group *group = &node->groups[i];
+        node_id to = group->role == RAFT_LEADER && !group->is_majority_low ? find_roomy(group) : 0;
+        if (to != 0 && raft_transfer(group->raft, to) == OK) {
+            group_dirty(group);
+            moved++;
+        }
+    }
+    if (moved > 0) {
+        log_warn("node", "handing leaderships over to nodes whose disks have room",
+                 "slots=%" PRIu32, moved);
+    }
+}
+
 static void care_done(struct node *node, const struct node_disk_job *job)
 {
     atomic_store_explicit(&node->disk_free_bytes, job->free_bytes, memory_order_relaxed);
@@ -534,6 +577,9 @@ static void care_done(struct node *node, const struct node_disk_job *job)
         alarm_end(node, NODE_ALARM_NOSPACE);
     }
     disk_tell_groups(node);
+    if (is_low) {
+        disk_leave_low(node);
+    }
 }
 
 bool node_disk_done(struct node *node, struct node_disk_job *job)

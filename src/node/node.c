@@ -229,11 +229,6 @@ static enum err call_check(struct node *node, struct node_call *call, struct why
     if (atomic_load_explicit(&node->draining, memory_order_relaxed)) {
         return call_refuse(call, ERR_DRAINING, NULL, why);
     }
-    if (call->kind == NODE_CALL_COMMAND &&
-        atomic_load_explicit(&node->disk_low, memory_order_relaxed) &&
-        command_kind_of(blob_bytes(call->command)) == COMMAND_APPEND) {
-        return call_refuse(call, ERR_DISK_FULL, NULL, why);
-    }
     return OK;
 }
 

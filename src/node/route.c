@@ -24,6 +24,12 @@ static void route_propose(struct group *group, struct node_call *call)
         waiter_finish(node, call, ERR_BUSY, "too many bytes of commands are in flight");
         return;
     }
+    /* Only the leader's own disk: who does not lead passes appends on to one that may have room. */
+    if (atomic_load_explicit(&node->disk_low, memory_order_relaxed) &&
+        command_kind_of(blob_bytes(call->command)) == COMMAND_APPEND) {
+        waiter_finish(node, call, ERR_DISK_FULL, NULL);
+        return;
+    }
     if (group->is_majority_low && command_kind_of(blob_bytes(call->command)) == COMMAND_APPEND) {
         waiter_finish(node, call, ERR_DISK_FULL, "the disks of a majority are nearly full");
         return;

@@ -207,8 +207,10 @@ START_TEST(full_disk_refuses_appends_only)
     memdisk_set_space(fakeworld_disk(world, 1), 1 << 20, 1ull << 40);
     fakeworld_run(world, 2500);
     struct fakecall call;
-    ck_assert_int_eq(fakecall_command(world, 1, &call, 0, test_append("c", "y", NULL), 1000),
-                     ERR_DISK_FULL);
+    ck_assert_int_eq(fakecall_command(world, 1, &call, 0, test_append("c", "y", NULL), 1000), OK);
+    test_wait(world, &call, 1000);
+    ck_assert_int_eq(call.call.err, ERR_DISK_FULL);
+    fakecall_done(&call);
     struct node_alarm alarm;
     ck_assert(test_alarm(world, 1, NODE_ALARM_NOSPACE, &alarm));
     ck_assert(alarm.active);
@@ -461,6 +463,75 @@ static void set_free_mb(struct fakeworld *world, uint64_t free_mb)
 }
 
 /* The mark is the configured one, also where the low disks are those of a majority elsewhere. */
+/* A leader whose disk is nearly full lets one with room lead; appends go on, through it too. */
+START_TEST(full_leader_hands_over)
+{
+    struct fakeworld_options options;
+    fakeworld_options_init(&options, 3, 6);
+    options.node.disk_soft_free_bytes = 100ull << 20;
+    options.node.balance = true;
+    struct fakeworld *world = fakeworld_new(&options);
+    for (node_id id = 1; id <= 3; id++) {
+        test_start(world, id);
+    }
+    set_free_mb(world, 600);
+    node_id leader = fakeworld_elect(world, 0);
+    ck_assert_int_eq(append_err(world, leader), OK);
+    memdisk_set_space(fakeworld_disk(world, leader), 50ull << 20, 1ull << 40);
+    fakeworld_run(world, 5000);
+    node_id next = fakeworld_elect(world, 0);
+    ck_assert_uint_ne(next, leader);
+    struct fakecall call;
+    ck_assert_int_eq(fakecall_command(world, leader, &call, 0, test_append("c", "x", NULL), 5000),
+                     OK);
+    test_wait(world, &call, 6000);
+    ck_assert_int_eq(call.call.err, OK);
+    fakecall_done(&call);
+    set_free_mb(world, 50); /* none has room: somebody leads, so that deletes go on */
+    fakeworld_run(world, 5000);
+    leader = fakeworld_elect(world, 0);
+    ck_assert_int_eq(append_err(world, leader), ERR_DISK_FULL);
+    ck_assert_int_eq(fakecall_command(world, leader, &call, 0, test_delete("c", 1, 1), 5000), OK);
+    test_wait(world, &call, 6000);
+    ck_assert_int_eq(call.call.err, OK);
+    fakecall_done(&call);
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(full_disk_is_given_no_leaderships)
+{
+    struct fakeworld_options options;
+    fakeworld_options_init(&options, 3, 7);
+    options.node.disk_soft_free_bytes = 100ull << 20;
+    options.node.balance = true;
+    options.node.slot_count = 6;
+    struct fakeworld *world = fakeworld_new(&options);
+    for (node_id id = 1; id <= 3; id++) {
+        test_start(world, id);
+    }
+    set_free_mb(world, 600);
+    memdisk_set_space(fakeworld_disk(world, 2), 50ull << 20, 1ull << 40);
+    fakeworld_run(world, 20000);
+    for (int round = 0; round < 10; round++) {
+        for (slot_id slot = 0; slot < 6; slot++) {
+            node_id leader = fakeworld_elect(world, slot);
+            ck_assert_uint_ne(leader, 0);
+            ck_assert_uint_ne(leader, 2);
+        }
+        fakeworld_run(world, 2000);
+    }
+    set_free_mb(world, 600); /* it has room again, and gets its share */
+    fakeworld_run(world, 20000);
+    uint32_t led = 0;
+    for (slot_id slot = 0; slot < 6; slot++) {
+        led += fakeworld_elect(world, slot) == 2;
+    }
+    ck_assert_uint_ge(led, 1);
+    fakeworld_free(world);
+}
+END_TEST
+
 START_TEST(majority_below_the_soft_mark_refuses_appends)
 {
     struct fakeworld_options options;
@@ -506,5 +577,6 @@ Suite *suite_limits(void)
                       failed_read_for_a_client_stops_the_node, stuck_disk_stops_the_node,
                       draining_refuses, damaged_entry_is_found, damaged_row_is_an_alarm,
                       senseless_alarms_are_refused, senseless_options,
-                      majority_below_the_soft_mark_refuses_appends);
+                      majority_below_the_soft_mark_refuses_appends, full_leader_hands_over,
+                      full_disk_is_given_no_leaderships);
 }
