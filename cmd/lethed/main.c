@@ -27,6 +27,17 @@ static void set_log(const struct config *config)
     is_known = log_format_parse(config->log_format, &format) && is_known;
     assert(is_known); /* the table of options has the same words */
     log_set(level, format);
+    log_reset_rooms();
+    for (size_t i = 0; i < config->log_rooms.count; i++) {
+        char room[32] = "";
+        const char *item = config->log_rooms.items[i];
+        const char *word = strchr(item, '=');
+        assert(word != NULL && (size_t)(word - item) < sizeof(room)); /* as config checked it */
+        memcpy(room, item, (size_t)(word - item));
+        is_known = log_level_parse(word + 1, &level);
+        assert(is_known);
+        log_set_room(room, level);
+    }
 }
 
 static const char *http_address_of(const struct config *config)

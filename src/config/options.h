@@ -106,6 +106,8 @@
       "listen on other than loopback addresses although nobody has to prove who they are") \
     X(log_level, "log.level", CHOICE, "info", 0, 0, "error|warn|info|debug", RELOAD, \
       "the least important lines that are still written to stderr") \
+    X(log_rooms, "log.rooms", LIST, "", 0, 16, "", RELOAD, \
+      "rooms with a level of their own, room=level each: net=debug,http=warn") \
     X(log_format, "log.format", CHOICE, "text", 0, 0, "text|json", RELOAD, \
       "how a line of the log looks") \
     X(metrics_prefix, "metrics.prefix", TEXT, "lethe_", 1, 64, "", FIXED, \

@@ -147,6 +147,34 @@ static enum err check_exposure(const struct config *config, enum config_option o
                    config_key(option), address, credentials);
 }
 
+/* Of all that log something. */
+static const char *const rooms[] = {"config", "http", "lethed", "net", "node", "sys"};
+static const char *const levels[] = {"error", "warn", "info", "debug"};
+
+static bool is_among(const char *text, size_t len, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strlen(words[i]) == len && memcmp(words[i], text, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum err check_rooms(const struct config_list *list, struct why *why)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const char *item = list->items[i];
+        const char *level = strchr(item, '=');
+        if (level == NULL || !is_among(item, (size_t)(level - item), rooms, ARRAY_LEN(rooms)) ||
+            !is_among(level + 1, strlen(level + 1), levels, ARRAY_LEN(levels)))
+            return why_set(why, ERR_BAD_CONFIG,
+                           "'log.rooms' has '%s', not room=level with one of config, http, lethed, "
+                           "net, node, sys and one of error, warn, info, debug",
+                           item);
+    }
+    return OK;
+}
+
 /* What Prometheus takes as the beginning of a metric's name. */
 static enum err check_prefix(const char *prefix, struct why *why)
 {
@@ -168,6 +196,8 @@ enum err config_rules_check(struct config *config, struct why *why)
         err = parse_members(config, why);
     if (err == OK)
         err = check_prefix(config->metrics_prefix, why);
+    if (err == OK)
+        err = check_rooms(&config->log_rooms, why);
     if (err == OK && config->members_count > 1 && config->cluster_id[0] == '\0')
         err = why_set(why, ERR_BAD_CONFIG,
                       "'cluster.id' is required when 'cluster.members' has several members");

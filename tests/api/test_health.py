@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Health, version, figures, and what the node knows of its cluster."""
+import json
 import os
 import re
+import signal
 import subprocess
+import tempfile
 import time
 
 from lib import Client, Daemon, Failed, check, equal
@@ -207,6 +210,43 @@ def test_alarm_that_stays(_daemon):
         check("the kept alarms cannot be read" in daemon.log_text())
     finally:
         daemon.stop()
+
+
+def test_reload_of_the_log(_daemon):
+    """SIGHUP takes levels, rooms and format over, names what needs a restart, keeps all when wrong."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
+        def write(text):
+            file.seek(0)
+            file.truncate()
+            file.write(text)
+            file.flush()
+        write("log: {level: error}\n")
+        daemon = Daemon("--config", file.name)
+        try:
+            def reload(text, wanted):
+                """what was logged since; wanted: a sentence that ends it"""
+                before = len(daemon.log_text())
+                write(text)
+                daemon.process.send_signal(signal.SIGHUP)
+                for _ in range(100):
+                    new = daemon.log_text()[before:]
+                    if wanted in new:
+                        return new
+                    time.sleep(0.05)
+                raise Failed(f"'{wanted}' was not logged: {new!r}")
+            equal(daemon.log_text(), "", "logged at level error")
+            text = reload("log: {level: error, rooms: [lethed=info]}\n", "read again")
+            check(" info lethed: " in text, text)
+            text = reload("log: {level: error, rooms: [lethed=loud]}\n", "keeping the one in force")
+            check("'log.rooms' has 'lethed=loud'" in text, text)
+            text = reload("log: {level: error, rooms: [lethed=info], format: json}\n"
+                          "cluster: {slot_count: 8}\n", "read again")
+            lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+            equal(lines[-1]["room"], "lethed")
+            check("with a restart only option=cluster.slot_count" in text, text)
+            Client(daemon).get("/livez", expect=200)
+        finally:
+            daemon.stop()
 
 
 def test_cluster(daemon):

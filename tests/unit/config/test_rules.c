@@ -101,6 +101,21 @@ START_TEST(test_addresses)
 }
 END_TEST
 
+START_TEST(test_log_rooms)
+{
+    static const char *const bad[] = {"net",        "net=",     "=debug",
+                                      "nett=debug", "net=loud", "net=debug="};
+    struct load load = load_with(NULL, NULL, WORDS("--log-rooms", "net=debug,http=warn"));
+    ck_assert_msg(load.err == OK, "%s", load.why.text);
+    ck_assert_uint_eq(load.config.log_rooms.count, 2);
+    ck_assert(config_is_reloadable(CONFIG_OPTION_log_rooms));
+    config_done(&load.config);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        expect_refusal(load_with(NULL, NULL, WORDS("--log-rooms", (char *)bad[i])),
+                       "'log.rooms' has");
+}
+END_TEST
+
 START_TEST(test_metrics_prefix)
 {
     static const char *const good[] = {"wukongim_", "a", "_x9:", "Lethe_"};
@@ -119,5 +134,5 @@ END_TEST
 Suite *suite_rules(void)
 {
     return UNIT_SUITE("rules", 10, test_members, test_bad_members, test_exposure_needs_consent,
-                      test_addresses, test_metrics_prefix);
+                      test_addresses, test_log_rooms, test_metrics_prefix);
 }
