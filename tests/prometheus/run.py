@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ import run as ops  # noqa: E402  three nodes by scripts/cluster.sh
 from run import Failed, check, wait_until  # noqa: E402
 
 LAG_THRESHOLD = 5
+CERTIFICATE = "lethe_certificate_expiry_timestamp_seconds"
 
 
 def promtool(*words):
@@ -169,7 +171,7 @@ def test_every_metric_is_scraped(cluster):
         used = [(rule["alert"], rule["expr"]) for rule in alerts()] + list(panel_expressions())
         for where, expression in used:
             for name, labels in series_of(expression):
-                if name == "up":  # Prometheus' own
+                if name in ("up", CERTIFICATE):  # Prometheus' own; of nodes with TLS
                     continue
                 rows = re.findall(rf"^{name}(?:\{{(.*)\}})? \S+$", text, re.M)
                 check(rows, f"{where}: node {node} does not tell {name}")
@@ -181,6 +183,33 @@ def test_every_metric_is_scraped(cluster):
                               f"{where}: {name} of node {node} has no {label}=\"{value}\"")
                 seen += 1
         check(seen > 100, f"only {seen} names were found in rules and dashboard")
+
+
+def test_certificates_are_scraped():
+    """A node with TLS tells when its certificate ends: about thirty days from now."""
+    with tempfile.TemporaryDirectory(prefix="lethe-alerts-") as folder:
+        subprocess.run([os.path.join(ROOT, "scripts", "make-certs"), "--days", "30", folder, "c", "1"],
+                       check=True, capture_output=True, timeout=60)
+        port = ops.free_run(1)
+        lethed = os.environ.get("LETHED", os.path.join(ROOT, "build", "bin", "lethed"))
+        with open(os.path.join(folder, "log"), "w", encoding="utf-8") as log:
+            daemon = subprocess.Popen(
+                [lethed, "--data-dir", os.path.join(folder, "data"), "--http-listen",
+                 f"127.0.0.1:{port}", "--http-tls-certificate", os.path.join(folder, "node-1.crt"),
+                 "--http-tls-key", os.path.join(folder, "node-1.key")], stdout=log, stderr=log)
+        try:
+            trust = ssl.create_default_context(cafile=os.path.join(folder, "ca.crt"))
+
+            def ask():
+                with urllib.request.urlopen(f"https://127.0.0.1:{port}/metrics", timeout=5,
+                                            context=trust) as reply:
+                    return reply.read().decode()
+            text = wait_until("it answers over TLS", 20, ask)
+            ends, = figures(text, CERTIFICATE, 'use="http"')
+            check(29 < (ends - time.time()) / 86400 < 31, f"ends at {ends}")
+        finally:
+            daemon.terminate()
+            daemon.wait(30)
 
 
 def test_a_node_that_is_down_shows(cluster):
