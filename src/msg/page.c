@@ -2,9 +2,9 @@
 /* Pages of a channel.
  *
  * A page walks its window seq by seq in one direction. Each seq is in one of two places: inside a
- * deleted interval (stepped over by a seek to its other end and listed in `deleted`, so that a hole
- * is always explained), or a message row. A seq in neither is ERR_CORRUPT: a hole is never silent,
- * and no page shows less than what is there without saying so.
+ * deleted interval (stepped over, a long one by a seek to its other end, and listed in `deleted`, so
+ * that a hole is always explained), or a message row. A seq in neither is ERR_CORRUPT: a hole is
+ * never silent, and no page shows less than what is there without saying so.
  *
  * RocksDB steps back through a memtable far slower than forwards (a search from the top for each
  * step). So a descending page first counts its intervals from above, which gives the seq where
@@ -16,7 +16,10 @@
  * steps over intervals, so that `more` means exactly: a visible message follows. */
 #include "msg/inner.h"
 
-enum { MESSAGE_OVERHEAD_BYTES = 64 }; /* counts towards max_bytes beside the slices */
+enum {
+    MESSAGE_OVERHEAD_BYTES = 64, /* counts towards max_bytes beside the slices */
+    STEP_MAX_SEQS = 16           /* an interval up to here is stepped over, beyond by a seek */
+};
 
 struct pager {
     struct view *view;
@@ -104,7 +107,8 @@ static bool skip_interval(struct pager *pager)
         edge = pager->to;
     }
     step_past(pager, edge);
-    pager->moved = true;
+    /* The rows of a short interval are gone, or a few tombstones: the next row is soon there. */
+    pager->moved = pager->moved || range.end - range.start >= STEP_MAX_SEQS;
     return true;
 }
 
@@ -118,8 +122,8 @@ static void open_rows(struct pager *pager)
     pager->moved = false;
 }
 
-/* Takes the row at pager->at. *ret_full: it does not fit any more and was left. */
-static enum err take_message(struct pager *pager, bool *ret_full, struct why *why)
+/* Goes to the row at pager->at. */
+static enum err find_message(struct pager *pager, struct why *why)
 {
     if (pager->rows == NULL) {
         open_rows(pager);
@@ -127,13 +131,28 @@ static enum err take_message(struct pager *pager, bool *ret_full, struct why *wh
         store_iter_seek(pager->rows, pager->at);
         pager->moved = false;
     }
-    if (!store_iter_next(pager->rows)) {
+    bool is_there = store_iter_next(pager->rows);
+    if (is_there && store_iter_seq(pager->rows) != pager->at) {
+        /* What else may stand there was stepped over as deleted. */
+        store_iter_seek(pager->rows, pager->at);
+        is_there = store_iter_next(pager->rows);
+    }
+    if (!is_there) {
         enum err err = store_iter_done(pager->rows);
         pager->rows = NULL;
         return view_fault(pager->view, err == OK ? ERR_CORRUPT : err, "a message", pager->at, why);
     }
-    if (store_iter_seq(pager->rows) != pager->at) {
-        return view_fault(pager->view, ERR_CORRUPT, "a message", pager->at, why);
+    return store_iter_seq(pager->rows) == pager->at
+               ? OK
+               : view_fault(pager->view, ERR_CORRUPT, "a message", pager->at, why);
+}
+
+/* Takes the row at pager->at. *ret_full: it does not fit any more and was left. */
+static enum err take_message(struct pager *pager, bool *ret_full, struct why *why)
+{
+    enum err err = find_message(pager, why);
+    if (err != OK) {
+        return err;
     }
     const struct row_message *row = store_iter_message(pager->rows);
     uint64_t bytes = row->payload.len + row->from_uid.len + row->client_msg_no.len +
