@@ -82,8 +82,9 @@ static void print_placement(const struct client_json *root, struct buf *out)
     }
     client_table_print(table, out);
     client_table_free(table);
-    buf_printf(out, "%zu slots to move; %llu of %llu are where they shall be\n",
-               client_json_count(client_json_find(root, "moves")),
+    if (client_json_count(client_json_find(root, "moves")) > 0)
+        buf_printf(out, "%zu slots to move; ", client_json_count(client_json_find(root, "moves")));
+    buf_printf(out, "%llu of %llu slots are where they shall be\n",
                (unsigned long long)client_json_u64(slots, "settled", 0),
                (unsigned long long)client_json_u64(slots, "total", 0));
     add_moves(client_json_find(root, "moves"), out);
