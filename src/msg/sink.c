@@ -90,6 +90,7 @@ static enum err take_value(struct msg_sink *sink, const struct store_row *row, s
     case STORE_SLOT_TOMBSTONE:
     case STORE_SLOT_STATE:
     case STORE_SLOT_SINK:
+    case STORE_SLOT_QUARANTINE:
         break;
     }
     return OK;

@@ -203,6 +203,28 @@ static enum err boot_marker(struct node *node, slot_id slot, struct boot_run *ru
     return OK;
 }
 
+/* Rows that were found to be wrong stay so: nobody is served until an install replaced them. */
+static enum err boot_quarantine(struct node *node, slot_id slot, struct boot_run *run,
+                                struct why *why)
+{
+    struct bytes bytes;
+    enum err err =
+        store_get_slot_value(node->store, NULL, slot, STORE_SLOT_QUARANTINE, &run->value, &bytes);
+    if (err == ERR_NOT_FOUND || (err == OK && bytes.len == 0)) {
+        return OK;
+    }
+    if (err != OK) {
+        return boot_fault(slot, err, "cannot read whether it is quarantined", 0, why);
+    }
+    struct group *group = node_group(node, slot);
+    run->boot.quarantined = true;
+    atomic_store(&group->is_diverged, true);
+    atomic_store(&group->is_unfit, true);
+    log_warn("node", "this replica is quarantined: it serves nothing until it is re-synced",
+             "slot=%u", slot);
+    return OK;
+}
+
 static enum err boot_bounds(struct node *node, slot_id slot, struct boot_run *run, struct why *why)
 {
     struct row_hard_state hard = {0};
@@ -221,6 +243,7 @@ static enum err boot_bounds(struct node *node, slot_id slot, struct boot_run *ru
     }
     if (err == OK) {
         err = boot_marker(node, slot, run, why);
+        err = err == OK ? boot_quarantine(node, slot, run, why) : err;
         if (err != OK) {
             return err;
         }

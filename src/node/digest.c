@@ -348,9 +348,15 @@ static void digest_condemn(struct group *group, struct answer *answer, raft_inde
     } /* BUSY: the next round tries again */
 }
 
-/* This replica leads and serves nothing from now on, until it has been re-synced. */
+/* This replica leads and serves nothing from now on, over restarts too, until it was re-synced. */
 static void digest_quarantine(struct group *group)
 {
+#ifndef LETHE_MUTANT_forget_quarantine
+    static const uint8_t mark = 1;
+    store_put_slot_value(disk_batch(group->node), group->slot, STORE_SLOT_QUARANTINE,
+                         bytes_of(&mark, 1));
+    disk_want_sync(group->node);
+#endif
     atomic_store(&group->is_diverged, true);
     alarm_raise(group->node, NODE_ALARM_DIVERGED,
                 "slot %u: this replica led and is a minority's at index %" PRIu64, group->slot,

@@ -568,6 +568,9 @@ void receiver_installed(struct group *group, const struct raft_update *update)
     /* The batch of the ticket may hold an older one. */
     store_put_hard_state(disk_batch(node), group->slot,
                          &(struct row_hard_state){update->term, update->vote, update->commit});
+    store_put_slot_value(batch, group->slot, STORE_SLOT_QUARANTINE, BYTES_NONE);
+    /* Found in this turn, of the rows that are gone now: the batch of the ticket comes behind. */
+    store_put_slot_value(disk_batch(node), group->slot, STORE_SLOT_QUARANTINE, BYTES_NONE);
     disk_add_installed(node, group->slot, target, batch);
     list_remove(&group->undurable);
     group->applying = group->applied = target.index;

@@ -107,7 +107,8 @@ enum store_slot_key {
     STORE_SLOT_TOMBSTONE,
     STORE_SLOT_GENERATIONS, /* live dedup generations */
     STORE_SLOT_STATE,       /* what msg keeps of the slot beside its rows */
-    STORE_SLOT_SINK         /* how far an unfinished install got: cursor, running digest, counts */
+    STORE_SLOT_SINK,        /* how far an unfinished install got: cursor, running digest, counts */
+    STORE_SLOT_QUARANTINE   /* this replica's rows are not what they should be: not served */
 };
 void store_put_slot_value(struct store_batch *batch, uint32_t slot, enum store_slot_key key,
                           struct bytes value);

@@ -234,6 +234,54 @@ START_TEST(a_new_leader_heals_what_the_old_one_found)
 }
 END_TEST
 
+static bool drop_all(node_id from, node_id to, uint8_t kind, struct bytes body, void *arg)
+{
+    (void)from, (void)to, (void)body, (void)kind;
+    return *(bool *)arg;
+}
+
+/* What was found is not forgotten: after a restart nothing is served, though nobody says so again. */
+START_TEST(quarantine_survives_a_restart)
+{
+    node_id leader;
+    struct fakeworld *world = three(11, 0, &leader);
+    node_id bad = leader % 3 + 1;
+    struct arena arena;
+    arena_init(&arena);
+    rot_while_down(world, bad);
+    bool drops = true;
+    fakeworld_on_frame(world, drop_installs, &drops);
+    struct node_job job = check(world, fakeworld_leader(world, 0), 2000, &arena);
+    ck_result(&job, bad, "diverged");
+    ck_assert(view_of(world, bad).quarantined);
+    fakeworld_crash(world, bad, 0);
+    fakeworld_on_frame(world, drop_all, &drops);
+    test_start(world, bad);
+    struct fakecall call;
+    for (int i = 0; i < 2; i++) { /* at once, and while it follows the leader */
+        ck_assert(view_of(world, bad).quarantined);
+        ck_assert(view_of(world, bad).diverged);
+        ck_assert_int_eq(fakecall_read(world, bad, &call, 0, NODE_LOCAL, 0, 500), OK);
+        ck_assert(fakeworld_settle(world));
+        ck_assert_int_eq(call.call.err, ERR_UNREADY);
+        fakecall_done(&call);
+        fakeworld_run(world, 3000);
+    }
+    ck_assert_uint_ne(fakeworld_leader(world, 0), bad);
+    drops = false;
+    fakeworld_run(world, 15000);
+    ck_assert(!view_of(world, bad).quarantined);
+    ck_assert_uint_eq(test_count(world, bad), 30);
+    fakeworld_crash(world, bad, MEMDISK_KEEP_ALL); /* and it is over for good */
+    test_start(world, bad);
+    ck_assert(!view_of(world, bad).quarantined);
+    fakeworld_run(world, 3000);
+    ck_assert_uint_eq(test_count(world, bad), 30);
+    arena_done(&arena);
+    fakeworld_free(world);
+}
+END_TEST
+
 START_TEST(down_is_unchecked)
 {
     node_id leader;
@@ -429,7 +477,7 @@ Suite *suite_check(void)
 {
     return UNIT_SUITE("check", 120, equal_replicas_are_ok, rotten_rows_are_named_and_healed,
                       rotten_leader_hands_over, a_new_leader_heals_what_the_old_one_found,
-                      down_is_unchecked, behind_is_unchecked, leader_lost_in_the_middle,
-                      one_at_a_time_and_cancelled, a_stop_ends_it, checks_by_itself,
-                      the_table_is_bounded);
+                      quarantine_survives_a_restart, down_is_unchecked, behind_is_unchecked,
+                      leader_lost_in_the_middle, one_at_a_time_and_cancelled, a_stop_ends_it,
+                      checks_by_itself, the_table_is_bounded);
 }
