@@ -3,7 +3,8 @@
 #
 #   make cluster                      what every CI run plays, about six minutes
 #   make cluster ONLY=21 SEED=7       one test; `tests/cluster/run.py --list` names them
-#   make soak HOURS=8                 all of them, longer, again and again with new seeds
+#   make soak                         all of them, longer
+#   make soak HOURS=8                 half of the time one long life, watched for drift; then the others
 #   LETHE_NO_SKIP=1 make cluster      a skip (no strace, no root) is a failure
 ONLY ?=
 CLUSTER_SEED = $(if $(filter command% environment%,$(origin SEED)),--seed $(SEED))
@@ -21,5 +22,5 @@ cluster-checkers: ## the cluster tests' checkers refuse histories that break a r
 cluster: all failpoints cluster-checkers ## real daemons under kills, cuts, damage: the CI set (ONLY= SEED=)
 	$(Q)$(CLUSTER_RUN) --ci
 
-soak: all failpoints cluster-checkers ## every cluster test, longer (HOURS= or SECONDS=: repeats until then)
+soak: all failpoints cluster-checkers ## every cluster test, longer (HOURS=: so long, half of it one life watched for drift)
 	$(Q)$(CLUSTER_RUN) --for $(SOAK_FOR)

@@ -49,9 +49,9 @@ def list_all(found):
         print(f"  {number:8} {title}: {state}")
 
 
-def run_one(test, options):
+def run_one(test, options, seconds=None):
     """'passed', 'failed' or 'skipped', and prints the test's line."""
-    seconds = options.seconds or (test.CI_SECONDS if options.ci else test.SECONDS)
+    seconds = seconds or options.seconds or (test.CI_SECONDS if options.ci else test.SECONDS)
     context = Context(test, options.seed, seconds, options.rounds)
     begun, result, text, kept = time.monotonic(), "passed", "", None
     try:
@@ -89,7 +89,7 @@ def parse_options():
     parser.add_argument("--seconds", type=float, default=None, help="of load in each test")
     parser.add_argument("--rounds", type=int, default=None, help="of kills in the test 'kill'")
     parser.add_argument("--for", dest="total", type=float, default=None,
-                        help="go on with new seeds for so many seconds")
+                        help="so many seconds: half of them one long life, then the others, again and again")
     parser.add_argument("--tail", type=int, default=25, help="lines of each log after a failure")
     return parser.parse_args()
 
@@ -110,6 +110,27 @@ def choose(found, options):
     return chosen
 
 
+def run_for(tests_chosen, options):
+    """For options.total seconds: half of them one long life (the test 'drift'), then the others, in
+    random order and again with new seeds. What found no time is named."""
+    results, end = [], time.monotonic() + options.total
+    long_life = [test for test in tests_chosen if test.ID == "drift"]
+    others = [test for test in tests_chosen if test.ID != "drift"]
+    for test in long_life:
+        share = options.total / 2 if others else options.total
+        results.append(run_one(test, options, max(test.SECONDS, share)))
+    is_first = True
+    while others and (is_first or time.monotonic() < end):
+        lap = random.Random(options.seed).sample(others, len(others))
+        while lap and time.monotonic() < end:
+            results.append(run_one(lap.pop(), options))
+        if is_first and lap:
+            print("     no time was left for " + ", ".join(sorted(test.ID for test in lap)))
+        is_first = False
+        options.seed = str(int(options.seed) + 1) if options.seed.isdigit() else options.seed + "+"
+    return results
+
+
 def on_signal(number, _frame):
     raise KeyboardInterrupt(f"signal {number}")
 
@@ -126,12 +147,8 @@ def main():
     sys.setswitchinterval(0.001)
     options.seed = options.seed or str(random.randrange(1, 1000000))
     print(f"cluster tests of {LETHED}, seed {options.seed}", flush=True)
-    results, end = [], time.monotonic() + (options.total or 0)
-    while True:
-        results += [run_one(test, options) for test in choose(found, options)]
-        if time.monotonic() >= end:
-            break
-        options.seed = str(int(options.seed) + 1) if options.seed.isdigit() else options.seed + "+"
+    results = run_for(choose(found, options), options) if options.total else \
+        [run_one(test, options) for test in choose(found, options)]
     if not options.only and options.ci is False:
         for number, title, needs in scenarios.ALL:
             if not any(str(number) in test.ID.split("+") for test in found):
