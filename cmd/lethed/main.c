@@ -122,6 +122,9 @@ static struct http_options http_options_of(const struct config *config)
     if (config->http_threads != 0)
         options.threads = (uint32_t)config->http_threads;
     options.max_connections = (uint32_t)config->http_max_connections;
+    options.admin_listen = config->http_admin_listen;
+    options.max_connections_per_address = (uint32_t)config->http_max_connections_per_address;
+    options.max_inflight_bytes = config->http_max_inflight_bytes;
     options.max_body_bytes = config->http_max_body_bytes;
     options.max_message_bytes = config->http_max_message_bytes;
     options.request_timeout_ms = (uint32_t)config->http_request_timeout_ms;

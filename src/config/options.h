@@ -36,12 +36,18 @@
       "how long a stopping node waits for requests that are open") \
     X(http_listen, "http.listen", TEXT, "127.0.0.1:5001", 1, 255, "", FIXED, \
       "address and port for clients; [::1]:5001 for IPv6, 0.0.0.0:5001 for every interface") \
+    X(http_admin_listen, "http.admin_listen", TEXT, "", 0, 255, "", FIXED, \
+      "address and port of a second listener; then orders (/v1/admin) are taken there only; empty: none") \
     X(http_advertise, "http.advertise", TEXT, "", 0, 255, "", FIXED, \
       "host and port that clients reach this node by, for redirects; empty: as http.listen") \
     X(http_threads, "http.threads", NUMBER, "0", 0, 128, "threads", FIXED, \
       "loops that serve requests, each its share of the connections; 0: two") \
     X(http_max_connections, "http.max_connections", NUMBER, "2000", 1, 12800, "connections", FIXED, \
       "open client connections; more wait until one closes") \
+    X(http_max_connections_per_address, "http.max_connections_per_address", NUMBER, "0", 0, 12800, "connections", FIXED, \
+      "of one address (IPv6: of its first 64 bits); more are closed at once; 0: no bound of its own") \
+    X(http_max_inflight_bytes, "http.max_inflight_bytes", SIZE, "512MiB", 8 * CONFIG_MIB, 1024 * CONFIG_GIB, "", FIXED, \
+      "bytes of request bodies and replies in memory; beyond that new requests get 503 busy") \
     X(http_max_body_bytes, "http.max_body_bytes", SIZE, "8MiB", CONFIG_KIB, 8 * CONFIG_MIB, "", FIXED, \
       "largest request body; larger ones get 413") \
     X(http_max_message_bytes, "http.max_message_bytes", SIZE, "1MiB", 1, 8 * CONFIG_MIB, "", FIXED, \

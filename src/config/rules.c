@@ -64,6 +64,8 @@ static enum err check_addresses(const struct config *config, struct why *why)
 {
     enum err err = check_address(CONFIG_OPTION_http_listen, config->http_listen, false, why);
     if (err == OK)
+        err = check_address(CONFIG_OPTION_http_admin_listen, config->http_admin_listen, true, why);
+    if (err == OK)
         err = check_address(CONFIG_OPTION_http_advertise, config->http_advertise, true, why);
     if (err == OK)
         err = check_address(CONFIG_OPTION_cluster_listen, config->cluster_listen, false, why);
@@ -189,6 +191,18 @@ static enum err check_prefix(const char *prefix, struct why *why)
                    prefix);
 }
 
+/* Tokens on a wire that others can read are anybody's soon. */
+static void warn_of_plain_tokens(struct config *config)
+{
+    bool is_far =
+        !config_is_loopback(config->http_listen) ||
+        (config->http_admin_listen[0] != '\0' && !config_is_loopback(config->http_admin_listen));
+    if (config->auth_tokens_file[0] != '\0' && config->http_tls_certificate[0] == '\0' && is_far)
+        config_table_warn(config,
+                          "tokens travel as plain text: set 'http.tls', or have something in front "
+                          "of this node do TLS");
+}
+
 enum err config_rules_check(struct config *config, struct why *why)
 {
     enum err err = check_addresses(config, why);
@@ -204,6 +218,9 @@ enum err config_rules_check(struct config *config, struct why *why)
     if (err == OK)
         err = check_exposure(config, CONFIG_OPTION_http_listen, config->http_listen,
                              config->auth_tokens_file[0] != '\0', "'auth.tokens_file'", why);
+    if (err == OK && config->http_admin_listen[0] != '\0')
+        err = check_exposure(config, CONFIG_OPTION_http_admin_listen, config->http_admin_listen,
+                             config->auth_tokens_file[0] != '\0', "'auth.tokens_file'", why);
     if (err == OK && config->members_count > 1)
         err = check_exposure(config, CONFIG_OPTION_cluster_listen, config->cluster_listen,
                              config->cluster_tls_certificate[0] != '\0', "'cluster.tls'", why);
@@ -218,6 +235,7 @@ enum err config_rules_check(struct config *config, struct why *why)
                       "'cluster.tls.authority', 'cluster.tls.certificate' and 'cluster.tls.key' go "
                       "together: %s is missing",
                       tls_files == 2 ? "one" : "more than one");
+    warn_of_plain_tokens(config);
     if (err == OK && config->http_max_message_bytes > config->http_max_body_bytes)
         err = why_set(why, ERR_BAD_CONFIG,
                       "'http.max_message_bytes' %llu is larger than 'http.max_body_bytes' %llu",

@@ -121,9 +121,21 @@ static bool fits_route(const struct route *route, const struct token_grant *gran
            (route->access & (ACCESS_NO_CHANNEL | ACCESS_IN_BODY)) != 0;
 }
 
+/* Orders come by their own listener, where there is one. */
+static bool is_at_wrong_door(const struct request *req)
+{
+#ifdef LETHE_MUTANT_any_door
+    return false;
+#endif
+    return req->http->admin_address[0] != '\0' && !request_is_by_admin_door(req) &&
+           (req->route->access & (ROLES_ALL | ACCESS_OPEN)) == ROLE_ADMIN;
+}
+
 enum err access_check(struct request *req, struct why *why)
 {
     const struct route *route = req->route;
+    if (is_at_wrong_door(req))
+        return why_set(why, ERR_FORBIDDEN, "this route is at 'http.admin_listen' only");
     const char *header = req->headers.authorization;
     if (req->http->access.path == NULL || (route->access & ACCESS_OPEN) != 0)
         return OK;

@@ -73,6 +73,21 @@ uint32_t http_connections(const struct http *http)
     return atomic_load(&((struct http *)(uintptr_t)http)->connections_count);
 }
 
+uint64_t http_refused_connections(const struct http *http)
+{
+    return atomic_load(&((struct http *)(uintptr_t)http)->refused_connections);
+}
+
+uint64_t http_inflight_bytes(const struct http *http)
+{
+    return atomic_load(&((struct http *)(uintptr_t)http)->inflight_bytes);
+}
+
+const char *http_admin_address(const struct http *http)
+{
+    return http->admin_address;
+}
+
 uint64_t http_certificate_expiry_s(const struct http *http)
 {
     return http->tls == NULL ? 0 : tls_expiry_s(http->tls);
@@ -102,11 +117,14 @@ static void end(struct http *http)
     atomic_store(&http->is_full, false); /* nobody is left to be told of room */
     for (uint32_t i = 0; i < http->loops_count; i++)
         loop_close(&http->loops[i]);
-    if (http->listen_fd >= 0)
-        close(http->listen_fd);
+    for (int i = 0; i < DOORS; i++) {
+        if (http->doors[i].fd >= 0)
+            close(http->doors[i].fd);
+    }
     free(http->loops);
     access_done(&http->access);
     tls_close(http->tls);
+    crowd_done(&http->crowd);
     http->magic = 0;
     free(http);
 }
@@ -120,7 +138,9 @@ static struct http *new_http(const struct http_options *options, struct node *no
     http->options.metrics_prefix = http->prefix;
     http->options.listen = http->address;
     http->node = node;
-    http->listen_fd = -1;
+    http->doors[DOOR_MAIN].fd = http->doors[DOOR_ADMIN].fd = -1;
+    http->options.admin_listen = http->admin_address;
+    crowd_init(&http->crowd, options->max_connections_per_address);
     http->options.tokens_file = NULL; /* access and tls keep the paths */
     http->options.tls_certificate = http->options.tls_key = NULL;
     snprintf(http->node_text, sizeof(http->node_text), "%u", (unsigned)node_self(node));
@@ -139,7 +159,11 @@ enum err http_start(const struct http_options *options, struct node *node, struc
     if (err == OK && options_has_tls(options))
         err = tls_open(options->tls_certificate, options->tls_key, &http->tls, why);
     if (err == OK)
-        err = listen_open(options->listen, &http->listen_fd, http->address, why);
+        err = listen_open("http.listen", options->listen, &http->doors[DOOR_MAIN].fd, http->address,
+                          why);
+    if (err == OK && options->admin_listen != NULL && options->admin_listen[0] != '\0')
+        err = listen_open("http.admin_listen", options->admin_listen, &http->doors[DOOR_ADMIN].fd,
+                          http->admin_address, why);
     if (err == OK)
         http->loops = alloc_zero(options->threads * sizeof(*http->loops));
     for (uint32_t i = 0; err == OK && i < options->threads; i++) {

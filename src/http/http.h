@@ -15,12 +15,15 @@ struct http_config_value {
 };
 
 struct http_options {
-    const char *listen;          /* "host:port", "[::1]:port"; port 0: any free one */
-    uint32_t threads;            /* loops; each serves connections of its own */
-    uint32_t max_connections;    /* of all loops together; more wait in the listen queue */
-    uint64_t max_body_bytes;     /* of a request; at most 8 MiB, the largest log entry */
-    uint64_t max_message_bytes;  /* of one payload */
-    uint32_t request_timeout_ms; /* an answer is there by then: 503 or 504 if need be */
+    const char *listen;       /* "host:port", "[::1]:port"; port 0: any free one */
+    uint32_t threads;         /* loops; each serves connections of its own */
+    const char *admin_listen; /* likewise; then orders are taken there only; NULL, "": none */
+    uint32_t max_connections; /* of all loops together; more wait in the listen queue */
+    uint32_t max_connections_per_address; /* more are closed at once; 0: no bound of its own */
+    uint64_t max_inflight_bytes;          /* of bodies and replies; beyond, requests get 503 busy */
+    uint64_t max_body_bytes;              /* of a request; at most 8 MiB, the largest log entry */
+    uint64_t max_message_bytes;           /* of one payload */
+    uint32_t request_timeout_ms;          /* an answer is there by then: 503 or 504 if need be */
     uint32_t header_timeout_ms;  /* absolute: from the first byte of a request to its last header */
     uint32_t body_timeout_ms;    /* absolute: from there to the end of the body */
     uint32_t reply_timeout_ms;   /* absolute: until the client has read the reply */
@@ -52,5 +55,6 @@ void http_stop(struct http *http, uint32_t timeout_ms);
 MUST_USE enum err http_reload(struct http *http, struct why *why);
 /* Where it listens: "127.0.0.1:5001", with the port that the system chose. Lives as long as http. */
 const char *http_address(const struct http *http);
+const char *http_admin_address(const struct http *http); /* "": none */
 
 #endif

@@ -65,19 +65,19 @@ static void set_address(char *ret_address, int fd, const char *host)
              host, port);
 }
 
-enum err listen_open(const char *listen_text, int *ret_fd, char ret_address[LISTEN_ADDRESS_SIZE],
-                     struct why *why)
+enum err listen_open(const char *option, const char *listen_text, int *ret_fd,
+                     char ret_address[LISTEN_ADDRESS_SIZE], struct why *why)
 {
     char host[256], port[256];
     if (!split_address(listen_text, host, port, sizeof(host)))
-        return why_set(why, ERR_BAD_CONFIG, "'http.listen' is '%.80s', not host:port", listen_text);
+        return why_set(why, ERR_BAD_CONFIG, "'%s' is '%.80s', not host:port", option, listen_text);
     struct addrinfo hints = {.ai_family = AF_UNSPEC,
                              .ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
                     *found = NULL;
     int fault = getaddrinfo(host, port, &hints, &found);
     if (fault != 0)
-        return why_set(why, ERR_BAD_CONFIG, "'http.listen' is '%.80s': %s", listen_text,
+        return why_set(why, ERR_BAD_CONFIG, "'%s' is '%.80s': %s", option, listen_text,
                        gai_strerror(fault));
     int fd = -1;
     for (const struct addrinfo *info = found; info != NULL && fd < 0; info = info->ai_next)

@@ -11,9 +11,9 @@ enum { LISTEN_ADDRESS_SIZE = 300, LISTEN_REMOTE_SIZE = 64 };
 
 struct sockaddr;
 
-/* Listens on "host:port" or "[host]:port". The caller closes *ret_fd; ret_address is where it
+/* option: for the error's words. Listens on "host:port" or "[host]:port". The caller closes *ret_fd; ret_address is where it
  * really listens. Errors: as http_start */
-MUST_USE enum err listen_open(const char *listen_text, int *ret_fd,
+MUST_USE enum err listen_open(const char *option, const char *listen_text, int *ret_fd,
                               char ret_address[LISTEN_ADDRESS_SIZE], struct why *why);
 /* "127.0.0.1:40312", "[::1]:40312" of a client; "-" when that is not known. */
 void listen_print_remote(const struct sockaddr *address, char ret_text[LISTEN_REMOTE_SIZE]);

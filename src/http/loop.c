@@ -36,6 +36,7 @@
 
 #include "base/alloc.h"
 #include "http/handlers.h"
+#include "http/inflight.h"
 #include "http/jvalue.h"
 #include "http/jwrite.h"
 #include "http/reply.h"
@@ -72,6 +73,8 @@ static void open_connection(struct loop *loop, struct MHD_Connection *handle, vo
     struct connection *connection = alloc_zero(sizeof(*connection));
     connection->magic = CONNECTION_MAGIC;
     connection->loop = loop;
+    connection->key = loop->opening->key;
+    connection->is_admin = loop->opening->is_admin;
     connection->fd = MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     listen_print_remote(
         MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
@@ -80,7 +83,7 @@ static void open_connection(struct loop *loop, struct MHD_Connection *handle, vo
     set_deadline(&connection->request, loop->http->options.header_timeout_ms);
     stats_add(&loop->stats.connections_total, 1);
     list_append(&loop->connections, &connection->link);
-    loop->has_opened = true;
+    loop->opening = NULL;
     *socket_context = connection;
 }
 
@@ -97,24 +100,30 @@ static void on_connection(void *cls, struct MHD_Connection *handle, void **socke
     *socket_context = NULL;
     list_remove(&connection->link);
     request_done(&connection->request);
+    door_uncount(loop, connection->key);
     connection->magic = 0;
     free(connection);
-    door_uncount(loop);
 }
 
 void loop_add_connection(struct loop *loop, struct accepted *accepted)
 {
-    loop->has_opened = false;
+    loop->opening = accepted;
     enum MHD_Result ret = MHD_add_connection(
         loop->daemon, accepted->fd, (struct sockaddr *)&accepted->address, accepted->address_len);
     /* On a fault the library has closed the socket, and told us if it had got as far as us. */
     if (ret != MHD_YES) {
         log_every(1000, LOG_LEVEL_WARN, "http", "a new connection was refused", "detail=%s",
                   strerror(errno));
-        if (!loop->has_opened)
-            door_uncount(loop);
+        if (loop->opening != NULL)
+            door_uncount(loop, accepted->key);
     }
+    loop->opening = NULL;
     free(accepted);
+}
+
+bool request_is_by_admin_door(const struct request *req)
+{
+    return CONTAINER_OF((struct request *)(uintptr_t)req, struct connection, request)->is_admin;
 }
 
 /* ---- replies ----------------------------------------------------------------------------------- */
@@ -213,6 +222,7 @@ static enum MHD_Result queue_reply(struct request *req)
                   MHD_RESPMEM_PERSISTENT);
     if (response == NULL)
         abort();
+    inflight_add(req, body.len);
     add_headers(req, response);
     req->stage = REQUEST_REPLIED;
     set_deadline(req, req->http->options.reply_timeout_ms);
@@ -342,6 +352,7 @@ static void on_end(void *cls, struct MHD_Connection *handle, void **request_cont
     if (req->stage == REQUEST_WAITING)
         free_answers(req);
     access_audit(req, CONTAINER_OF(req, struct connection, request)->remote);
+    inflight_release(req);
     stats_count(&loop->stats, req, clock_mono_us());
     request_end(req);
     set_deadline(req, loop->http->options.idle_timeout_ms);
@@ -449,6 +460,8 @@ static enum MHD_Result on_head(struct request *req, const char *method, const ch
     bool asks_health = req->route != NULL && req->route->run == livez_run;
     if (err == OK && http_is_stopping(req->http) && !asks_health)
         err = why_set(&req->early_why, ERR_DRAINING, "this node is stopping");
+    if (err == OK && !asks_health)
+        err = inflight_take(req, req->headers.content_length, &req->early_why);
     req->early = err;
     req->stage = err == OK ? REQUEST_BODY : REQUEST_DISCARD;
     set_deadline(req, req->http->options.body_timeout_ms);
@@ -478,8 +491,14 @@ static enum MHD_Result on_body(struct request *req, const char *data, size_t len
         req->stage = REQUEST_DISCARD;
         buf_done(&req->body_buf);
     }
-    if (req->stage == REQUEST_BODY)
+    if (req->stage == REQUEST_BODY && req->headers.is_chunked)
+        req->early = inflight_take(req, len, &req->early_why);
+    if (req->stage == REQUEST_BODY && req->early == OK) {
         buf_append(&req->body_buf, data, len);
+    } else if (req->stage == REQUEST_BODY) {
+        req->stage = REQUEST_DISCARD;
+        buf_done(&req->body_buf);
+    }
     return req->received_bytes > req->max_discarded_bytes ? MHD_NO : MHD_YES;
 }
 
@@ -604,8 +623,8 @@ static void poll_sources(struct loop *loop, bool has_more, uint64_t next_ms)
     mailbox_wake_up(&loop->mailbox);
     loop->now_ms = clock_mono_ms(); /* the sleep may have been long, and the door sets deadlines */
     for (int i = 0; i < count; i++) {
-        if (events[i].data.u32 == SOURCE_DOOR)
-            door_accept(loop);
+        if (events[i].data.u32 >= SOURCE_DOOR)
+            door_accept(loop, (enum source)events[i].data.u32);
     }
 }
 

@@ -259,6 +259,13 @@ void metrics_run(struct request *req)
     write_catchups(out, prefix, figures);
     metrics_head(out, prefix, "http_connections", "gauge", "Open client connections.");
     metrics_value(out, prefix, "http_connections", http_connections(req->http));
+    metrics_head(out, prefix, "http_inflight_bytes", "gauge",
+                 "Bytes of request bodies and replies in memory.");
+    metrics_value(out, prefix, "http_inflight_bytes", http_inflight_bytes(req->http));
+    metrics_head(out, prefix, "http_connections_refused_total", "counter",
+                 "Connections closed at once because their address had too many.");
+    metrics_value(out, prefix, "http_connections_refused_total",
+                  http_refused_connections(req->http));
     struct http_stats *stats = arena_alloc(&req->arena, sizeof(*stats));
     http_sum_stats(req->http, stats);
     stats_write(stats, prefix, out);

@@ -12,6 +12,7 @@ void http_options_init(struct http_options *options)
         .listen = "127.0.0.1:5001",
         .threads = HTTP_DEFAULT_THREADS,
         .max_connections = 2000,
+        .max_inflight_bytes = 512ull * 1024 * 1024,
         .max_body_bytes = HTTP_COMMAND_MAX_BYTES,
         .max_message_bytes = 1024 * 1024,
         .request_timeout_ms = 10000,
@@ -40,6 +41,11 @@ enum err options_check(const struct http_options *options, struct why *why)
     if (options->max_body_bytes < 1024 || options->max_body_bytes > HTTP_COMMAND_MAX_BYTES)
         return why_set(why, ERR_BAD_CONFIG, "'http.max_body_bytes' is %llu, not 1024 to %d",
                        (unsigned long long)options->max_body_bytes, HTTP_COMMAND_MAX_BYTES);
+    if (options->max_inflight_bytes < options->max_body_bytes)
+        return why_set(why, ERR_BAD_CONFIG,
+                       "'http.max_inflight_bytes' %llu is smaller than 'http.max_body_bytes' %llu",
+                       (unsigned long long)options->max_inflight_bytes,
+                       (unsigned long long)options->max_body_bytes);
     if (options->max_message_bytes == 0 || options->max_message_bytes > options->max_body_bytes)
         return why_set(why, ERR_BAD_CONFIG, "'max_message_bytes' is %llu, not 1 to %llu",
                        (unsigned long long)options->max_message_bytes,

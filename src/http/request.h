@@ -139,7 +139,8 @@ struct request {
     size_t streamed; /* bytes of out that the library has */
 
     uint64_t received_bytes, max_discarded_bytes;
-    enum err early; /* found before the body came */
+    uint64_t held_bytes; /* inflight.h */
+    enum err early;      /* found before the body came */
     struct why early_why;
     struct arena arena;
     struct buf body_buf, out;
@@ -192,6 +193,9 @@ bool http_count_reader(struct http *http);
 void http_uncount_reader(struct http *http);
 uint32_t http_readers(const struct http *http);
 uint32_t http_connections(const struct http *http);
+uint64_t http_refused_connections(const struct http *http);
+uint64_t http_inflight_bytes(const struct http *http);
+bool request_is_by_admin_door(const struct request *req);
 uint64_t http_certificate_expiry_s(const struct http *http); /* 0: no TLS */
 
 #endif

@@ -55,6 +55,8 @@ START_TEST(test_exposure_needs_consent)
         load = load_with(NULL, NULL,
                          WORDS("--http-listen", (char *)open[i], "--auth-tokens-file", "tokens"));
         ck_assert_int_eq(load.err, OK);
+        ck_assert_uint_eq(load.config.warnings.count, 1);
+        ck_assert_ptr_nonnull(strstr(load.config.warnings.items[0], "plain text"));
         config_done(&load.config);
     }
     for (size_t i = 0; i < ARRAY_LEN(closed); i++) {
@@ -83,6 +85,9 @@ START_TEST(test_addresses)
     expect_refusal(load_with(NULL, NULL, WORDS("--http-listen", "a:")), "number up to 65535");
     expect_refusal(load_with(NULL, NULL, WORDS("--http-advertise", "a")), "'http.advertise'");
     expect_refusal(load_with(NULL, NULL, WORDS("--http-tls-key", "a")), "go together");
+    expect_refusal(load_with(NULL, NULL, WORDS("--http-admin-listen", "0.0.0.0:1")),
+                   "'http.admin_listen' is 0.0.0.0:1");
+    expect_refusal(load_with(NULL, NULL, WORDS("--http-admin-listen", "a")), "not host:port");
     expect_refusal(load_with(NULL, NULL, WORDS("--cluster-tls-key", "a")),
                    "more than one is missing");
     expect_refusal(
