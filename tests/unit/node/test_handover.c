@@ -227,9 +227,54 @@ START_TEST(nothing_moves_without_balance)
 }
 END_TEST
 
+struct sparse {
+    struct fakeworld *world;
+    node_id from;
+};
+
+/* Of four ticks' packets one tick's arrive. */
+static bool drop_most(const struct raft_packet *packet, void *arg)
+{
+    const struct sparse *sparse = arg;
+    return packet->from == sparse->from && fakeworld_now_ms(sparse->world) / 100 % 4 != 0;
+}
+
+/* A peer that answers a heartbeat now and then, and nothing else, is up at every moment, not only when CheckQuorum's
+ * window happens to have seen it; one that is gone is down soon, and stays so. */
+START_TEST(a_quiet_peer_is_up_all_the_time)
+{
+    struct fakeworld *world = world_of(6, 1, false);
+    node_id leader = elected(world);
+    node_id quiet = leader % 3 + 1;
+    struct raft_status status;
+    struct sparse sparse = {world, quiet};
+    fakeworld_on_send(world, drop_most, &sparse);
+    fakeworld_run(world, 1000);
+    for (int i = 0; i < 1000; i++) {
+        fakeworld_run(world, 10);
+        ck_assert(node_group_status(fakeworld_node(world, leader), 0, &status));
+        ck_assert_uint_eq(status.peers_count, 2);
+        for (uint32_t p = 0; p < 2; p++) {
+            ck_assert_msg(status.peers[p].active, "peer %d, step %d", (int)status.peers[p].peer, i);
+        }
+    }
+    fakeworld_crash(world, quiet, MEMDISK_KEEP_ALL);
+    fakeworld_run(world, 3500);
+    for (int i = 0; i < 300; i++) {
+        fakeworld_run(world, 10);
+        ck_assert(node_group_status(fakeworld_node(world, leader), 0, &status));
+        for (uint32_t p = 0; p < 2; p++) {
+            ck_assert_int_eq(status.peers[p].active, status.peers[p].peer != quiet);
+        }
+    }
+    fakeworld_free(world);
+}
+END_TEST
+
 Suite *suite_handover(void)
 {
     return UNIT_SUITE("handover", 120, nobody_notices_a_transfer, nobody_notices_a_drain,
                       the_wait_is_bounded, a_new_leader_hurries_what_waits_at_the_old_one,
-                      leaders_are_evened_out, nothing_moves_without_balance);
+                      leaders_are_evened_out, nothing_moves_without_balance,
+                      a_quiet_peer_is_up_all_the_time);
 }
