@@ -9,6 +9,8 @@
 request_handler send_run, batch_channel_run, batch_run;
 /* messages.c */
 request_handler messages_run, message_run;
+/* tail.c, export.c */
+request_handler tail_run, export_run;
 /* deletes.c */
 request_handler delete_range_run, delete_run, delete_channel_run;
 /* deletelog.c */

@@ -187,6 +187,7 @@ static ssize_t read_stream(void *cls, uint64_t position, char *to, size_t max)
         req->waits = false;
         switch (req->stream_more(req)) {
         case STREAM_GOES_ON:
+        case STREAM_AGAIN:
             break;
         case STREAM_WAITS:
             assert(req->waits && req->watches);

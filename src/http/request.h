@@ -27,6 +27,7 @@ typedef void request_handler(struct request *req);
 /* What a stream says when it is asked for more. */
 enum stream_next {
     STREAM_GOES_ON, /* req->out has something */
+    STREAM_AGAIN,   /* nothing was written, but more is there */
     STREAM_WAITS,   /* nothing now: request_watch was called */
     STREAM_ENDS,
     STREAM_BREAKS /* the client must see that something is missing: the connection is cut */

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "client.h"
 #include "fake_node.h"
 #include "http/http.h"
@@ -130,6 +131,61 @@ START_TEST(unread_reply)
 }
 END_TEST
 
+/* A tail that is not read: its piece waits, then the connection is cut off and its place is free. One
+ * that is read may last for longer than a reply may take. */
+START_TEST(unread_tail)
+{
+    enum { PAYLOAD = 1000000, COUNT = 24 };
+    static const char tail[] =
+        "GET /v1/channels/1/a/messages:tail?after_seq=0 HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct client client, lazy;
+    char *body = alloc(PAYLOAD + 1), chunk[65536];
+    memset(body, 'a', PAYLOAD);
+    body[PAYLOAD] = '\0';
+    start(500, 4); /* two that stay at once */
+    client_open(&client, http_address(http));
+    for (int i = 0; i < COUNT; i++)
+        ck_assert_int_eq(client_ask(&client, "POST", "/v1/channels/1/a/messages",
+                                    "Content-Type: text/plain\r\n", body),
+                         201);
+    client_close(&client);
+    client_open(&lazy, http_address(http));
+    int small = 4096;
+    setsockopt(lazy.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    client_send(&lazy, tail, sizeof(tail) - 1);
+    client_open(&client, http_address(http));
+    client_send(&client, tail, sizeof(tail) - 1);
+    uint64_t started_ms = clock_mono_ms(), got = 0;
+    while (got < (uint64_t)PAYLOAD * COUNT && clock_mono_ms() - started_ms < 20000) {
+        ssize_t len = recv(client.fd, chunk, sizeof(chunk), 0);
+        ck_assert_int_gt(len, 0);
+        got += (size_t)len;
+    }
+    ck_assert_uint_ge(got, (uint64_t)PAYLOAD * COUNT);
+    usleep(1500000); /* quiet for longer than a reply may take */
+    struct client sender;
+    client_open(&sender, http_address(http));
+    ck_assert_int_eq(client_ask(&sender, "POST", "/v1/channels/1/a/messages",
+                                "Content-Type: text/plain\r\n", "new"),
+                     201);
+    client_close(&sender);
+    ck_assert_int_gt(recv(client.fd, chunk, sizeof(chunk), 0), 0);
+    got = 0;
+    for (ssize_t len; (len = recv(lazy.fd, chunk, sizeof(chunk), 0)) > 0;)
+        got += (size_t)len;
+    ck_assert_uint_lt(got, (uint64_t)PAYLOAD * COUNT); /* cut off: what the kernel held */
+    client_open(&sender, http_address(http)); /* the place is free: two may stay */
+    ck_assert_int_eq(
+        client_ask(&sender, "GET", "/v1/channels/1/a/messages?after_seq=99&wait=10ms", NULL, NULL),
+        200);
+    client_close(&sender);
+    client_close(&client);
+    client_close(&lazy);
+    free(body);
+    stop();
+}
+END_TEST
+
 /* A client that leaves while its call is open: the answer finds nobody, and nothing is held. */
 START_TEST(client_hangs_up)
 {
@@ -226,6 +282,6 @@ END_TEST
 Suite *suite_slow(void)
 {
     return UNIT_SUITE("slow", 120, slow_header, slow_body, idle_connection,
-                      comes_after_a_long_pause, unread_reply, client_hangs_up,
+                      comes_after_a_long_pause, unread_reply, unread_tail, client_hangs_up,
                       more_wait_in_the_queue, busy_128, busy_256, busy_512, busy_1024);
 }
