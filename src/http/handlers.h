@@ -31,6 +31,11 @@ request_handler alarms_run, alarm_disarm_run;
 request_handler livez_run, readyz_run, version_run, openapi_run, metrics_run;
 /* ui.c */
 request_handler ui_run, ui_file_run;
+/* wukong_messages.c, wukong_cluster.c */
+request_handler wukong_send_run, wukong_sync_run, wukong_find_run, wukong_max_seq_run;
+request_handler wukong_last_run, wukong_delete_range_run;
+request_handler wukong_health_run, wukong_nodes_run, wukong_slots_run, wukong_replicas_run;
+request_handler wukong_migrate_run;
 /* routes.c: named by the interface, not there yet */
 request_handler not_supported_run;
 

@@ -151,6 +151,21 @@ void reply_problem_members(struct buf *buf, enum err err, const struct why *why)
     jwrite_member_text(buf, "code", err_slug(shown));
 }
 
+/* WuKongIM's form: what its clients know is 400; what may be tried again, or must not be, keeps its
+ * status. */
+static void wukong_problem(struct request *req, enum err err, const struct why *why)
+{
+    int status = reply_status_of(err);
+    enum err_kind kind = err_kind(err);
+    if ((kind == ERR_KIND_INPUT || kind == ERR_KIND_STATE) && status != 401 && status != 403 &&
+        status != 405 && status != 406)
+        status = 400;
+    jwrite_member_text(&req->out, "msg", detail_of(err, why));
+    jwrite_member_u64(&req->out, "status", (uint64_t)status);
+    req->envelope_len = req->out.len;
+    reply_send(req, status, MEDIA_JSON);
+}
+
 void reply_problem_begin(struct request *req, enum err err, const struct why *why)
 {
     assert(err != OK);
@@ -161,17 +176,23 @@ void reply_problem_begin(struct request *req, enum err err, const struct why *wh
                   LOG_QUOTED(why == NULL ? "" : why->text));
     buf_clear(&req->out);
     buf_put_u8(&req->out, '{');
-    reply_problem_members(&req->out, err, why);
-    jwrite_member_text(&req->out, "request_id", req->id);
     int status = reply_status_of(err);
     req->err = err;
     if ((status == 429 || status == 503) && req->retry_after == NULL)
         req->retry_after = "1";
+    if (routes_is_wukong(req->route)) {
+        wukong_problem(req, err, why);
+        return;
+    }
+    reply_problem_members(&req->out, err, why);
+    jwrite_member_text(&req->out, "request_id", req->id);
     reply_send(req, status, MEDIA_PROBLEM);
 }
 
 void reply_problem_end(struct request *req)
 {
+    if (routes_is_wukong(req->route)) /* which has no more members */
+        req->out.len = req->envelope_len;
     buf_put_u8(&req->out, '}');
 }
 

@@ -133,6 +133,7 @@ struct request {
     } extra[REQUEST_EXTRA_HEADERS_MAX];
     uint32_t extra_count;
     bool must_close;
+    size_t envelope_len; /* of a problem in WuKongIM's form, but for its end */
     /* A reply whose length nobody knows: see request_stream. */
     request_stream_more *stream_more; /* NULL: the reply is req->out */
     void (*stream_done)(void *state);

@@ -108,17 +108,25 @@ const struct route routes[] = {
     NOT_YET("POST", "/v1/admin/nodes/{id}:undrain"),
     NOT_YET("DELETE", "/v1/admin/nodes/{id}"),
 
-    NOT_YET("POST", "/message/send"),
-    NOT_YET("POST", "/channel/messagesync"),
-    NOT_YET("POST", "/messages"),
-    NOT_YET("GET", "/channel/max_message_seq"),
-    NOT_YET("GET", "/channel/last_message"),
-    NOT_YET("GET", "/health"),
-    NOT_YET("POST", "/messages/deleteRange"),
-    NOT_YET("GET", "/cluster/nodes"),
-    NOT_YET("GET", "/cluster/slots"),
-    NOT_YET("GET", "/cluster/slots/{id}/replicas"),
-    NOT_YET("POST", "/cluster/slots/{id}/migrate"),
+    {"POST", "/message/send", "wukong_send", wukong_send_run, "", TAKES_JSON, JSON, false,
+     ROLE_WRITE | ACCESS_IN_BODY},
+    {"POST", "/channel/messagesync", "wukong_sync", wukong_sync_run, "", TAKES_JSON, JSON, false,
+     ROLE_READ | ACCESS_IN_BODY},
+    {"POST", "/messages", "wukong_find", wukong_find_run, "", TAKES_JSON, JSON, false,
+     ROLE_READ | ACCESS_IN_BODY},
+    {"GET", "/channel/max_message_seq", "wukong_max_seq", wukong_max_seq_run,
+     "channel_id channel_type login_uid", 0, JSON, false, ROLE_READ | ACCESS_IN_BODY},
+    {"GET", "/channel/last_message", "wukong_last", wukong_last_run,
+     "channel_id channel_type login_uid", 0, JSON, false, ROLE_READ | ACCESS_IN_BODY},
+    {"GET", "/health", "wukong_health", wukong_health_run, "", 0, JSON, false, ACCESS_OPEN},
+    {"POST", "/messages/deleteRange", "wukong_delete", wukong_delete_range_run, "", TAKES_JSON,
+     JSON, false, ROLE_DELETE | ACCESS_IN_BODY},
+    {"GET", "/cluster/nodes", "wukong_nodes", wukong_nodes_run, "", 0, JSON, false, TELLS_STATE},
+    {"GET", "/cluster/slots", "wukong_slots", wukong_slots_run, "", 0, JSON, false, TELLS_STATE},
+    {"GET", "/cluster/slots/{id}/replicas", "wukong_replicas", wukong_replicas_run, "", 0, JSON,
+     false, TELLS_STATE},
+    {"POST", "/cluster/slots/{id}/migrate", "wukong_migrate", wukong_migrate_run, "", TAKES_JSON,
+     JSON, false, ROLE_ADMIN},
 };
 /* clang-format on */
 
@@ -189,6 +197,11 @@ const struct route *routes_find_method(const struct route *path_route, const cha
             return &routes[i];
     }
     return NULL;
+}
+
+bool routes_is_wukong(const struct route *route)
+{
+    return route != NULL && strncmp(route->name, "wukong_", 7) == 0;
 }
 
 const char *routes_allow(const struct route *path_route, struct arena *arena)

@@ -36,6 +36,8 @@ extern const uint32_t routes_count;
 const struct route *routes_find_path(const struct path *path);
 /* The route of the same path with this method; NULL when it has none. */
 const struct route *routes_find_method(const struct route *path_route, const char *method);
+/* One of WuKongIM's routes, whose errors have its form. route may be NULL. */
+bool routes_is_wukong(const struct route *route);
 /* "GET, HEAD, OPTIONS", in arena. */
 const char *routes_allow(const struct route *path_route, struct arena *arena);
 /* Sets channel, slot, number and name of req from its path.

@@ -636,6 +636,13 @@ enum err node_find_client_msg_no(struct node *node, struct channel channel,
     return node_vouch(node, slot_of(node, channel), err, why);
 }
 
+enum err node_find_message_id(struct node *node, struct channel channel, uint64_t message_id,
+                              struct arena *arena, struct msg_message *ret, struct why *why)
+{
+    enum err err = msg_find_message_id(node->msg, channel, message_id, arena, ret, why);
+    return node_vouch(node, slot_of(node, channel), err, why);
+}
+
 enum err node_get_channel(struct node *node, struct channel channel, struct arena *arena,
                           struct msg_channel *ret, struct why *why)
 {

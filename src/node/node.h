@@ -227,6 +227,10 @@ MUST_USE enum err node_find_client_msg_no(struct node *node, struct channel chan
                                           struct bytes client_msg_no, struct bytes from_uid,
                                           struct arena *arena, struct msg_page *ret,
                                           struct why *why);
+/* ERR_NOT_FOUND */
+MUST_USE enum err node_find_message_id(struct node *node, struct channel channel,
+                                       uint64_t message_id, struct arena *arena,
+                                       struct msg_message *ret, struct why *why);
 MUST_USE enum err node_get_channel(struct node *node, struct channel channel, struct arena *arena,
                                    struct msg_channel *ret, struct why *why);
 MUST_USE enum err node_list_channels(struct node *node, const struct msg_channels_query *query,

@@ -298,6 +298,12 @@ class Description:
         method = "get" if reply.method == "HEAD" else reply.method.lower()
         responses = operations[method]["responses"]
         check(str(reply.status) in responses, where, "the status is not described")
+        described = self.resolve(responses[str(reply.status)]).get("content", {})
+        if reply.status >= 400 and "application/json" in described:  # WuKongIM's form
+            if reply.method != "HEAD":
+                self.fits(reply.json, described["application/json"]["schema"], where)
+                equal(reply.json["status"], reply.status, where)
+            return
         if reply.status >= 400:
             if reply.method != "HEAD":
                 self.check_problem(reply, where)

@@ -909,3 +909,20 @@ enum err node_cancel_job(struct node *node, struct bytes id, struct why *why)
 {
     return jobs_cancel(node->jobs, id, 2000, why);
 }
+
+enum err node_find_message_id(struct node *node, struct channel name, uint64_t message_id,
+                              struct arena *arena, struct msg_message *ret, struct why *why)
+{
+    enum err err = ERR_NOT_FOUND;
+    mutex_lock(&node->lock);
+    struct fake_channel *channel = find(node, name);
+    for (uint64_t i = 0; channel != NULL && i < channel->count; i++) {
+        if (channel->messages[i].message.message_id != message_id ||
+            ranges_has(&channel->deleted, i + 1))
+            continue;
+        *ret = copy_message(&channel->messages[i].message, arena);
+        err = OK;
+    }
+    mutex_unlock(&node->lock);
+    return err == OK ? OK : why_set(why, err, "no such message");
+}

@@ -174,7 +174,7 @@ START_TEST(unread_tail)
     for (ssize_t len; (len = recv(lazy.fd, chunk, sizeof(chunk), 0)) > 0;)
         got += (size_t)len;
     ck_assert_uint_lt(got, (uint64_t)PAYLOAD * COUNT); /* cut off: what the kernel held */
-    client_open(&sender, http_address(http)); /* the place is free: two may stay */
+    client_open(&sender, http_address(http));          /* the place is free: two may stay */
     ck_assert_int_eq(
         client_ask(&sender, "GET", "/v1/channels/1/a/messages?after_seq=99&wait=10ms", NULL, NULL),
         200);
