@@ -11,6 +11,8 @@ request_handler send_run, batch_channel_run, batch_run;
 request_handler messages_run, message_run;
 /* tail.c, export.c */
 request_handler tail_run, export_run;
+/* retention.c */
+request_handler retention_get_run, retention_put_run, retention_delete_run;
 /* deletes.c */
 request_handler delete_range_run, delete_run, delete_channel_run;
 /* deletelog.c */

@@ -298,6 +298,12 @@ enum err request_become_reader(struct request *req, struct why *why)
 void request_stream(struct request *req, enum media media, request_stream_more *more, void *state,
                     void (*done)(void *state))
 {
+    if (req->is_head) { /* the library would send the end of a chunked body that has no beginning */
+        if (done != NULL)
+            done(state);
+        reply_send(req, 200, media);
+        return;
+    }
     req->stream_more = more;
     req->stream_state = state;
     req->stream_done = done;

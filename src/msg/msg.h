@@ -86,6 +86,15 @@ MUST_USE enum err msg_get_delete(struct msg *msg, uint32_t slot, uint64_t log_in
 MUST_USE enum err msg_preview_delete(struct msg *msg, const struct msg_delete_request *request,
                                      struct arena *arena, struct msg_delete_result *ret,
                                      uint64_t *ret_applied_index, struct why *why);
+/* Up to which seq the limits of channel (as msg_list_channels gave it) would have it deleted at now_ms;
+ * now_ms 0: ages are not judged. */
+struct msg_retention_plan {
+    uint64_t through_seq; /* 0: nothing */
+    const char *reason;   /* max_age, max_messages, max_bytes: static text */
+};
+MUST_USE enum err msg_plan_retention(struct msg *msg, const struct msg_channel *channel,
+                                     uint64_t now_ms, struct msg_retention_plan *ret,
+                                     struct why *why);
 /* Applied index, digest, floor and counts of one and the same state. */
 MUST_USE enum err msg_get_slot_state(struct msg *msg, uint32_t slot, struct msg_slot_state *ret,
                                      struct why *why);

@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "node/retention.h"
 #include "node/catchup.h"
 #include "node/check.h"
 #include "node/disk.h"
@@ -87,6 +88,7 @@ struct group {
     struct replica_check *check; /* owned; NULL: no check has come by */
     uint64_t looked_ms;          /* for a dedup generation that is due */
     uint64_t collected_ms;       /* for delete records that may go */
+    struct retention_clock ages; /* what time it is for limits of age */
 };
 
 void group_init(struct group *group, struct node *node, slot_id slot);

@@ -88,6 +88,7 @@ static void node_init(struct node *node, const struct node_options *options,
     }
     list_init(&node->sendings);
     node->forwarded_by_id = map_new();
+    node->retention = retention_new(node);
     heap_init(&node->deadlines);
     arena_init(&node->turn);
     mutex_init(&node->view_lock);
@@ -199,6 +200,7 @@ void node_free(struct node *node)
     queue_batch_done(&node->submitted);
     heap_done(&node->deadlines);
     map_free(node->forwarded_by_id, NULL);
+    retention_free(node->retention);
     arena_done(&node->turn);
     mutex_done(&node->listener_lock);
     mutex_done(&node->view_lock);
@@ -438,6 +440,7 @@ static void node_second(struct node *node)
     compact_run(node);
     digest_run(node);
     checks_second(node);
+    retention_run(node);
     balance_run(node);
 }
 

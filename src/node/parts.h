@@ -22,6 +22,7 @@
 #include "node/group.h"
 #include "node/jobs.h"
 #include "node/limits.h"
+#include "node/retention.h"
 #include "node/stats.h"
 #include "node/tail.h"
 #include "store/store.h"
@@ -47,7 +48,8 @@ struct node {
     struct thread_owner loop;
     bool manual_ticks;
 
-    struct group *groups; /* owned array */
+    struct group *groups;        /* owned array */
+    struct retention *retention; /* owned: retention.c */
     uint32_t groups_count;
     struct list dirty, touched, undurable, asking;
 

@@ -28,6 +28,7 @@ struct seat {
     struct node_disk_job *job; /* with the disk */
     struct node_background_job *background[NODE_BACKGROUND_LANES];
     bool is_background_held;
+    int64_t wall_shift_ms;
     bool is_held, is_woken, is_moved;
     enum err fatal;
     struct buf alarms; /* what the node had kept; outlives it */
@@ -58,7 +59,7 @@ static uint64_t fake_mono_us(void *arg)
 static uint64_t fake_wall_ms(void *arg)
 {
     struct seat *seat = arg;
-    return 1700000000000ull + seat->world->now_us / 1000;
+    return 1700000000000ull + seat->world->now_us / 1000 + (uint64_t)seat->wall_shift_ms;
 }
 
 static uint64_t fake_random_u64(void *arg)
@@ -562,6 +563,11 @@ void fakeworld_hold_background(struct fakeworld *world, node_id id, bool is_held
 void fakeworld_hold_disk(struct fakeworld *world, node_id id, bool is_held)
 {
     seat_of(world, id)->is_held = is_held;
+}
+
+void fakeworld_shift_wall(struct fakeworld *world, node_id id, int64_t ms)
+{
+    world->seats[id].wall_shift_ms += ms;
 }
 
 void fakeworld_tell_gone(struct fakeworld *world, node_id id)

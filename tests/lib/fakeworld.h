@@ -69,6 +69,8 @@ void fakeworld_on_frame(struct fakeworld *world,
 void fakeworld_hold_background(struct fakeworld *world, node_id id, bool is_held);
 /* A held disk takes jobs and does nothing, until it is let go or stepped. */
 void fakeworld_hold_disk(struct fakeworld *world, node_id id, bool is_held);
+/* The wall clock of node id jumps by ms, and stays so. */
+void fakeworld_shift_wall(struct fakeworld *world, node_id id, int64_t ms);
 /* Tells the others that the process of node id has ended, as its closed connections would. */
 void fakeworld_tell_gone(struct fakeworld *world, node_id id);
 /* Does one part of the job that is held; false: there is none. */

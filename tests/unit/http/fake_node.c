@@ -236,7 +236,7 @@ static void apply(struct node *node, struct node_call *call)
         for (uint32_t i = 0; i < command.append.parts_count; i++)
             append_part(node, &command.append.parts[i], call->slot, result);
         assert(result->appends_count == count);
-    } else {
+    } else if (command.kind == COMMAND_DELETE) {
         delete_(node, &command.delete_, call->slot, result);
     }
     call->result = result;
