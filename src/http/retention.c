@@ -141,8 +141,31 @@ void retention_put_run(struct request *req)
         set_limits(req, limits);
 }
 
+/* Where there are none, nothing is logged. */
+static void limits_end(struct request *req)
+{
+    const struct limits *limits = req->state;
+    struct msg_channel channel = {.last_seq = 0};
+    struct why why = {.err = OK};
+    if (reply_calls_error(req))
+        return;
+    enum err err =
+        node_get_channel(http_node(req->http), req->channel, &req->arena, &channel, &why);
+    if (err != OK) {
+        reply_problem(req, err, &why);
+        return;
+    }
+    reply_set_applied(req, channel.applied_index);
+    if (channel.retention_max_age_ms == 0 && channel.retention_max_messages == 0 &&
+        channel.retention_max_bytes == 0)
+        write_limits(req, limits);
+    else
+        set_limits(req, limits);
+}
+
 void retention_delete_run(struct request *req)
 {
-    struct limits *limits = req->state = arena_zero(&req->arena, sizeof(*limits));
-    set_limits(req, limits);
+    req->state = arena_zero(&req->arena, sizeof(struct limits));
+    request_prepare_read(req, &req->call, req->slot, NODE_LINEARIZABLE);
+    request_wait_calls(req, &req->call, 1, limits_end);
 }
