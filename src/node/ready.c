@@ -316,6 +316,7 @@ static void ready_take(struct group *group)
     struct raft_update update;
     raft_take_update(group->raft, &update);
     uint64_t tail_bytes = group->tail.bytes;
+    bool is_other = update.leader != group->leader || update.role != group->role;
     ready_persist(group, &update);
     group_limbo_clear(group); /* what was listed is in the tail now */
     if (update.flags & RAFT_UPDATE_CONFIG) {
@@ -330,7 +331,8 @@ static void ready_take(struct group *group)
     }
     ready_roles(group, &update);
     ready_installs(group, &update);
-    if (!list_is_empty(&group->leaderless) && group->leader != 0) {
+    /* Only then: who was refused by a node that still holds itself a follower asks once a tick. */
+    if (!list_is_empty(&group->leaderless) && group->leader != 0 && is_other) {
         leaderless_go_on(group);
     }
     node->tail_bytes += group->tail.bytes - tail_bytes;
