@@ -244,7 +244,7 @@ void retention_run(struct node *node)
 {
     struct retention *retention = node->retention;
     if (retention->is_busy || node->now_ms < retention->due_ms || node->is_failed ||
-        node->was_drained) {
+        node->was_drained || node->world.background_submit == NULL) {
         return;
     }
     if (retention->began_ms == 0) {
