@@ -9,6 +9,7 @@
 #include "node/node.h"
 #include "sys/failpoint.h"
 #include "sys/log.h"
+#include "sys/notify.h"
 #include "sys/signal.h"
 
 #include <stdio.h>
@@ -201,6 +202,14 @@ static void on_fatal(enum err err, const char *text, void *arg)
     _exit(LETHED_FATAL);
 }
 
+/* The service manager, where one waits to hear it. Not being heard is no reason to stop. */
+static void tell_manager(const char *text)
+{
+    struct why why = {0};
+    if (notify_send(text, &why) != OK)
+        log_warn("lethed", "cannot tell the service manager", "detail=%s", LOG_QUOTED(why.text));
+}
+
 /* SIGHUP: takes over what may change, names what may not, keeps everything when it is wrong. */
 static void reload(int argc, char **argv, struct config *config, struct node *node,
                    struct http *http)
@@ -236,8 +245,11 @@ static void wait_for_stop(struct signal_source *signals, int argc, char **argv,
 {
     enum signal_event event = SIGNAL_NONE;
     while ((event = signal_wait(signals, -1)) != SIGNAL_STOP) {
-        if (event == SIGNAL_RELOAD)
-            reload(argc, argv, config, node, http);
+        if (event != SIGNAL_RELOAD)
+            continue;
+        tell_manager(NOTIFY_RELOADING);
+        reload(argc, argv, config, node, http);
+        tell_manager(NOTIFY_READY);
     }
 }
 
@@ -273,8 +285,10 @@ static int run(int argc, char **argv, struct config *config)
     }
     if (err == OK) {
         log_info("lethed", "serving", "http=%s", http_address(http));
+        tell_manager(NOTIFY_READY);
         wait_for_stop(&signals, argc, argv, config, node, http);
         log_info("lethed", "stopping");
+        tell_manager(NOTIFY_STOPPING);
     } else {
         log_error("lethed", "cannot start", "code=%s detail=%s", err_slug(err),
                   LOG_QUOTED(why.text));

@@ -21,5 +21,5 @@ int dies(void (*act)(void))
     return !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-UNIT_MAIN(suite_clock, suite_failpoint, suite_file, suite_log, suite_process, suite_queue,
-          suite_random, suite_signal, suite_thread)
+UNIT_MAIN(suite_clock, suite_failpoint, suite_file, suite_log, suite_notify, suite_process,
+          suite_queue, suite_random, suite_signal, suite_thread)

@@ -5,8 +5,8 @@
 
 #include "unit.h"
 
-unit_suite suite_clock, suite_failpoint, suite_file, suite_log, suite_process, suite_queue,
-    suite_random, suite_signal, suite_thread;
+unit_suite suite_clock, suite_failpoint, suite_file, suite_log, suite_notify, suite_process,
+    suite_queue, suite_random, suite_signal, suite_thread;
 
 /* Runs act in a child process; 1 when that ended by a signal or with a failure. */
 int dies(void (*act)(void));
