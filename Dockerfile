@@ -17,7 +17,7 @@ COPY scripts/install-deps scripts/install-deps
 RUN scripts/install-deps build
 COPY . .
 ARG JOBS=2
-RUN make -j "$JOBS" all install DESTDIR=/out PREFIX=/usr && strip /out/usr/bin/* && rm -rf build
+RUN make -j "$JOBS" install-programs DESTDIR=/out PREFIX=/usr && strip /out/usr/bin/* && rm -rf build
 
 FROM ${BASE}
 # The libraries that the three programs are linked with; the linker's own view is `ldd`.

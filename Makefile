@@ -142,4 +142,4 @@ include $(sort $(wildcard scripts/mk/*.mk))
 clean: ## removes what was built
 	rm -rf build build-*
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
