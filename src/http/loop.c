@@ -420,8 +420,6 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
     case 't':
         if (strcasecmp(name, "Transfer-Encoding") == 0)
             headers->is_chunked = true;
-        else if (strcasecmp(name, "traceparent") == 0)
-            headers->traceparent = value;
         break;
     case 'x':
         if (strcasecmp(name, "X-Request-Id") == 0)

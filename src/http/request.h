@@ -61,7 +61,7 @@ enum body_form { BODY_IS_EMPTY, BODY_IS_JSON, BODY_IS_NDJSON, BODY_IS_RAW };
 struct request_headers {
     /* borrowed; NULL */
     const char *content_type, *content_encoding, *accept, *request_id, *if_match, *if_none_match;
-    const char *last_event_id, *traceparent, *authorization;
+    const char *last_event_id, *authorization;
     uint64_t content_length;
     bool has_content_length, has_bad_length, is_chunked, expects_continue;
     bool has_two_types; /* more than one Content-Type */
