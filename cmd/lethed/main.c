@@ -72,7 +72,7 @@ static struct node_options node_options_of(const struct config *config,
     options.members = members;
     options.members_count = (uint32_t)config->members_count;
     snprintf(options.listen, sizeof(options.listen), "%s",
-             config->members_count > 1 ? config->cluster_listen : "");
+             config->members_count > 0 ? config->cluster_listen : "");
     snprintf(options.http_address, sizeof(options.http_address), "%s", http_address_of(config));
     options.tls_authority = config->cluster_tls_authority;
     options.tls_certificate = config->cluster_tls_certificate;
@@ -94,6 +94,9 @@ static struct node_options node_options_of(const struct config *config,
     options.check_bytes_per_s = config->cluster_check_bytes_per_s;
     options.check_interval_ms = config->cluster_check_interval_ms;
     options.balance = config->cluster_balance;
+    options.join = config->cluster_join;
+    options.replica_count = (uint32_t)config->cluster_replica_count;
+    snprintf(options.zone, sizeof(options.zone), "%s", config->node_zone);
     options.replica_lag_threshold = (uint32_t)config->cluster_replica_lag_threshold;
     return options;
 }

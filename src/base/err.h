@@ -52,6 +52,7 @@
     X(IGNORED, "ignored", REFUSED, "the event does not apply in this state")                       \
     X(STARTING, "starting", REFUSED, "this node is starting")                                      \
     X(DRAINING, "draining", REFUSED, "this node is stopping")                                      \
+    X(REMOVED, "node_removed", REFUSED, "this node was removed from the cluster")                  \
     X(TOO_STALE, "too_stale", REFUSED, "this node's state is older than asked for")                \
     X(PROVEN_LOST, "proven_lost", REFUSED, "the command lost its place to another leader's")       \
     X(UNREADY, "unready", REFUSED, "this replica is not fit to serve")                             \

@@ -28,6 +28,8 @@
       "number of this node in the cluster; never reused for another data directory") \
     X(node_data_dir, "node.data_dir", TEXT, "lethe-data", 1, 4096, "", FIXED, \
       "where this node keeps its data; made when it is missing; one process at a time") \
+    X(node_zone, "node.zone", TEXT, "", 0, 64, "", FIXED, \
+      "rack or room of this node: replicas of a slot stand in different ones when they can") \
     X(node_queue_max_commands, "node.queue_max_commands", NUMBER, "1024", 1, 1048576, "commands", FIXED, \
       "writes of this node's clients that may be under way, fewer while they take long; beyond that 503 queue_full") \
     X(node_queue_max_bytes, "node.queue_max_bytes", SIZE, "64MiB", CONFIG_MIB, 64 * CONFIG_GIB, "", FIXED, \
@@ -66,6 +68,10 @@
       "host and port that members reach this node by; empty: as in cluster.members") \
     X(cluster_members, "cluster.members", LIST, "", 0, 64, "", FIXED, \
       "the first members, id@host:port each, this one included; empty: a cluster of one") \
+    X(cluster_join, "cluster.join", BOOL, "false", 0, 1, "", FIXED, \
+      "an empty data folder waits until the cluster of cluster.members adds this node, and founds none") \
+    X(cluster_replica_count, "cluster.replica_count", NUMBER, "3", 1, 7, "nodes", FIXED, \
+      "how many nodes hold each slot, when there are as many; taken over when a cluster begins") \
     X(cluster_slot_count, "cluster.slot_count", NUMBER, "64", 1, 4096, "slots", FIXED, \
       "Raft groups that channels are spread over; fixed for a cluster's life") \
     X(cluster_tick_ms, "cluster.tick", TIME, "100ms", 10, 10000, "", FIXED, \

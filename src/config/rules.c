@@ -215,13 +215,18 @@ enum err config_rules_check(struct config *config, struct why *why)
     if (err == OK && config->members_count > 1 && config->cluster_id[0] == '\0')
         err = why_set(why, ERR_BAD_CONFIG,
                       "'cluster.id' is required when 'cluster.members' has several members");
+    if (err == OK && config->cluster_join && config->members_count < 2)
+        err = why_set(
+            why, ERR_BAD_CONFIG,
+            "with 'cluster.join' this node needs 'cluster.members': itself, and those of the "
+            "cluster it joins");
     if (err == OK)
         err = check_exposure(config, CONFIG_OPTION_http_listen, config->http_listen,
                              config->auth_tokens_file[0] != '\0', "'auth.tokens_file'", why);
     if (err == OK && config->http_admin_listen[0] != '\0')
         err = check_exposure(config, CONFIG_OPTION_http_admin_listen, config->http_admin_listen,
                              config->auth_tokens_file[0] != '\0', "'auth.tokens_file'", why);
-    if (err == OK && config->members_count > 1)
+    if (err == OK && config->members_count > 0)
         err = check_exposure(config, CONFIG_OPTION_cluster_listen, config->cluster_listen,
                              config->cluster_tls_certificate[0] != '\0', "'cluster.tls'", why);
     if (err == OK && (config->http_tls_certificate[0] != '\0') != (config->http_tls_key[0] != '\0'))

@@ -35,6 +35,12 @@ static void write_peer(struct buf *out, const struct node_peer *peer)
     jwrite_member_u64(out, "slots", peer->slots);
     jwrite_member_u64(out, "leaders", peer->leaders);
     jwrite_member_text(out, "version", peer->version);
+    jwrite_member_u64(out, "feature_level", peer->feature_level);
+    jwrite_member_bool(out, "learner", peer->learner);
+    jwrite_member_bool(out, "leaving", peer->leaving);
+    jwrite_member_text(out, "zone", peer->zone);
+    if (peer->refusal[0] != '\0' && !peer->up)
+        jwrite_member_text(out, "refused", peer->refusal);
     jwrite_member_u64(out, "last_contact_ms", peer->last_contact_ms);
     buf_put_u8(out, '}');
 }
@@ -185,7 +191,8 @@ static void write_slot(struct buf *out, const struct node_slot *slot, bool is_lo
     jwrite_member_u64(out, "digest_index", slot->digest_index);
     jwrite_member_u64(out, "channels", slot->channels);
     jwrite_member_text(out, "replica_state",
-                       slot->amnesia       ? "amnesia"
+                       !slot->holds        ? "none"
+                       : slot->amnesia     ? "amnesia"
                        : slot->diverged    ? "diverged"
                        : slot->quarantined ? "quarantined"
                        : slot->installing  ? "installing"

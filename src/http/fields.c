@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/fields.h"
 
+#include "base/utf8.h"
+
 enum err fields_parse(struct request *req, const struct jvalue **ret_object, struct why *why)
 {
     const struct jvalue *body;
@@ -36,6 +38,23 @@ enum err fields_number(const struct jvalue *object, const char *name, uint64_t m
     *ret = (uint64_t)value->integer;
     if (ret_has != NULL)
         *ret_has = true;
+    return OK;
+}
+
+enum err fields_text(const struct jvalue *object, const char *name, char *ret, size_t size,
+                     struct why *why)
+{
+    const struct jvalue *value = find(object, name);
+    if (value == NULL)
+        return OK;
+    if (value->kind != JVALUE_STRING || value->string.len >= size ||
+        utf8_has_control(value->string))
+        return why_set(why, ERR_BAD_PARAMETER,
+                       "'%s' is not a text of at most %zu bytes without control characters", name,
+                       size - 1);
+    if (value->string.len > 0)
+        memcpy(ret, value->string.data, value->string.len);
+    ret[value->string.len] = '\0';
     return OK;
 }
 

@@ -13,6 +13,9 @@ MUST_USE enum err fields_parse(struct request *req, const struct jvalue **ret_ob
 /* ret_has may be NULL. Errors: ERR_BAD_PARAMETER  not a whole number from min to max */
 MUST_USE enum err fields_number(const struct jvalue *object, const char *name, uint64_t min,
                                 uint64_t max, uint64_t *ret, bool *ret_has, struct why *why);
+/* Copies a text of fewer than size bytes, without control characters. Errors: ERR_BAD_PARAMETER */
+MUST_USE enum err fields_text(const struct jvalue *object, const char *name, char *ret, size_t size,
+                              struct why *why);
 /* Errors: ERR_BAD_PARAMETER  neither true nor false */
 MUST_USE enum err fields_bool(const struct jvalue *object, const char *name, bool *ret,
                               struct why *why);

@@ -382,7 +382,8 @@ static enum err check_dedup(struct check *check, const struct slot_state_row *st
 static enum err check_values(struct check *check, struct slot_state_row *ret_state, struct why *why)
 {
     enum err err = slot_read_state(check->store, check->snapshot, check->slot, ret_state, why);
-    static const enum store_slot_key keys[] = {STORE_SLOT_FLOOR, STORE_SLOT_GENERATIONS};
+    static const enum store_slot_key keys[] = {STORE_SLOT_FLOOR, STORE_SLOT_GENERATIONS,
+                                               STORE_SLOT_MEMBERS};
     for (size_t i = 0; err == OK && i < ARRAY_LEN(keys); i++) {
         struct bytes bytes;
         err = store_get_slot_value(check->store, check->snapshot, check->slot, keys[i],

@@ -39,6 +39,8 @@ struct slot {
     struct row_applied applied; /* as of the last entry applied, the open batch included */
     uint64_t floor;
     uint64_t channels, delete_records;
+    uint64_t members_revision; /* of the value MEMBERS; 0: there is none */
+    struct hash128 members_hash;
     struct generation generations[MSG_GENERATIONS_MAX]; /* oldest first; at least one */
     uint32_t generations_count;
     bool has_generations_row;
@@ -48,6 +50,8 @@ struct slot {
 
 struct slot_state_row {
     uint64_t floor, channels, delete_records;
+    uint64_t members_revision;
+    struct hash128 members_hash;
     struct generation generations[MSG_GENERATIONS_MAX];
     uint32_t generations_count;
     bool has_generations_row;
@@ -158,6 +162,8 @@ MUST_USE enum err append_apply(struct msg *msg, struct slot *slot, const struct 
                                struct why *why);
 MUST_USE enum err delete_apply(struct msg *msg, struct slot *slot, const struct entry *entry,
                                struct why *why);
+MUST_USE enum err members_apply(struct msg *msg, struct slot *slot, const struct entry *entry,
+                                struct why *why);
 MUST_USE enum err floor_apply(struct msg *msg, struct slot *slot, const struct entry *entry,
                               struct why *why);
 MUST_USE enum err retention_apply(struct msg *msg, struct slot *slot, const struct entry *entry,

@@ -149,6 +149,8 @@ static enum err run_command(struct msg *msg, struct slot *slot, const struct ent
         return OK; /* the check itself runs outside, on a snapshot at this index */
     case COMMAND_SET_RETENTION:
         return retention_apply(msg, slot, entry, why);
+    case COMMAND_MEMBERS:
+        return members_apply(msg, slot, entry, why);
     }
     return why_set(why, ERR_WRONG_FORMAT, "command kind %u is not known", entry->command->kind);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two small commands: RAISE_FLOOR collects delete records, SET_RETENTION keeps a channel's limits
- * in its row (three le64; absent when there are none). Both go through the log because both change
+/* Three small commands: RAISE_FLOOR collects delete records, SET_RETENTION keeps a channel's limits
+ * in its row (three le64; absent when there are none), MEMBERS keeps the table of the cluster's nodes
+ * as a value of slot 0 (le64 revision, table) when it was made from the one in force. All go through the log because they change
  * logical state, and digests at equal log indices must agree. */
 #include "msg/inner.h"
 
@@ -72,5 +73,30 @@ enum err retention_apply(struct msg *msg, struct slot *slot, const struct entry 
     buf_done(&buf);
     head->row.retention = none ? BYTES_NONE : bytes_of(head->retention, MSG_RETENTION_BYTES);
     head_put_row(msg, slot, head, entry->index);
+    return OK;
+}
+
+enum err members_apply(struct msg *msg, struct slot *slot, const struct entry *entry,
+                       struct why *why)
+{
+    (void)why;
+    const struct command_members *command = &entry->command->members;
+    bool fits = slot->id == 0 && command->expected_revision == slot->members_revision;
+    if (fits) {
+        struct buf buf = BUF_INIT;
+        buf_put_le64(&buf, slot->members_revision + 1);
+        buf_append_bytes(&buf, command->table);
+        struct hash128 hash = slot_value_hash(slot->id, STORE_SLOT_MEMBERS, buf_bytes(&buf));
+        slot_sub(slot, slot->members_hash);
+        slot_add(slot, hash);
+        store_put_slot_value(msg->batch, slot->id, STORE_SLOT_MEMBERS, buf_bytes(&buf));
+        buf_done(&buf);
+        slot->members_hash = hash;
+        slot->members_revision++;
+    }
+    if (entry->result != NULL) {
+        entry->result->members_err = fits ? OK : ERR_CONFLICT;
+        entry->result->members_revision = slot->members_revision;
+    }
     return OK;
 }

@@ -91,6 +91,8 @@ static enum err take_value(struct msg_sink *sink, const struct store_row *row, s
     case STORE_SLOT_STATE:
     case STORE_SLOT_SINK:
     case STORE_SLOT_QUARANTINE:
+    case STORE_SLOT_MEMBERS:
+    case STORE_SLOT_KNOWN_MEMBERS:
         break;
     }
     return OK;

@@ -11,9 +11,12 @@
  *                their digest, so that a whole generation can go without a look at its rows
  *                absent: zeros
  *
- * FLOOR and GENERATIONS are logical state and count in the slot's digest; STATE is derived from
- * rows (msg_recompute holds it against them) and does not. FLOOR and GENERATIONS are written with
- * the command that changes them, STATE once per batch. */
+ * MEMBERS        (slot 0) le64 revision, the table of the cluster's nodes (wire/members.h)
+ *                absent: there was never one
+ *
+ * FLOOR, GENERATIONS and MEMBERS are logical state and count in the slot's digest; STATE is derived from
+ * rows (msg_recompute holds it against them) and does not. FLOOR, GENERATIONS and MEMBERS are written
+ * with the command that changes them, STATE once per batch. */
 #include "msg/inner.h"
 
 enum { STATE_VERSION = 1, GENERATIONS_VERSION = 1 };
@@ -90,7 +93,8 @@ struct hash128 slot_value_hash(uint32_t slot, enum store_slot_key key, struct by
 
 struct hash128 msg_slot_value_hash(uint32_t slot, enum store_slot_key key, struct bytes value)
 {
-    bool is_logical = key == STORE_SLOT_FLOOR || key == STORE_SLOT_GENERATIONS;
+    bool is_logical =
+        key == STORE_SLOT_FLOOR || key == STORE_SLOT_GENERATIONS || key == STORE_SLOT_MEMBERS;
     return is_logical && value.len != 0 ? slot_value_hash(slot, key, value) : (struct hash128){0};
 }
 
@@ -183,6 +187,15 @@ enum err slot_read_state(struct store *store, const struct store_snapshot *snaps
     if (err == OK) {
         err = decode_state(slot, bytes, &row, why);
     }
+    if (err == OK) {
+        err = read_value(store, snapshot, slot, STORE_SLOT_MEMBERS, &value, &bytes, why);
+    }
+    if (err == OK && bytes.len != 0) {
+        struct reader reader = reader_of(bytes);
+        row.members_revision = reader_le64(&reader);
+        row.members_hash = slot_value_hash(slot, STORE_SLOT_MEMBERS, bytes);
+        err = row.members_revision != 0 ? OK : bad_value(slot, "members", why);
+    }
     store_value_done(&value);
     if (err == OK) {
         *ret = row;
@@ -213,6 +226,8 @@ enum err slot_open(struct msg *msg, uint32_t id, struct slot **ret, struct why *
     slot->floor = row.floor;
     slot->channels = row.channels;
     slot->delete_records = row.delete_records;
+    slot->members_revision = row.members_revision;
+    slot->members_hash = row.members_hash;
     memcpy(slot->generations, row.generations, sizeof(row.generations));
     slot->generations_count = row.generations_count;
     slot->has_generations_row = row.has_generations_row;

@@ -105,7 +105,7 @@ bool feed_add_row(struct feed *feed, const struct store_row *row)
 static enum err feed_values(struct feed *feed, struct why *why)
 {
     static const enum store_slot_key keys[] = {STORE_SLOT_FLOOR, STORE_SLOT_GENERATIONS,
-                                               STORE_SLOT_STATE};
+                                               STORE_SLOT_STATE, STORE_SLOT_MEMBERS};
     struct msg_source *source = feed->source;
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         if (keys[i] <= feed->at.number) {

@@ -42,6 +42,8 @@ struct msg_result {
     struct msg_delete_result deleted; /* DELETE */
     uint64_t floor;                   /* RAISE_FLOOR: in force after it */
     uint64_t removed;                 /* RAISE_FLOOR, DEDUP_GENERATION: records that went */
+    enum err members_err;             /* MEMBERS: OK, or CONFLICT: it was made from another table */
+    uint64_t members_revision;        /* MEMBERS: in force after it */
     struct arena arena;               /* owned */
 };
 

@@ -42,6 +42,8 @@ void net_greet_fill(const struct net *net, node_id to, uint8_t lane, struct hell
         .cluster_id = bytes_of_string(net->cluster_id),
         .peer_address = bytes_of_string(net->peer_address),
         .http_address = bytes_of_string(net->http_address),
+        .software = bytes_of_string(net->software),
+        .zone = bytes_of_string(net->zone),
     };
     memcpy(ret->nonce, net->nonce, sizeof(ret->nonce));
 }
@@ -106,18 +108,21 @@ static enum err check_identity(struct net *net, const struct net_peer *peer,
 {
     unsigned long long node = hello->node;
     uint64_t incarnation = COUNT_OF(peer->incarnation), boot = COUNT_OF(peer->boot);
+#ifdef LETHE_MUTANT_any_incarnation
+    incarnation = 0;
+#endif
     if (incarnation != 0 && hello->incarnation != incarnation) {
-        (void)why_set(why, ERR_WRONG_IDENTITY,
-                      "node %llu has a new data folder (%016llx, was %016llx): remove the member "
-                      "and add it again under an id that was never used",
-                      node, (unsigned long long)hello->incarnation,
-                      (unsigned long long)incarnation);
+        (void)why_set(
+            why, ERR_WRONG_IDENTITY,
+            "node %llu has a new data folder (%016llx, was %016llx): replace it by a new node "
+            "under an id that was never used (lethectl node replace)",
+            node, (unsigned long long)hello->incarnation, (unsigned long long)incarnation);
         return net_greet_refuse(net, NET_REFUSAL_INCARNATION, ERR_WRONG_IDENTITY);
     }
     if (hello->boot < boot) {
         (void)why_set(why, ERR_WRONG_IDENTITY,
                       "node %llu is at start %llu, but was at %llu: its data folder was rolled "
-                      "back; remove the member and add it again under a new id",
+                      "back; replace it by a new node under a new id (lethectl node replace)",
                       node, (unsigned long long)hello->boot, (unsigned long long)boot);
         return net_greet_refuse(net, NET_REFUSAL_ROLLED_BACK, ERR_WRONG_IDENTITY);
     }
@@ -189,6 +194,16 @@ enum err net_greet_check(struct net_link *link, const struct hello *hello, node_
         return err;
     }
     struct net_peer *peer = net_find_peer(net, hello->node);
+#ifndef LETHE_MUTANT_any_incarnation
+    if (peer == NULL && net_is_removed(net, hello->node)) {
+        (void)why_set(
+            why, ERR_REMOVED,
+            "node %llu was removed from the cluster and never comes back: start a new node "
+            "with an id that was never used and an empty data folder, and add that",
+            (unsigned long long)hello->node);
+        return net_greet_refuse(net, NET_REFUSAL_REMOVED, ERR_REMOVED);
+    }
+#endif
     if (peer == NULL) {
         (void)why_set(why, ERR_WRONG_IDENTITY,
                       "node %llu is no member for node %llu: add it first, or correct the list of "

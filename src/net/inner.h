@@ -114,8 +114,8 @@ struct net {
     uint64_t incarnation, boot;
     uint8_t nonce[HELLO_NONCE_BYTES];
     uint32_t feature_level, slot_count;
-    char *cluster_id, *peer_address, *http_address; /* owned */
-    struct net_tls *tls;                            /* owned; NULL: links are plain */
+    char *cluster_id, *peer_address, *http_address, *software, *zone; /* owned */
+    struct net_tls *tls; /* owned; NULL: links are plain */
     struct net_events events;
     size_t bulk_max_bytes;
     uint64_t handshake_ms, ping_ms, silent_ms;
@@ -130,10 +130,17 @@ struct net {
     /* Written by the loop under lock, read by it without. */
     struct net_peer *peers[NET_MEMBERS_MAX]; /* owned, ascending by id */
     uint32_t peers_count;
+    node_id *removed; /* owned: ids that were members once */
+    uint32_t removed_count;
     net_count accepted, accept_refused, garbage, timeouts, refused_there;
     net_count refused_here[NET_REFUSALS];
 };
 
 struct net_peer *net_find_peer(const struct net *net, node_id id);
+/* Was it a member once? */
+bool net_is_removed(const struct net *net, node_id id);
+/* Tells who wants to know that the handshake with a member failed. */
+void net_tell_refused(struct net *net, node_id peer, bool is_its_word, enum err err,
+                      const char *text);
 
 #endif

@@ -36,6 +36,9 @@ static enum err take_hello(struct net_link *link, const struct frame *frame, str
     struct why own = {0};
     err = net_greet_check(link, &hello, 0, &peer, &own);
     if (err != OK) {
+        if (net_find_peer(link->net, hello.node) != NULL) {
+            net_tell_refused(link->net, hello.node, false, err, own.text);
+        }
         refuse(link, err, &own);
     } else {
         net_peer_take_in(peer, link, &hello, hello_common_version(&hello));

@@ -20,6 +20,8 @@ void net_options_init(struct net_options *options)
         .listen = "",
         .peer_address = "",
         .http_address = "",
+        .software = "",
+        .zone = "",
     };
 }
 
@@ -95,7 +97,8 @@ static enum err check_options(const struct net_options *options, struct why *why
                        "bytes",
                        WIRE_CLUSTER_ID_MAX_BYTES);
     }
-    const char *const texts[] = {options->peer_address, options->http_address};
+    const char *const texts[] = {options->peer_address, options->http_address, options->software,
+                                 options->zone};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct bytes text = bytes_of_string(texts[i]);
         if (text.len >= NET_ADDRESS_MAX_BYTES || !utf8_is_valid(text) || utf8_has_control(text)) {
@@ -118,6 +121,8 @@ static struct net *net_new(const struct net_options *options)
     net->cluster_id = alloc_string(options->cluster_id);
     net->peer_address = alloc_string(options->peer_address);
     net->http_address = alloc_string(options->http_address);
+    net->software = alloc_string(options->software);
+    net->zone = alloc_string(options->zone);
     net->events = options->events;
     net->bulk_max_bytes =
         options->bulk_max_bytes != 0 ? options->bulk_max_bytes : NET_BULK_MAX_BYTES;
@@ -175,6 +180,9 @@ void net_stop(struct net *net)
     free(net->cluster_id);
     free(net->peer_address);
     free(net->http_address);
+    free(net->software);
+    free(net->zone);
+    free(net->removed);
     free(net);
 }
 
@@ -236,14 +244,44 @@ static void drop_peer(struct net *net, uint32_t at)
     }
 }
 
+bool net_is_removed(const struct net *net, node_id id)
+{
+    for (uint32_t i = 0; i < net->removed_count; i++) {
+        if (net->removed[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void net_tell_refused(struct net *net, node_id peer, bool is_its_word, enum err err,
+                      const char *text)
+{
+    if (net->events.on_peer_refused != NULL) {
+        net->events.on_peer_refused(peer, is_its_word, err, text, net->events.arg);
+    }
+}
+
+static void set_removed(struct net *net, const struct net_member *members, uint32_t count)
+{
+    net->removed = alloc_resize(net->removed, count + 1, sizeof(net->removed[0]));
+    net->removed_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (members[i].is_removed) {
+            net->removed[net->removed_count++] = members[i].id;
+        }
+    }
+}
+
 void net_set_members(struct net *net, const struct net_member *members, uint32_t count)
 {
     assert(net_loop_is_here(net->loop));
+    set_removed(net, members, count);
     for (uint32_t at = net->peers_count; at > 0; at--) {
         struct net_peer *peer = net->peers[at - 1];
         const struct net_member *member = find_member(members, count, peer->id);
         /* Under another address it is connected to anew, but it is known still. */
-        if (member == NULL) {
+        if (member == NULL || member->is_removed) {
             drop_peer(net, at - 1);
         } else {
             net_peer_update(peer, member);
@@ -251,7 +289,8 @@ void net_set_members(struct net *net, const struct net_member *members, uint32_t
     }
     for (uint32_t i = 0; i < count; i++) {
         assert(members[i].id > 0 && members[i].id <= WIRE_NODE_ID_MAX);
-        if (members[i].id == net->self || net_find_peer(net, members[i].id) != NULL) {
+        if (members[i].is_removed || members[i].id == net->self ||
+            net_find_peer(net, members[i].id) != NULL) {
             continue;
         }
         struct net_peer *peer = net_peer_new(net, &members[i]);
@@ -341,6 +380,12 @@ void net_flush(struct net *net)
             flush_outlet(&net->peers[i]->outlets[k]);
         }
     }
+}
+
+uint64_t net_heard_ms(const struct net *net, node_id id)
+{
+    const struct net_peer *peer = net_find_peer(net, id);
+    return peer == NULL || !peer->is_up ? 0 : COUNT_OF(peer->heard_ms);
 }
 
 bool net_can_send(const struct net *net, node_id to)

@@ -31,7 +31,8 @@ struct net_member {
      * lower start counter. What links see themselves is remembered too, as long as the process
      * lives; for longer, see on_peer_learn. */
     uint64_t incarnation, boot;
-    bool has_nonce; /* the one of start `boot` is known: another one is refused */
+    bool is_removed; /* it was a member: no links, and whoever comes with this id is told so */
+    bool has_nonce;  /* the one of start `boot` is known: another one is refused */
     uint8_t nonce[NET_NONCE_BYTES];
 };
 
@@ -49,6 +50,7 @@ struct net_peer_info {
     uint32_t feature_level; /* the highest its build can apply */
     uint16_t version;       /* of the protocol, common to both */
     char peer_address[NET_ADDRESS_MAX_BYTES], http_address[NET_ADDRESS_MAX_BYTES];
+    char software[NET_SOFTWARE_MAX_BYTES + 1], zone[NET_ZONE_MAX_BYTES + 1]; /* "": not said */
 };
 
 struct net_events {
@@ -69,6 +71,10 @@ struct net_events {
     /* One direction broke. is_gone: the other side closed it, so its process has most likely ended;
      * else it fell silent, sent garbage, or was removed here. What was not sent yet is lost. */
     void (*on_peer_down)(node_id peer, bool is_gone, void *arg);
+    /* A handshake with a member was refused: by its word, or by this node's. text is borrowed for the
+     * call. It must not call into net. NULL: nobody wants to know. */
+    void (*on_peer_refused)(node_id peer, bool is_its_word, enum err err, const char *text,
+                            void *arg);
     void *arg; /* borrowed */
 };
 
@@ -88,6 +94,7 @@ struct net_options {
     const char *listen;               /* host:port; port 0: any free one */
     const char *peer_address;         /* told to peers: where this node listens; "": not known */
     const char *http_address;         /* told to peers; "": not known */
+    const char *software, *zone;      /* likewise */
     const struct net_member *members; /* borrowed for the call; self in it is skipped */
     uint32_t members_count;
     const struct net_tls_files *tls; /* borrowed for the call; NULL: peers are believed */
@@ -129,6 +136,8 @@ MUST_USE bool net_send_packet(struct net *net, node_id to, enum net_lane lane,
 MUST_USE bool net_send_frame(struct net *net, node_id to, uint8_t kind, struct bytes body);
 /* Writes what was added since the last one: as few frames and writes as possible. */
 void net_flush(struct net *net);
+/* When something came from it last (clock_mono_ms), pings too; 0: it is not up. */
+uint64_t net_heard_ms(const struct net *net, node_id id);
 /* Whether packets to it would leave now. */
 bool net_can_send(const struct net *net, node_id to);
 
@@ -142,6 +151,7 @@ bool net_can_send(const struct net *net, node_id to);
     X(WRONG_NODE, "wrong_node")                                                                    \
     X(SLOT_COUNT, "slot_count")                                                                    \
     X(NO_MEMBER, "no_member")                                                                      \
+    X(REMOVED, "removed")                                                                          \
     X(INCARNATION, "incarnation")                                                                  \
     X(ROLLED_BACK, "rolled_back")                                                                  \
     X(COPIED, "copied")                                                                            \

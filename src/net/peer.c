@@ -147,6 +147,7 @@ static void outlet_refuse(struct net_outlet *outlet, enum err err, const struct 
               LOG_QUOTED(why->text));
     outlet->is_refused = true;
     outlet->backoff_ms = NET_BACKOFF_MAX_MS;
+    net_tell_refused(link->net, outlet->peer->id, false, err, why->text);
     struct hello_reply reply = {.err = err, .text = bytes_of_string(why->text)};
     net_greet_fill(link->net, outlet->peer->id, outlet->lane, &reply.hello);
     struct buf buf = BUF_INIT;
@@ -166,6 +167,9 @@ static void outlet_refused(struct net_outlet *outlet, const struct hello_reply *
               err_slug(reply->err), LOG_QUOTED(why.text));
     outlet->is_refused = true;
     outlet->backoff_ms = NET_BACKOFF_MAX_MS;
+    /* Only this cluster's nodes can say that this one was removed from it. */
+    bool is_ours = bytes_is_equal(reply->hello.cluster_id, bytes_of_string(link->net->cluster_id));
+    net_tell_refused(link->net, outlet->peer->id, is_ours, reply->err, why.text);
     net_link_close(link, NET_CLOSE_REFUSED, &why);
 }
 
@@ -391,9 +395,9 @@ void net_peer_refresh(struct net_peer *peer, bool is_gone)
 }
 
 /* A text that is longer than ours may be is as good as none. */
-static void learn_text(char to[NET_ADDRESS_MAX_BYTES], struct bytes from)
+static void learn_text(char *to, size_t size, struct bytes from)
 {
-    size_t len = from.len < NET_ADDRESS_MAX_BYTES ? from.len : 0;
+    size_t len = from.len < size ? from.len : 0;
     if (len > 0) {
         memcpy(to, from.data, len);
     }
@@ -412,8 +416,10 @@ void net_peer_learn(struct net_peer *peer, const struct hello *hello, uint16_t v
     peer->info.boot = hello->boot;
     peer->info.feature_level = hello->feature_level;
     peer->info.version = version;
-    learn_text(peer->info.peer_address, hello->peer_address);
-    learn_text(peer->info.http_address, hello->http_address);
+    learn_text(peer->info.peer_address, sizeof(peer->info.peer_address), hello->peer_address);
+    learn_text(peer->info.http_address, sizeof(peer->info.http_address), hello->http_address);
+    learn_text(peer->info.software, sizeof(peer->info.software), hello->software);
+    learn_text(peer->info.zone, sizeof(peer->info.zone), hello->zone);
     mutex_unlock(&net->lock);
 }
 

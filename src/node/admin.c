@@ -3,7 +3,8 @@
  * of its own, and answers with what each one did; a full install, a collection of the delete log and
  * the question how far each replica has applied are the leader's.
  *
- * What travels (CALL_ADMIN): u8 what, then its numbers as le64; the answer is a node_admin. */
+ * What travels (CALL_ADMIN): u8 what, then its numbers as le64, or what change.c and tell.c say; the
+ * answer is a node_admin, or theirs. */
 #include "node/parts.h"
 #include "wire/call.h"
 
@@ -15,6 +16,7 @@ enum {
     ADMIN_CHECK = 5,
     ADMIN_CHECK_HERE = 6
 };
+enum { ADMIN_MEMBER = 16, ADMIN_PLACEMENT = 17, ADMIN_TELL = 18 };
 enum { REASON_MAX_BYTES = 63 };
 
 /* ---- what travels -------------------------------------------------------------------------------- */
@@ -50,6 +52,14 @@ uint8_t admin_encode_request(struct buf *buf, const struct node_call *call)
     case NODE_CALL_TRANSFER:
         buf_put_le64(buf, call->to);
         return CALL_TRANSFER;
+    case NODE_CALL_MEMBER:
+    case NODE_CALL_TELL:
+        buf_put_u8(buf, call->kind == NODE_CALL_TELL ? ADMIN_TELL : ADMIN_MEMBER);
+        buf_append_bytes(buf, blob_bytes(call->command));
+        return CALL_ADMIN;
+    case NODE_CALL_PLACEMENT:
+        buf_put_u8(buf, ADMIN_PLACEMENT);
+        return CALL_ADMIN;
     case NODE_CALL_COMMAND:
     case NODE_CALL_READ:
     case NODE_CALL_KINDS:
@@ -62,7 +72,16 @@ uint8_t admin_encode_request(struct buf *buf, const struct node_call *call)
 bool admin_decode_request(struct bytes body, struct node_call *call)
 {
     struct reader reader = reader_of(body);
-    switch (reader_u8(&reader)) {
+    uint8_t what = reader_u8(&reader);
+    switch (what) {
+    case ADMIN_MEMBER:
+    case ADMIN_TELL:
+        call->kind = what == ADMIN_TELL ? NODE_CALL_TELL : NODE_CALL_MEMBER;
+        call->command = blob_copy(reader_bytes(&reader, reader_left(&reader)));
+        break;
+    case ADMIN_PLACEMENT:
+        call->kind = NODE_CALL_PLACEMENT;
+        break;
     case ADMIN_COMPACT:
         call->kind = NODE_CALL_COMPACT;
         call->only_here = true;
@@ -173,8 +192,9 @@ bool admin_pass_on(struct group *group, struct node_call *call)
     if (group->role == RAFT_LEADER) {
         return false;
     }
-    bool has_leader = group->leader != 0 && group->leader != node->options.id;
-    if (!has_leader || !forward_call(group, call, group->leader)) {
+    node_id to = table_route(group);
+    bool has_leader = to != 0;
+    if (!has_leader || !forward_call(group, call, to)) {
         waiter_finish(node, call, has_leader ? ERR_NOT_LEADER : ERR_NO_LEADER, NULL);
     }
     return true;

@@ -39,7 +39,8 @@ static uint32_t leaders_of(const struct node *node, node_id id)
 {
     uint32_t ret = 0;
     for (uint32_t i = 0; i < node->groups_count; i++) {
-        ret += node->groups[i].leader == id;
+        const struct group *group = &node->groups[i];
+        ret += (atomic_load(&group->holds) ? group->leader : node->membership.leaders[i]) == id;
     }
     return ret;
 }
@@ -51,7 +52,7 @@ static node_id find_poorest(const struct node *node, uint32_t *ret_leaders)
     for (uint32_t i = 0; i < node->peers_count; i++) {
         const struct peer *peer = &node->peers[i];
         if (peer->member.id == node->options.id || !is_settled(node, peer) ||
-            !has_room(node, peer->member.id)) {
+            !has_room(node, peer->member.id) || !table_may_lead(node, peer->member.id)) {
             continue;
         }
         uint32_t leaders = leaders_of(node, peer->member.id);

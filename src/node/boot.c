@@ -110,7 +110,7 @@ static enum err boot_sizes(struct node *node, slot_id slot, struct boot_run *run
     if (err != OK && err != ERR_CORRUPT) {
         return boot_fault(slot, err, "cannot read the log", next, why);
     }
-    if (node->options.members_count < 2) {
+    if (node->membership.table.rows_count < 2) {
         return boot_fault(slot, ERR_CORRUPT, "the log has a hole or a damaged entry", next, why);
     }
     log_error("node", "the log has a hole or a damaged entry: this replica may not vote",
@@ -120,17 +120,19 @@ static enum err boot_sizes(struct node *node, slot_id slot, struct boot_run *run
     return OK;
 }
 
-static void boot_first_config(struct node *node, struct raft_config *ret)
+/* Of a node that joins: nobody, so that it is silent until it is told. */
+static void boot_first_config(const struct node *node, slot_id slot, struct raft_config *ret)
 {
     *ret = (struct raft_config){0};
-    for (uint32_t i = 0; i < node->options.members_count; i++) {
-        uint8_t at = ret->voters_count++;
-        while (at > 0 && ret->voters[at - 1] > node->members[i].id) {
-            ret->voters[at] = ret->voters[at - 1];
-            at--;
-        }
-        ret->voters[at] = node->members[i].id;
+    struct members founders = {0};
+    if (node->options.join) {
+        return;
     }
+    table_of_options(node, &founders);
+    const struct members_place *place = &founders.places[slot];
+    ret->voters_count = place->count;
+    memcpy(ret->voters, place->ids, place->count * sizeof(node_id));
+    members_done(&founders);
 }
 
 /* The memberships on disk; the first start writes the one of the options under index 0. */
@@ -166,7 +168,7 @@ static enum err boot_configs(struct node *node, struct group *group, struct boot
     }
     run->configs = alloc_zero(sizeof(struct raft_config_at));
     run->configs_count = 1;
-    boot_first_config(node, &run->configs[0].config);
+    boot_first_config(node, group->slot, &run->configs[0].config);
     struct buf encoded = BUF_INIT;
     wire_config_encode(&encoded, &run->configs[0].config);
     store_put_config(batch, group->slot, 0, 0, buf_bytes(&encoded));

@@ -447,11 +447,15 @@ static void applied_run(struct node *node, const struct disk_run *run, struct di
                         stat_observe(&node->stats.append, node_now_us(node) - call->started_us);
                     }
                 }
-                if (call->admin == NULL) {
-                    call->result = entry->result;
-                    entry->result = NULL;
+                if (call->kind == NODE_CALL_MEMBER) {
+                    change_applied(node, call, entry->result);
+                } else {
+                    if (call->admin == NULL) {
+                        call->result = entry->result;
+                        entry->result = NULL;
+                    }
+                    waiter_finish(node, call, OK, NULL);
                 }
-                waiter_finish(node, call, OK, NULL);
             } else {
                 waiter_finish(node, call, ERR_PROVEN_LOST, NULL);
             }

@@ -53,8 +53,24 @@ void node_receive(struct node *node, const struct raft_packet *packet);
 /* The link to a peer broke. is_gone: its process has ended, so what it led needs a new leader soon;
  * else its packets were lost. */
 void node_peer_down(struct node *node, node_id peer, bool is_gone);
-/* Both ways to it are open. http_address: as it said itself, "" when it did not. */
-void node_peer_up(struct node *node, node_id peer, const char *http_address);
+/* What a peer said of itself; "" and 0: it did not. */
+struct node_peer_hello {
+    const char *http_address, *version, *zone;
+    uint64_t incarnation;
+    uint32_t feature_level;
+};
+/* Both ways to it are open. Borrows hello. */
+void node_peer_up(struct node *node, node_id peer, const struct node_peer_hello *hello);
+/* Whether the peer may be talked to, by the table in force: a live member, with the data folder that it
+ * was first met with. Worlds ask before they let anything of it through.
+ * Errors: ERR_REMOVED         it was taken out, for ever
+ *         ERR_WRONG_IDENTITY  it is no member, or has another data folder */
+MUST_USE enum err node_admits(const struct node *node, node_id peer, uint64_t incarnation,
+                              struct why *why);
+/* A handshake with it failed, by this side's or its own word. ERR_REMOVED from its side: this node was
+ * taken out of the cluster. */
+void node_peer_refused(struct node *node, node_id peer, bool is_its_word, enum err err,
+                       const char *text);
 /* As node_call_start, from the loop's thread, without the submit queue: calls that peers forward. */
 MUST_USE enum err node_submit(struct node *node, struct node_call *call, struct why *why);
 /* The body of an INSTALL or DIGESTS frame from a proven peer, borrowed for the call. Whatever is in
@@ -112,6 +128,7 @@ void node_end_calls(struct node *node);
 void node_claim_loop(struct node *node);
 void node_release_loop(struct node *node);
 void *node_world_arg(const struct node *node);
+const struct members *node_members(const struct node *node); /* in force; until the next turn */
 
 /* ---- for tests -------------------------------------------------------------------------------- */
 bool node_group_status(const struct node *node, slot_id slot, struct raft_status *ret);

@@ -153,6 +153,11 @@ void node_receive_response(struct node *node, node_id from, const struct call_re
             err = ERR_OUTCOME_UNKNOWN; /* it was applied, but what came of it cannot be read */
         }
     }
+    bool has_answer = call->kind == NODE_CALL_MEMBER || call->kind == NODE_CALL_PLACEMENT ||
+                      call->kind == NODE_CALL_TELL;
+    if (err == OK && has_answer) {
+        call->answer = blob_copy(response->result);
+    }
     bool has_admin = call->kind == NODE_CALL_COMPACT || call->kind == NODE_CALL_COLLECT ||
                      call->kind == NODE_CALL_REPLICAS || call->kind == NODE_CALL_SLOT ||
                      call->kind == NODE_CALL_CHECK;
@@ -218,10 +223,12 @@ static void remote_result(struct buf *buf, const struct msg_result *result, stru
 
 static void remote_answer(struct node *node, node_id to, uint64_t id, enum err err, node_id leader,
                           const char *text, const struct msg_result *result,
-                          const struct node_admin *admin)
+                          const struct node_admin *admin, const struct blob *answer)
 {
     struct buf encoded = BUF_INIT;
-    if (admin != NULL) {
+    if (answer != NULL) {
+        buf_append_bytes(&encoded, blob_bytes(answer));
+    } else if (admin != NULL) {
         admin_encode(&encoded, admin);
     } else if (result != NULL) {
         remote_result(&encoded, result, &node->turn);
@@ -242,7 +249,8 @@ static void remote_done(struct node_call *call, void *arg)
 {
     struct remote *remote = arg;
     remote_answer(remote->node, remote->from, remote->id, call->err, call->leader, call->why.text,
-                  call->result, call->admin);
+                  call->result, call->admin, call->answer);
+    blob_unref(call->answer);
     msg_result_free(call->result);
     free(call->admin);
     free(remote);
@@ -271,7 +279,7 @@ void node_receive_request(struct node *node, node_id from, const struct call_req
     if (request->kind != CALL_COMMAND && request->kind != CALL_TRANSFER &&
         request->kind != CALL_ADMIN && request->kind != CALL_INSTALL) {
         remote_answer(node, from, request->id, ERR_NOT_SUPPORTED, 0,
-                      err_sentence(ERR_NOT_SUPPORTED), NULL, NULL);
+                      err_sentence(ERR_NOT_SUPPORTED), NULL, NULL, NULL);
         return;
     }
     struct remote *remote = alloc_zero(sizeof(*remote));
@@ -288,7 +296,7 @@ void node_receive_request(struct node *node, node_id from, const struct call_req
                        ? node_submit(node, call, &why)
                        : why_set(&why, ERR_BAD_FORMAT, "%s", err_sentence(ERR_BAD_FORMAT));
     if (err != OK) {
-        remote_answer(node, from, request->id, err, 0, why.text, NULL, NULL);
+        remote_answer(node, from, request->id, err, 0, why.text, NULL, NULL, NULL);
         free(remote);
     }
 }

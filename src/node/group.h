@@ -81,6 +81,7 @@ struct group {
     atomic_bool is_replacing; /* the rows are not one state: nothing is served. Thread: any reads */
     atomic_bool is_unfit;     /* amnesia or quarantined: likewise */
     atomic_bool is_diverged;  /* alarm: this replica's digest is a minority's */
+    atomic_bool holds;        /* this node has a part in the slot, as table and configuration say */
     node_id ordered_peer;     /* of the last full install that was ordered here, and why */
     uint8_t ordered_reason;   /* enum node_catchup_reason */
     struct compared *compared;   /* owned: digests; NULL: not needed yet */

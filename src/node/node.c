@@ -48,6 +48,7 @@ void node_options_init(struct node_options *options)
         .balance = true,
         .check_bytes_per_s = 8ull << 20,
         .check_interval_ms = 24 * 3600000ull,
+        .replica_count = RAFT_MEMBERS_MAX,
     };
 }
 
@@ -60,15 +61,13 @@ static void node_init_members(struct node *node, const struct node_options *opti
     for (uint32_t i = 0; i < options->members_count; i++) {
         node->members[i] = options->members[i];
     }
-    if (options->members_count == 0) { /* a cluster of one need not name itself */
+    node->is_unlisted = options->members_count == 0;
+    if (node->is_unlisted) { /* a cluster of one need not name itself */
         node->members[0].id = options->id;
         (void)snprintf(node->members[0].address, NODE_ADDRESS_MAX_BYTES, "%s", options->listen);
         (void)snprintf(node->members[0].http_address, NODE_ADDRESS_MAX_BYTES, "%s",
                        options->http_address);
         node->options.members_count = 1;
-    }
-    for (uint32_t i = 0; i < node->options.members_count; i++) {
-        node->peers[node->peers_count++].member = node->members[i];
     }
 }
 
@@ -113,9 +112,9 @@ static void node_init(struct node *node, const struct node_options *options,
 
 static enum err node_check_members(const struct node_options *options, struct why *why)
 {
-    if (options->members_count > RAFT_MEMBERS_MAX) {
+    if (options->members_count > NODE_MEMBERS_MAX) {
         return why_set(why, ERR_BAD_CONFIG, "%u members are more than %d", options->members_count,
-                       RAFT_MEMBERS_MAX);
+                       NODE_MEMBERS_MAX);
     }
     bool has_self = options->members_count == 0;
     for (uint32_t i = 0; i < options->members_count; i++) {
@@ -146,6 +145,10 @@ static enum err node_check_options(const struct node_options *options, struct wh
         options->submit_max_bytes == 0) {
         return why_set(why, ERR_BAD_CONFIG, "the tick and the bounds of the queue must not be 0");
     }
+    if (options->replica_count == 0 || options->replica_count > RAFT_MEMBERS_MAX) {
+        return why_set(why, ERR_BAD_CONFIG, "%u replicas of a slot are not within 1 and %d",
+                       options->replica_count, RAFT_MEMBERS_MAX);
+    }
     return node_check_members(options, why);
 }
 
@@ -170,11 +173,15 @@ enum err node_new(const struct node_options *options, const struct node_world *w
     disk_job_init(&node->jobs[1], node);
     node->filling = &node->jobs[0];
     node->care_due = true; /* learn the disk's room at once */
-    err = boot_groups(node, boot, why);
+    err = table_boot(node, why);
+    if (err == OK) {
+        err = boot_groups(node, boot, why);
+    }
     if (err != OK) {
         node_free(node);
         return err;
     }
+    table_booted(node);
     stats_publish(node);
     *ret_node = node;
     return OK;
@@ -209,6 +216,8 @@ void node_free(struct node *node)
     free(node->views);
     free(node->views_ms);
     free(node->members);
+    tell_done(node);
+    table_done(node);
     free(node);
 }
 
@@ -225,11 +234,15 @@ static enum err call_refuse(struct node_call *call, enum err err, const char *te
 static enum err call_check(struct node *node, struct node_call *call, struct why *why)
 {
     if (call->slot >= node->groups_count || call->kind >= NODE_CALL_KINDS ||
-        (call->kind == NODE_CALL_COMMAND) != (call->command != NULL)) {
+        (call->kind == NODE_CALL_COMMAND || call->kind == NODE_CALL_MEMBER ||
+         call->kind == NODE_CALL_TELL) != (call->command != NULL)) {
         return call_refuse(call, ERR_BAD_PARAMETER, NULL, why);
     }
     if (atomic_load_explicit(&node->draining, memory_order_relaxed)) {
         return call_refuse(call, ERR_DRAINING, NULL, why);
+    }
+    if (atomic_load_explicit(&node->is_removed, memory_order_relaxed)) {
+        return call_refuse(call, ERR_REMOVED, NULL, why);
     }
     return OK;
 }
@@ -280,14 +293,21 @@ static void node_take_calls(struct node *node)
 
 /* ---- packets ------------------------------------------------------------------------------------------ */
 
-static struct peer *node_find_peer(struct node *node, node_id id)
+struct peer *node_find_peer(const struct node *node, node_id id)
 {
     for (uint32_t i = 0; i < node->peers_count; i++) {
         if (node->peers[i].member.id == id) {
-            return &node->peers[i];
+            return (struct peer *)&node->peers[i];
         }
     }
     return NULL;
+}
+
+bool node_peer_is_up(const struct node *node, node_id id)
+{
+    const struct peer *peer = node_find_peer(node, id);
+    return id == node->options.id || (peer != NULL && !peer->lost && peer->contact_ms != 0 &&
+                                      node->now_ms - peer->contact_ms < NODE_PEER_SILENT_MS);
 }
 
 static void node_contact(struct node *node, node_id id, bool is_lost)
@@ -393,7 +413,7 @@ void node_peer_down(struct node *node, node_id id, bool is_gone)
     }
 }
 
-void node_peer_up(struct node *node, node_id id, const char *http_address)
+void node_peer_up(struct node *node, node_id id, const struct node_peer_hello *hello)
 {
     ASSERT_THREAD(&node->loop);
     struct peer *peer = node_find_peer(node, id);
@@ -402,10 +422,32 @@ void node_peer_up(struct node *node, node_id id, const char *http_address)
     }
     node_contact(node, id, false);
     mutex_lock(&node->view_lock);
-    if (http_address[0] != 0) {
-        (void)snprintf(peer->member.http_address, NODE_ADDRESS_MAX_BYTES, "%s", http_address);
+    if (hello->http_address[0] != 0) {
+        (void)snprintf(peer->member.http_address, NODE_ADDRESS_MAX_BYTES, "%s",
+                       hello->http_address);
     }
+    peer->incarnation = hello->incarnation;
+    peer->feature_level = hello->feature_level;
+    (void)snprintf(peer->version, sizeof(peer->version), "%s", hello->version);
+    (void)snprintf(peer->said_zone, sizeof(peer->said_zone), "%s", hello->zone);
+    peer->refusal[0] = 0;
     mutex_unlock(&node->view_lock);
+}
+
+void node_peer_refused(struct node *node, node_id id, bool is_its_word, enum err err,
+                       const char *text)
+{
+    ASSERT_THREAD(&node->loop);
+    struct peer *peer = node_find_peer(node, id);
+    if (peer == NULL) {
+        return;
+    }
+    mutex_lock(&node->view_lock);
+    (void)snprintf(peer->refusal, sizeof(peer->refusal), "%s", text);
+    mutex_unlock(&node->view_lock);
+    if (is_its_word && err == ERR_REMOVED) {
+        table_fence(node, text);
+    }
 }
 
 /* ---- turns --------------------------------------------------------------------------------------------- */
@@ -432,9 +474,24 @@ static void node_lazy_sync(struct node *node)
     disk_want_sync(node);
 }
 
+/* Nodes that share no slot exchange no packets: the links themselves hear of them. */
+static void node_listen(struct node *node)
+{
+    for (uint32_t i = 0; i < node->peers_count && node->world.heard_ms != NULL; i++) {
+        struct peer *peer = &node->peers[i];
+        uint64_t heard_ms = node->world.heard_ms(node->world.arg, peer->member.id);
+        if (!peer->lost && heard_ms > peer->contact_ms && heard_ms <= node->now_ms) {
+            mutex_lock(&node->view_lock);
+            peer->contact_ms = heard_ms;
+            mutex_unlock(&node->view_lock);
+        }
+    }
+}
+
 static void node_second(struct node *node)
 {
     node->second_ms = node->now_ms;
+    node_listen(node);
     node->care_due = true;
     node_lazy_sync(node);
     compact_run(node);
@@ -442,6 +499,9 @@ static void node_second(struct node *node)
     checks_second(node);
     retention_run(node);
     balance_run(node);
+    change_run(node);
+    move_run(node);
+    tell_run(node);
 }
 
 static void node_time(struct node *node)
@@ -466,6 +526,7 @@ static void node_time(struct node *node)
     admit_tick(node);
     sender_tick(node);
     receiver_tick(node);
+    table_look(node);
     if (node->now_ms - node->second_ms >= NODE_SECOND_MS) {
         node_second(node);
     }
@@ -592,6 +653,9 @@ static enum err node_vouch(struct node *node, uint32_t slot, enum err err, struc
         return err;
     }
     const struct group *group = &node->groups[slot];
+    if (atomic_load(&node->is_removed)) {
+        return why_set(why, ERR_REMOVED, "%s", err_sentence(ERR_REMOVED));
+    }
 #ifdef LETHE_MUTANT_serve_installing
     return err;
 #endif

@@ -10,12 +10,14 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "msg/types.h"
+#include "node/nodes.h"
 #include "raft/types.h"
 
 struct node;
 struct msg_result;
 
-enum { NODE_MEMBERS_MAX = 64, NODE_ADDRESS_MAX_BYTES = 256 };
+/* Levels of what a build can apply; what the lowest one of the cluster lacks is not proposed. */
+enum { NODE_FEATURE_MEMBERS = 2, NODE_FEATURE_LEVEL = NODE_FEATURE_MEMBERS };
 
 struct node_member {
     node_id id;
@@ -51,6 +53,9 @@ struct node_options {
     bool balance;                     /* spread leaders over the members by itself */
     uint64_t check_bytes_per_s;       /* read by a consistency check; 0: unbounded; 8 MiB */
     uint64_t check_interval_ms; /* between checks of the slots that are led here; 0: none; 24 h */
+    uint32_t replica_count;     /* of each slot, 1..7; what a new cluster begins with; 7 */
+    char zone[NODE_ZONE_MAX_BYTES + 1]; /* "": none */
+    bool join; /* an empty data folder founds nothing: it waits until the cluster adds this node */
 };
 
 void node_options_init(struct node_options *options);
@@ -117,6 +122,7 @@ struct node_slot {
     uint64_t delete_log_floor, delete_log_count, channels;
     struct hash128 digest; /* at digest_index */
     raft_index digest_index;
+    bool holds; /* this node has a part in the slot; else it asks others about it */
     bool amnesia, installing, quarantined;
     bool diverged;  /* alarm: this replica's state was found to be a minority's */
     bool undecided; /* leader: replicas differ and no state has a majority; appends are refused */
@@ -139,6 +145,11 @@ enum node_call_kind {
     NODE_CALL_REPLICAS,  /* how far each member has durably applied, as the leader knows */
     NODE_CALL_SLOT,      /* the slot as its leader sees it: admin->slot */
     NODE_CALL_CHECK,     /* every member recomputes its digest at one index; node_start_check */
+    /* Of the whole cluster: slot 0's leader carries them out; slot is 0. Both answer with what
+     * node_placement_decode reads. */
+    NODE_CALL_MEMBER,    /* change its nodes: command is what node_member_encode made */
+    NODE_CALL_PLACEMENT, /* who shall hold what, and how far that is */
+    NODE_CALL_TELL,      /* between nodes alone */
     NODE_CALL_KINDS
 };
 
@@ -172,7 +183,7 @@ struct node_call {
     /* filled by the caller before node_call_start, zeroed else */
     enum node_call_kind kind;
     uint32_t slot;
-    struct blob *command;              /* COMMAND: taken over by node_call_start, on failure too */
+    struct blob *command; /* COMMAND, MEMBER: taken over by node_call_start, on failure too */
     enum node_consistency consistency; /* READ */
     uint64_t min_index;                /* READ: wait until applied that far */
     uint64_t max_staleness_ms;         /* READ local: refuse with TOO_STALE beyond; 0: any */
@@ -191,6 +202,7 @@ struct node_call {
     struct why why;
     struct msg_result *result; /* COMMAND: the caller's, msg_result_free */
     struct node_admin *admin;  /* operators' calls, unless err: the caller's, free() */
+    struct blob *answer;       /* MEMBER, PLACEMENT, unless err: the caller's, blob_unref */
     uint64_t applied_index;    /* of the slot here, when it was answered */
     node_id leader;            /* last known, 0: none */
     uint64_t staleness_ms;     /* READ local: since the leader was last heard of; 0 on the leader */
@@ -257,9 +269,13 @@ struct node_peer {
     node_id id;
     char address[NODE_ADDRESS_MAX_BYTES], http_address[NODE_ADDRESS_MAX_BYTES];
     char version[32];
-    bool up, self, draining;
+    char zone[NODE_ZONE_MAX_BYTES + 1];
+    char refusal[256]; /* why it is not let in, or does not let this node in; "": nothing */
+    bool up, self, draining, leaving, learner;
+    uint64_t incarnation;     /* 0: not known */
+    uint32_t feature_level;   /* 0: not known */
     uint64_t last_contact_ms; /* ago */
-    uint32_t slots, leaders;
+    uint32_t slots, leaders;  /* slots: that it shall hold */
 };
 
 struct node_cluster {
@@ -267,7 +283,9 @@ struct node_cluster {
     node_id self;
     uint64_t incarnation, boot;
     uint32_t slots_total, slots_with_leader, slots_degraded;
-    bool serving, draining; /* serving: store open and a leader known for every slot here */
+    bool serving, draining; /* serving: store open and a leader known for every slot */
+    bool removed;           /* this node was taken out: it serves nothing */
+    uint64_t revision;      /* of the table of nodes; 0: the one of the options */
     uint32_t peers_count;
     struct node_peer peers[NODE_MEMBERS_MAX];
 };

@@ -22,6 +22,7 @@
 #include "node/group.h"
 #include "node/jobs.h"
 #include "node/limits.h"
+#include "node/member.h"
 #include "node/retention.h"
 #include "node/stats.h"
 #include "node/tail.h"
@@ -32,13 +33,6 @@
 #include "sys/thread.h"
 #include "wire/digest.h"
 
-struct peer {
-    struct node_member member;
-    uint64_t contact_ms; /* last packet or link event; 0: never */
-    uint64_t up_ms;      /* since when it is heard of; 0: it is not */
-    bool lost;
-};
-
 struct node {
     struct node_options options; /* members points to members */
     struct node_member *members; /* owned */
@@ -47,6 +41,7 @@ struct node {
     struct msg *msg;     /* borrowed */
     struct thread_owner loop;
     bool manual_ticks;
+    bool is_unlisted; /* a cluster of one that listens to no peers */
 
     struct group *groups;        /* owned array */
     struct retention *retention; /* owned: retention.c */
@@ -71,6 +66,7 @@ struct node {
     uint64_t tail_bytes; /* of all groups */
     uint32_t tail_hand;  /* where eviction goes on */
 
+    struct membership membership;
     struct node_disk_job jobs[2];
     struct node_disk_job *filling, *flying; /* flying: NULL when the disk thread has nothing */
     uint64_t flying_since_ms, slow_seen_ms, synced_ms;
@@ -96,7 +92,7 @@ struct node {
     uint64_t checks_due_ms, checks_ordered;
     uint64_t uncached_us; /* when the store's cache was emptied last. Thread: background, CHECK */
 
-    atomic_bool draining, disk_low, started;
+    atomic_bool draining, disk_low, started, is_removed;
     struct admit admit;
     atomic_uint_fast64_t disk_free_bytes, disk_total_bytes, open_calls_shown, unapplied_shown;
     atomic_uint_fast64_t open_bytes_shown, tail_bytes_shown, catchups_shown, needs_shown;
@@ -113,6 +109,7 @@ struct node {
     uint64_t *views_ms;      /* owned: when each was made */
     struct peer peers[NODE_MEMBERS_MAX];
     uint32_t peers_count;
+    uint64_t revision_shown; /* of the table of nodes */
 };
 
 static inline uint64_t node_now_us(const struct node *node)

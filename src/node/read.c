@@ -45,12 +45,26 @@ static void read_local(struct group *group, struct node_call *call)
     read_wait(group, call);
 }
 
+/* This node has no replica of the slot to read from. */
+static void read_elsewhere(struct group *group, struct node_call *call)
+{
+    node_id to = table_route(group);
+    char text[128];
+    (void)snprintf(text, sizeof(text), "node %u holds no replica of slot %u: ask node %u",
+                   (unsigned)group->node->options.id, group->slot, (unsigned)to);
+    call->retry_after_ms = READ_RETRY_MS;
+    bool is_told = call->no_forward && to != 0 && call->consistency != NODE_LOCAL;
+    waiter_finish(group->node, call, is_told ? ERR_NOT_LEADER : ERR_UNREADY, text);
+}
+
 void read_start(struct group *group, struct node_call *call)
 {
     struct node *node = group->node;
     STAT_ADD(node, reads_total, call->wait_until_ms == 0); /* once, however often it begins */
     bool is_leader = group->role == RAFT_LEADER;
-    if (call->consistency == NODE_LOCAL) {
+    if (!is_leader && !atomic_load(&group->holds)) {
+        read_elsewhere(group, call);
+    } else if (call->consistency == NODE_LOCAL) {
         read_local(group, call);
     } else if (!is_leader && call->no_forward) {
         waiter_finish(node, call, ERR_NOT_LEADER, NULL);

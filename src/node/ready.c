@@ -297,6 +297,7 @@ static void ready_config(struct group *group)
     group->is_alone = config->voters_count == 1 && config->voters_old_count == 0 &&
                       config->learners_count == 0 && config->learners_next_count == 0 &&
                       config->voters[0] == group->node->options.id;
+    table_place_group(group);
 }
 
 static void ready_installs(struct group *group, const struct raft_update *update)

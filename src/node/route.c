@@ -66,11 +66,14 @@ static void route_command(struct group *group, struct node_call *call)
     struct node *node = group->node;
     if (group->role == RAFT_LEADER) {
         route_propose(group, call);
-    } else if (group->leader == 0 || group->leader == node->options.id) {
-        if (!leaderless_wait(group, call)) {
+        return;
+    }
+    node_id to = table_route(group);
+    if (to == 0) {
+        if (!atomic_load(&group->holds) || !leaderless_wait(group, call)) {
             waiter_finish(node, call, ERR_NO_LEADER, NULL);
         }
-    } else if (!forward_call(group, call, group->leader)) {
+    } else if (!forward_call(group, call, to)) {
         waiter_finish(node, call, ERR_NOT_LEADER, NULL);
     }
 }
@@ -96,11 +99,12 @@ static void route_transfer(struct group *group, struct node_call *call)
 {
     struct node *node = group->node;
     if (group->role != RAFT_LEADER) {
-        if (group->leader == 0 && leaderless_wait(group, call)) {
+        node_id to = table_route(group);
+        if (to == 0 && atomic_load(&group->holds) && leaderless_wait(group, call)) {
             return;
         }
-        if (group->leader == 0 || !forward_call(group, call, group->leader)) {
-            waiter_finish(node, call, group->leader == 0 ? ERR_NO_LEADER : ERR_NOT_LEADER, NULL);
+        if (to == 0 || !forward_call(group, call, to)) {
+            waiter_finish(node, call, to == 0 ? ERR_NO_LEADER : ERR_NOT_LEADER, NULL);
         }
         return;
     }
@@ -193,6 +197,15 @@ void route_again(struct group *group, struct node_call *call)
         return;
     case NODE_CALL_CHECK:
         check_order(group, call);
+        return;
+    case NODE_CALL_MEMBER:
+        change_member(&group->node->groups[0], call);
+        return;
+    case NODE_CALL_PLACEMENT:
+        change_placement(&group->node->groups[0], call);
+        return;
+    case NODE_CALL_TELL:
+        tell_receive(&group->node->groups[0], call);
         return;
     case NODE_CALL_KINDS:
         break;

@@ -114,7 +114,8 @@ static void stats_view(struct group *group, struct node_slot *view)
     raft_status(group->raft, &status);
     group->is_majority_low = status.role == RAFT_LEADER && status.disk_low_majority;
     view->slot = group->slot;
-    view->leader = status.leader;
+    view->holds = atomic_load(&group->holds);
+    view->leader = view->holds ? status.leader : group->node->membership.leaders[group->slot];
     view->role = status.role;
     view->term = status.term;
     view->commit_index = status.commit;
@@ -136,6 +137,9 @@ static void stats_view(struct group *group, struct node_slot *view)
     view->install_rows = status.installing ? group->receiving.rows : 0;
     view->leader_silent_ms = (uint64_t)status.leader_silent_ticks * group->node->options.tick_ms;
     stats_replicas(group, &status, view);
+    if (!view->holds && status.role != RAFT_LEADER) {
+        view->replicas_count = 0;
+    }
 }
 
 void stats_publish(struct node *node)
@@ -238,12 +242,20 @@ static void cluster_peers(struct node *node, uint64_t now_ms, struct node_cluste
         (void)snprintf(out->http_address, sizeof(out->http_address), "%s",
                        peer->member.http_address);
         out->self = peer->member.id == node->options.id;
-        (void)snprintf(out->version, sizeof(out->version), "%s", out->self ? LETHE_VERSION : "");
+        (void)snprintf(out->version, sizeof(out->version), "%s",
+                       out->self ? LETHE_VERSION : peer->version);
+        (void)snprintf(out->zone, sizeof(out->zone), "%s", peer->zone);
+        (void)snprintf(out->refusal, sizeof(out->refusal), "%s", peer->refusal);
+        out->learner = peer->learner;
+        out->leaving = peer->state == MEMBERS_LEAVING;
+        out->incarnation = out->self ? ret->incarnation : peer->incarnation;
+        out->feature_level = out->self ? (uint32_t)NODE_FEATURE_LEVEL : peer->feature_level;
         out->up = peer_is_up(node, peer, now_ms);
-        out->draining = out->self && ret->draining;
+        out->draining = (out->self && ret->draining) || peer->state == MEMBERS_DRAINING ||
+                        peer->state == MEMBERS_LEAVING;
         out->last_contact_ms =
             out->self ? 0 : (peer->contact_ms == 0 ? UINT64_MAX : now_ms - peer->contact_ms);
-        out->slots = node->groups_count;
+        out->slots = peer->slots;
     }
 }
 
@@ -270,8 +282,10 @@ void node_get_cluster(struct node *node, struct node_cluster *ret)
     ret->incarnation = identity->incarnation;
     ret->boot = identity->boot;
     ret->draining = atomic_load(&node->draining);
+    ret->removed = atomic_load(&node->is_removed);
     uint64_t now_ms = node_now_us(node) / 1000;
     mutex_lock(&node->view_lock);
+    ret->revision = node->revision_shown;
     cluster_peers(node, now_ms, ret);
     for (uint32_t i = 0; i < node->groups_count; i++) {
         const struct node_slot *view = &node->views[i];
@@ -282,7 +296,7 @@ void node_get_cluster(struct node *node, struct node_cluster *ret)
         }
     }
     mutex_unlock(&node->view_lock);
-    ret->serving = ret->slots_with_leader == ret->slots_total && !ret->draining;
+    ret->serving = ret->slots_with_leader == ret->slots_total && !ret->draining && !ret->removed;
 }
 
 bool node_is_safe_to_stop(struct node *node)

@@ -80,7 +80,7 @@ void view_encode(struct buf *buf, const struct node_slot *slot)
 
 void view_decode(struct reader *reader, struct node_slot *ret)
 {
-    *ret = (struct node_slot){.slot = reader_le32(reader)};
+    *ret = (struct node_slot){.slot = reader_le32(reader), .holds = true}; /* a leader does */
     ret->leader = reader_le64(reader);
     ret->role = reader_u8(reader);
     uint8_t flags = reader_u8(reader);

@@ -44,13 +44,15 @@ void waiter_finish(struct node *node, struct node_call *call, enum err err, cons
     const struct group *group = &node->groups[call->slot];
     call->err = err;
     call->applied_index = group->applied;
-    call->leader = group->leader;
+    call->leader = atomic_load(&group->holds) ? group->leader : table_route(group);
     if (err != OK) {
         free(call->admin);
         call->admin = NULL;
+        blob_unref(call->answer);
+        call->answer = NULL;
         (void)why_set(&call->why, err, "%s", text == NULL ? err_sentence(err) : text);
     }
-    if (err == ERR_OUTCOME_UNKNOWN) {
+    if (err == ERR_OUTCOME_UNKNOWN && call->kind != NODE_CALL_TELL) {
         STAT_ADD(node, outcome_unknown_total, 1);
     } else if (err != OK && call->kind == NODE_CALL_COMMAND) {
         STAT_ADD(node, proposals_refused_total, 1);

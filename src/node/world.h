@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "node/node.h"
 #include "raft/types.h"
+#include "wire/members.h"
 
 struct node_disk_job;
 struct node_background_job;
@@ -59,6 +60,15 @@ struct node_world {
     /* Sends a frame of the kinds INSTALL and DIGESTS; body is borrowed for the call. It may be lost,
      * come late or twice. False: certainly not sent. Thread: loop */
     bool (*send_frame)(void *arg, node_id to, uint8_t kind, struct bytes body);
+
+    /* Another table of the cluster's nodes is in force: links to those that are in it and live, with
+     * their incarnations when it has them; those that are REMOVED in it are refused for ever. Borrowed for the
+     * call. NULL: this world reaches everybody. Thread: loop */
+    void (*set_members)(void *arg, const struct members *table);
+
+    /* When something came from that peer last, in mono_us / 1000, whatever it was; 0: never. NULL: this
+     * world does not know, and packets alone count. Thread: loop */
+    uint64_t (*heard_ms)(void *arg, node_id peer);
 
     /* What went over the links so far. NULL: this world does not count. Thread: any */
     void (*link_figures)(void *arg, struct node_link_figures *ret);

@@ -283,4 +283,5 @@ void store_remove_slot_state(struct store_batch *batch, uint32_t slot)
     store_put_slot_value(batch, slot, STORE_SLOT_FLOOR, BYTES_NONE);
     store_put_slot_value(batch, slot, STORE_SLOT_GENERATIONS, BYTES_NONE);
     store_put_slot_value(batch, slot, STORE_SLOT_STATE, BYTES_NONE);
+    store_put_slot_value(batch, slot, STORE_SLOT_MEMBERS, BYTES_NONE);
 }

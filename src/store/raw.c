@@ -15,7 +15,7 @@ static bool key_is(struct bytes key, const struct store_key *made)
 static bool is_small(uint64_t which)
 {
     return which == STORE_SLOT_FLOOR || which == STORE_SLOT_GENERATIONS ||
-           which == STORE_SLOT_STATE;
+           which == STORE_SLOT_STATE || which == STORE_SLOT_MEMBERS;
 }
 
 static enum err decode_small(struct bytes key, struct bytes value, struct store_row *ret)

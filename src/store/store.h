@@ -105,10 +105,12 @@ enum store_slot_key {
     STORE_SLOT_FLOOR,      /* of the delete log */
     STORE_SLOT_INSTALLING, /* marker */
     STORE_SLOT_TOMBSTONE,
-    STORE_SLOT_GENERATIONS, /* live dedup generations */
-    STORE_SLOT_STATE,       /* what msg keeps of the slot beside its rows */
-    STORE_SLOT_SINK,        /* how far an unfinished install got: cursor, running digest, counts */
-    STORE_SLOT_QUARANTINE   /* this replica's rows are not what they should be: not served */
+    STORE_SLOT_GENERATIONS,  /* live dedup generations */
+    STORE_SLOT_STATE,        /* what msg keeps of the slot beside its rows */
+    STORE_SLOT_SINK,         /* how far an unfinished install got: cursor, running digest, counts */
+    STORE_SLOT_QUARANTINE,   /* this replica's rows are not what they should be: not served */
+    STORE_SLOT_MEMBERS,      /* slot 0: the table of the cluster's nodes */
+    STORE_SLOT_KNOWN_MEMBERS /* slot 0: the newest such table this node was told; its own alone */
 };
 void store_put_slot_value(struct store_batch *batch, uint32_t slot, enum store_slot_key key,
                           struct bytes value);
@@ -140,7 +142,7 @@ void store_put_dedup(struct store_batch *batch, uint32_t slot, uint64_t generati
                      const struct row_dedup *row);
 void store_remove_dedup_generation(struct store_batch *batch, uint32_t slot, uint64_t generation);
 /* The whole slot's state before a full install: messages, channels, deleted, delete log, dedup, the
- * slot values FLOOR, GENERATIONS and STATE. Not its Raft log, base, configs, marker, tombstone, and
+ * slot values FLOOR, GENERATIONS, STATE and MEMBERS. Not its Raft log, base, configs, marker, tombstone, and
  * not its applied index (that is store_put_applied's, in the same batch). */
 void store_remove_slot_state(struct store_batch *batch, uint32_t slot);
 

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/crc.h"
 #include "wire/limits.h"
+#include "wire/members.h"
 #include "wire/reading.h"
 
 enum { OFFSET_VERSION = 0, OFFSET_KIND = 1, OFFSET_FLAGS = 2, OFFSET_CRC = 4, OFFSET_TIME = 8 };
@@ -175,6 +176,15 @@ static enum err check_delete(const struct command_delete *delete_, struct why *w
     return err;
 }
 
+static enum err check_members(const struct command_members *command, struct why *why)
+{
+    struct members table;
+    enum err err = members_decode(command->table, &table, why);
+    if (err == OK)
+        members_done(&table);
+    return err == OK ? OK : ERR_BAD_PARAMETER;
+}
+
 static enum err check_form(const struct command *command, struct why *why)
 {
     if ((command->flags & ~flags_of_kind(command->kind)) != 0)
@@ -191,6 +201,8 @@ static enum err check_form(const struct command *command, struct why *why)
         return OK;
     case COMMAND_SET_RETENTION:
         return channel_check(command->set_retention.channel, why);
+    case COMMAND_MEMBERS:
+        return check_members(&command->members, why);
     default:
         return why_set(why, ERR_BAD_PARAMETER, "command kind %u is not known", command->kind);
     }
@@ -274,6 +286,9 @@ size_t command_size(const struct command *command)
         return COMMAND_HEADER_BYTES + 1 + block_size(retention->channel.id) +
                varint_size(retention->max_age_ms) + varint_size(retention->max_messages) +
                varint_size(retention->max_bytes);
+    case COMMAND_MEMBERS:
+        return COMMAND_HEADER_BYTES + varint_size(command->members.expected_revision) +
+               block_size(command->members.table);
     default:
         return COMMAND_HEADER_BYTES;
     }
@@ -410,6 +425,10 @@ static void put_body(struct writer *writer, const struct command *command)
         put_varint(writer, command->set_retention.max_age_ms);
         put_varint(writer, command->set_retention.max_messages);
         put_varint(writer, command->set_retention.max_bytes);
+        break;
+    case COMMAND_MEMBERS:
+        put_varint(writer, command->members.expected_revision);
+        put_block(writer, command->members.table);
         break;
     default:
         assert(!"a command kind without a body");
@@ -553,6 +572,10 @@ static void get_body(struct reader *reader, struct arena *arena, struct command 
         ret->set_retention.max_messages = reader_varint(reader);
         ret->set_retention.max_bytes = reader_varint(reader);
         break;
+    case COMMAND_MEMBERS:
+        ret->members.expected_revision = reader_varint(reader);
+        ret->members.table = reading_block(reader, MEMBERS_MAX_BYTES);
+        break;
     default:
         reader->failed = true;
     }
@@ -571,7 +594,7 @@ static enum err check_header(struct bytes encoded, struct why *why)
     if (get_number(encoded.data + OFFSET_CRC, 4) != checksum_of(encoded))
         return why_set(why, ERR_BAD_FORMAT, "a command with a bad checksum");
     uint8_t kind = encoded.data[OFFSET_KIND];
-    if (kind < COMMAND_APPEND || kind > COMMAND_SET_RETENTION)
+    if (kind < COMMAND_APPEND || kind > COMMAND_KIND_LAST)
         return why_set(why, ERR_WRONG_FORMAT, "a command of kind %u, which is not known", kind);
     uint16_t flags = (uint16_t)get_number(encoded.data + OFFSET_FLAGS, 2);
     if ((flags & ~flags_of_kind(kind)) != 0)
@@ -609,5 +632,5 @@ uint8_t command_kind_of(struct bytes encoded)
     if (encoded.len < COMMAND_HEADER_BYTES || encoded.data[OFFSET_VERSION] != COMMAND_VERSION)
         return 0;
     uint8_t kind = encoded.data[OFFSET_KIND];
-    return kind >= COMMAND_APPEND && kind <= COMMAND_SET_RETENTION ? kind : 0;
+    return kind >= COMMAND_APPEND && kind <= COMMAND_KIND_LAST ? kind : 0;
 }

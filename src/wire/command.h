@@ -28,7 +28,9 @@ enum command_kind {
     COMMAND_DEDUP_GENERATION = 3, /* starts a new generation and drops expired ones */
     COMMAND_RAISE_FLOOR = 4,      /* collects delete records up to an index */
     COMMAND_CHECK = 5,            /* every replica recomputes its digest at this index */
-    COMMAND_SET_RETENTION = 6
+    COMMAND_SET_RETENTION = 6,
+    COMMAND_MEMBERS = 7, /* another table of the cluster's nodes (members.h); slot 0 alone */
+    COMMAND_KIND_LAST = COMMAND_MEMBERS
 };
 
 enum command_flag {
@@ -84,6 +86,12 @@ struct command_set_retention {
     uint64_t max_age_ms, max_messages, max_bytes; /* 0: no limit; all 0: none */
 };
 
+/* Takes effect when the table in force is the one that this was made from. */
+struct command_members {
+    uint64_t expected_revision; /* 0: there is none yet */
+    struct bytes table;         /* members_encode; the one with revision expected + 1 */
+};
+
 struct command {
     uint8_t kind;
     uint16_t flags;
@@ -95,6 +103,7 @@ struct command {
         struct command_raise_floor raise_floor;
         struct command_check check;
         struct command_set_retention set_retention;
+        struct command_members members;
     };
 };
 

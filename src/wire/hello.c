@@ -21,7 +21,9 @@ static bool is_valid(const struct hello *hello)
            hello->slot_count > 0 && hello->slot_count <= SLOTS_MAX && hello->cluster_id.len > 0 &&
            is_printable(hello->cluster_id, WIRE_CLUSTER_ID_MAX_BYTES) &&
            is_printable(hello->peer_address, WIRE_ADDRESS_MAX_BYTES) &&
-           is_printable(hello->http_address, WIRE_ADDRESS_MAX_BYTES);
+           is_printable(hello->http_address, WIRE_ADDRESS_MAX_BYTES) &&
+           is_printable(hello->software, WIRE_SOFTWARE_MAX_BYTES) &&
+           is_printable(hello->zone, WIRE_ZONE_MAX_BYTES);
 }
 
 static void put_hello(struct buf *buf, const struct hello *hello)
@@ -40,6 +42,8 @@ static void put_hello(struct buf *buf, const struct hello *hello)
     buf_put_block(buf, hello->cluster_id);
     buf_put_block(buf, hello->peer_address);
     buf_put_block(buf, hello->http_address);
+    buf_put_block(buf, hello->software);
+    buf_put_block(buf, hello->zone);
 }
 
 static void get_hello(struct reader *reader, struct hello *ret)
@@ -57,6 +61,10 @@ static void get_hello(struct reader *reader, struct hello *ret)
     ret->cluster_id = reading_block(reader, WIRE_CLUSTER_ID_MAX_BYTES);
     ret->peer_address = reading_block(reader, WIRE_ADDRESS_MAX_BYTES);
     ret->http_address = reading_block(reader, WIRE_ADDRESS_MAX_BYTES);
+    if (!reader->failed && reader_left(reader) > 0) { /* an older build ends here */
+        ret->software = reading_block(reader, WIRE_SOFTWARE_MAX_BYTES);
+        ret->zone = reading_block(reader, WIRE_ZONE_MAX_BYTES);
+    }
     if (!reader->failed && !is_valid(ret))
         reader->failed = true;
 }

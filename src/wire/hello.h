@@ -31,6 +31,8 @@ struct hello {
     uint32_t slot_count;
     struct bytes cluster_id;                 /* borrowed; 1-128 bytes, printable UTF-8 */
     struct bytes peer_address, http_address; /* borrowed; may be empty; printable UTF-8 */
+    /* Behind those since 0.2; empty from builds before it. Borrowed, printable UTF-8. */
+    struct bytes software, zone; /* the build's version; where the node stands */
 };
 
 struct hello_reply {

@@ -43,6 +43,8 @@ enum {
     /* ---- hello ---- */
     WIRE_CLUSTER_ID_MAX_BYTES = 128,
     WIRE_ADDRESS_MAX_BYTES = 512,
+    WIRE_SOFTWARE_MAX_BYTES = 31,
+    WIRE_ZONE_MAX_BYTES = 64,
 
     /* ---- catch-up ---- */
     WIRE_CURSOR_MAX_BYTES = 4096,

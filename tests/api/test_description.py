@@ -57,7 +57,8 @@ def test_examples_are_taken(daemon):
         for method, operation in operations.items():
             content = operation.get("requestBody", {}).get("content", {})
             example = content.get("application/json", {}).get("example")
-            if example is None or "transfer-leader" in name or "full-sync" in name or "migrate" in name:
+            if example is None or "transfer-leader" in name or "full-sync" in name or "migrate" in name \
+                    or "admin/nodes" in name:
                 continue
             target = name.replace("{t}", "7").replace("{c}", "example").replace("{slot}", "7")
             reply = client.ask(method.upper(), target, example)

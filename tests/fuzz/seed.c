@@ -28,7 +28,7 @@ static void make_command(struct rng *rng, struct arena *arena, uint32_t number, 
     struct command command;
     do {
         gen_command(rng, arena, &command);
-    } while (command.kind != 1 + number % COMMAND_SET_RETENTION);
+    } while (command.kind != 1 + number % COMMAND_KIND_LAST);
     struct blob *blob = command_encode(&command);
     buf_append_bytes(buf, blob_bytes(blob));
     blob_unref(blob);

@@ -30,6 +30,7 @@ struct seat {
     bool is_background_held;
     int64_t wall_shift_ms;
     bool is_held, is_woken, is_moved;
+    bool has_met[FAKEWORLD_NODES_MAX + 1]; /* told of a peer, since the start */
     enum err fatal;
     struct buf alarms; /* what the node had kept; outlives it */
     struct list inbox; /* struct parcel */
@@ -89,11 +90,29 @@ static void fake_background_submit(void *arg, struct node_background_job *job)
     *at = job;
 }
 
+/* What a handshake finds out, at each step: neither side talks to whom it does not admit. */
+static bool fake_greet(struct seat *seat, struct seat *target)
+{
+    if (!seat->world->options.greets) {
+        return true;
+    }
+    struct why why = {0};
+    uint64_t own = store_identity(seat->store)->incarnation;
+    uint64_t other = store_identity(target->store)->incarnation;
+    enum err err = node_admits(target->node, seat->id, own, &why);
+    if (err != OK) {
+        node_peer_refused(seat->node, target->id, true, err, why.text);
+        return false;
+    }
+    return node_admits(seat->node, target->id, other, NULL) == OK;
+}
+
 static struct seat *fake_way(struct seat *seat, node_id to)
 {
     assert(to >= 1 && to <= seat->world->options.nodes);
     struct seat *target = &seat->world->seats[to];
-    return seat->world->is_cut[seat->id][to] || target->node == NULL ? NULL : target;
+    bool is_there = !seat->world->is_cut[seat->id][to] && target->node != NULL;
+    return is_there && fake_greet(seat, target) ? target : NULL;
 }
 
 static struct parcel *fake_post(struct seat *from, struct seat *target)
@@ -153,6 +172,30 @@ static bool fake_send_frame(void *arg, node_id to, uint8_t kind, struct bytes bo
     return true;
 }
 
+static uint64_t fake_heard_ms(void *arg, node_id peer)
+{
+    struct seat *seat = arg;
+    struct seat *other = &seat->world->seats[peer];
+    bool is_there = seat->world->options.greets && peer <= seat->world->options.nodes &&
+                    other->node != NULL && !seat->world->is_cut[seat->id][peer] &&
+                    !seat->world->is_cut[peer][seat->id] && fake_greet(seat, other) &&
+                    fake_greet(other, seat);
+    if (!is_there) {
+        return 0;
+    }
+    if (!seat->has_met[peer]) {
+        seat->has_met[peer] = true;
+        node_peer_up(
+            seat->node, peer,
+            &(struct node_peer_hello){.http_address = "",
+                                      .version = LETHE_VERSION,
+                                      .zone = "",
+                                      .incarnation = store_identity(other->store)->incarnation,
+                                      .feature_level = NODE_FEATURE_LEVEL});
+    }
+    return seat->world->now_us / 1000;
+}
+
 static void fake_flush(void *arg)
 {
     (void)arg;
@@ -187,6 +230,7 @@ static const struct node_world fake_world = {
     .send_frame = fake_send_frame,
     .flush = fake_flush,
     .save_alarms = fake_save_alarms,
+    .heard_ms = fake_heard_ms,
     .fatal = fake_fatal,
 };
 
@@ -215,7 +259,7 @@ struct fakeworld *fakeworld_new(const struct fakeworld_options *options)
         list_init(&seat->inbox);
     }
     world->options.node.members = world->members;
-    world->options.node.members_count = options->nodes;
+    world->options.node.members_count = options->founders != 0 ? options->founders : options->nodes;
     return world;
 }
 
@@ -265,6 +309,15 @@ static enum err seat_open(struct seat *seat, struct why *why)
     struct node_options options = world->options.node;
     options.id = seat->id;
     options.cluster_id = store.cluster_id;
+    struct node_member members[FAKEWORLD_NODES_MAX];
+    if (world->options.founders != 0 && seat->id > world->options.founders) {
+        memcpy(members, world->members, sizeof(members));
+        members[options.members_count++] = world->members[seat->id - 1];
+        members[options.members_count - 1].id = seat->id;
+        options.members = members;
+        options.join = true;
+    }
+    memset(seat->has_met, 0, sizeof(seat->has_met));
     struct node_world face = fake_world;
     face.arg = seat;
     err = node_new(&options, &face, seat->store, seat->msg, &boot, &seat->node, why);
@@ -301,6 +354,14 @@ enum err fakeworld_start(struct fakeworld *world, node_id id, struct why *why)
         seat_close(seat);
     }
     return err;
+}
+
+void fakeworld_wipe(struct fakeworld *world, node_id id)
+{
+    struct seat *seat = seat_of(world, id);
+    assert(seat->node == NULL);
+    memdisk_free(seat->disk);
+    seat->disk = memdisk_new();
 }
 
 void fakeworld_crash(struct fakeworld *world, node_id id, int64_t keep)
@@ -647,10 +708,20 @@ enum err fakecall_admin(struct fakeworld *world, node_id id, struct fakecall *ca
     return fakecall_start(world, id, call, timeout_ms);
 }
 
+enum err fakecall_member(struct fakeworld *world, node_id id, struct fakecall *call,
+                         const struct node_member_change *change, uint64_t timeout_ms)
+{
+    bool is_question = change->what == NODE_MEMBER_WHATS;
+    *call = (struct fakecall){.call = {.kind = is_question ? NODE_CALL_PLACEMENT : NODE_CALL_MEMBER,
+                                       .command = is_question ? NULL : node_member_encode(change)}};
+    return fakecall_start(world, id, call, timeout_ms);
+}
+
 void fakecall_done(struct fakecall *call)
 {
     assert(call->is_done);
     free(call->call.admin);
+    blob_unref(call->call.answer);
     msg_result_free(call->call.result);
     *call = (struct fakecall){0};
 }

@@ -18,6 +18,8 @@ struct fakeworld_options {
     struct node_options node;          /* id, members, cluster are set by the world */
     const struct raft_options *limits; /* as in node_boot; borrowed */
     bool manual_ticks;
+    uint32_t founders; /* 1..founders found the cluster, the others join it; 0: all found it */
+    bool greets;       /* handshakes: who is not admitted by the other gets nothing through */
 };
 
 struct fakeworld;
@@ -32,6 +34,8 @@ enum err fakeworld_start(struct fakeworld *world, node_id id, struct why *why);
 /* Forgets the node; of its unsynced batches the first `keep` survive (memdisk_crash). Open calls
  * are answered as node_end_calls says. */
 void fakeworld_crash(struct fakeworld *world, node_id id, int64_t keep);
+/* The node, which is down, gets an empty disk. */
+void fakeworld_wipe(struct fakeworld *world, node_id id);
 /* Drains it, then ends it in good order. */
 void fakeworld_stop(struct fakeworld *world, node_id id);
 struct node *fakeworld_node(struct fakeworld *world, node_id id); /* NULL: down */
@@ -93,6 +97,9 @@ enum err fakecall_start_transfer(struct fakeworld *world, node_id id, struct fak
 enum err fakecall_admin(struct fakeworld *world, node_id id, struct fakecall *call, slot_id slot,
                         enum node_call_kind kind, node_id to, bool force_floor,
                         uint64_t timeout_ms);
+/* A change of the cluster's nodes, or with what NODE_MEMBER_WHATS: where the slots are. */
+enum err fakecall_member(struct fakeworld *world, node_id id, struct fakecall *call,
+                         const struct node_member_change *change, uint64_t timeout_ms);
 void fakecall_done(struct fakecall *call); /* frees the result; asserts that it is_done */
 
 #endif

@@ -3,6 +3,7 @@
  * node. All of it on the loop's thread. */
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "node/real/real.h"
 #include "sys/log.h"
@@ -22,11 +23,16 @@ _Static_assert((int)PEER_NONCE_BYTES == (int)NET_NONCE_BYTES, "the nonce of a st
 static enum err on_peer_learn(const struct net_identity *peer, struct why *why, void *arg)
 {
     struct real *real = arg;
+    /* What the cluster wrote down counts, even when this node has not set its links by it yet. */
+    enum err err = node_admits(real->node, peer->id, peer->incarnation, why);
+    if (err != OK) {
+        return err;
+    }
     struct row_peer row = {.incarnation = peer->incarnation, .boot = peer->boot};
     memcpy(row.nonce, peer->nonce, sizeof(row.nonce));
     struct store_batch *batch = store_batch_new(real->store);
     store_put_peer(batch, peer->id, &row);
-    enum err err = store_write(real->store, batch, true, why);
+    err = store_write(real->store, batch, true, why);
     store_batch_free(batch);
     if (err != OK) { /* whether it is written nobody knows: as after any failed write */
         real_fatal(real, err, why->text);
@@ -94,7 +100,12 @@ static void on_peer_up(const struct net_peer_info *info, void *arg)
     struct real *real = arg;
     log_debug("node", "peer is up", "peer=%u boot=%llu", (unsigned)info->id,
               (unsigned long long)info->boot);
-    node_peer_up(real->node, info->id, info->http_address);
+    node_peer_up(real->node, info->id,
+                 &(struct node_peer_hello){.http_address = info->http_address,
+                                           .version = info->software,
+                                           .zone = info->zone,
+                                           .incarnation = info->incarnation,
+                                           .feature_level = info->feature_level});
 }
 
 static void on_peer_down(node_id peer, bool is_gone, void *arg)
@@ -102,6 +113,13 @@ static void on_peer_down(node_id peer, bool is_gone, void *arg)
     struct real *real = arg;
     log_debug("node", "peer is down", "peer=%u gone=%d", (unsigned)peer, is_gone);
     node_peer_down(real->node, peer, is_gone);
+}
+
+static void on_peer_refused(node_id peer, bool is_its_word, enum err err, const char *text,
+                            void *arg)
+{
+    struct real *real = arg;
+    node_peer_refused(real->node, peer, is_its_word, err, text);
 }
 
 /* ---- out: NULL net: a cluster of one without a listener ------------------------------------------ */
@@ -159,6 +177,12 @@ void links_flush(void *arg)
     }
 }
 
+uint64_t links_heard_ms(void *arg, node_id peer)
+{
+    struct real *real = arg;
+    return real->net == NULL ? 0 : net_heard_ms(real->net, peer);
+}
+
 void links_figures(void *arg, struct node_link_figures *ret)
 {
     struct real *real = arg;
@@ -181,6 +205,54 @@ void links_figures(void *arg, struct node_link_figures *ret)
     }
 }
 
+/* ---- who the links go to ------------------------------------------------------------------------- */
+
+/* The nodes of the table, with what is known of each: by the table, and by what this node remembers
+ * of their starts. */
+static enum err links_members(struct real *real, const struct members *table,
+                              struct net_member *ret, uint32_t *ret_count, struct why *why)
+{
+    *ret_count = table->rows_count;
+    for (uint32_t i = 0; i < table->rows_count; i++) {
+        const struct members_row *row = &table->rows[i];
+        struct net_member *member = &ret[i];
+        *member = (struct net_member){.id = row->id, .is_removed = !members_is_live(row)};
+        (void)snprintf(member->address, sizeof(member->address), "%s", row->address);
+        enum err err = row->id == node_self(real->node) || member->is_removed
+                           ? OK
+                           : recall_peer(real, member, why);
+        if (err != OK) {
+            return err;
+        }
+        /* What the cluster wrote down is older than what this node may have been shown. */
+        if (row->incarnation != 0) {
+            bool is_same = member->incarnation == row->incarnation;
+            member->incarnation = row->incarnation;
+            member->boot = is_same ? member->boot : 0;
+            member->has_nonce = is_same && member->has_nonce;
+        }
+    }
+    return OK;
+}
+
+void links_set_members(void *arg, const struct members *table)
+{
+    struct real *real = arg;
+    if (real->net == NULL) {
+        return;
+    }
+    struct net_member *members = alloc_array(MEMBERS_ROWS_MAX, sizeof(*members));
+    uint32_t count = 0;
+    struct why why = {0};
+    enum err err = links_members(real, table, members, &count, &why);
+    if (err == OK) {
+        net_set_members(real->net, members, count);
+    } else {
+        real_fatal(real, err, why.text);
+    }
+    free(members);
+}
+
 /* ---- set up ---------------------------------------------------------------------------------------- */
 
 enum err links_start(struct real *real, const struct node_options *options, struct why *why)
@@ -189,7 +261,7 @@ enum err links_start(struct real *real, const struct node_options *options, stru
         return OK;
     }
     const struct store_identity *identity = store_identity(real->store);
-    struct net_member members[NODE_MEMBERS_MAX] = {0};
+    struct net_member *members = alloc_array(MEMBERS_ROWS_MAX, sizeof(*members));
     struct net_options net;
     net_options_init(&net);
     net.loop = real->loop;
@@ -201,23 +273,20 @@ enum err links_start(struct real *real, const struct node_options *options, stru
     net.listen = options->listen;
     net.peer_address = "";
     net.http_address = options->http_address;
-    net.members = members;
-    enum err err = OK;
-    for (uint32_t i = 0; err == OK && i < options->members_count; i++) {
-        const struct node_member *from = &options->members[i];
-        if (from->id == options->id) {
-            net.peer_address = from->address;
-        }
-        members[i].id = from->id;
-        (void)snprintf(members[i].address, sizeof(members[i].address), "%s", from->address);
-        if (from->id != options->id) {
-            err = recall_peer(real, &members[i], why);
+    net.feature_level = NODE_FEATURE_LEVEL;
+    net.software = LETHE_VERSION;
+    net.zone = options->zone;
+    for (uint32_t i = 0; i < options->members_count; i++) {
+        if (options->members[i].id == options->id) {
+            net.peer_address = options->members[i].address;
         }
     }
+    net.members = members;
+    enum err err = links_members(real, node_members(real->node), members, &net.members_count, why);
     if (err != OK) {
+        free(members);
         return err;
     }
-    net.members_count = options->members_count;
     const struct net_tls_files tls = {options->tls_authority, options->tls_certificate,
                                       options->tls_key};
     net.tls = options->tls_certificate != NULL && options->tls_certificate[0] != '\0' ? &tls : NULL;
@@ -226,6 +295,9 @@ enum err links_start(struct real *real, const struct node_options *options, stru
                                      .on_peer_learn = on_peer_learn,
                                      .on_peer_up = on_peer_up,
                                      .on_peer_down = on_peer_down,
+                                     .on_peer_refused = on_peer_refused,
                                      .arg = real};
-    return net_start(&net, &real->net, why);
+    err = net_start(&net, &real->net, why);
+    free(members);
+    return err;
 }

@@ -116,6 +116,8 @@ static const struct node_world real_world = {
     .send_frame = links_send_frame,
     .link_figures = links_figures,
     .save_alarms = world_save_alarms,
+    .set_members = links_set_members,
+    .heard_ms = links_heard_ms,
     .fatal = real_fatal,
 };
 

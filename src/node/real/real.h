@@ -26,6 +26,8 @@ bool links_send_request(void *arg, node_id to, const struct call_request *reques
 bool links_send_response(void *arg, node_id to, const struct call_response *response);
 bool links_send_frame(void *arg, node_id to, uint8_t kind, struct bytes body);
 void links_flush(void *arg);
+uint64_t links_heard_ms(void *arg, node_id peer);
+void links_set_members(void *arg, const struct members *table);
 void links_figures(void *arg, struct node_link_figures *ret); /* Thread: any */
 
 /* ---- disk.c: the disk thread ----------------------------------------------------------------------- */

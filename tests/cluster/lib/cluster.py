@@ -105,7 +105,7 @@ class Cluster:
             digests = {i: state["digest"] for i, state in states.items()}
             if len(set(digests.values())) > 1:
                 return f"slot {slot}: digests {digests} at applied indexes {indexes}"
-            if len({state["leader"] for state in states.values()}) > 1 or not states[1]["leader"]:
+            if len({state["leader"] for state in states.values()} | {0}) != 2:
                 return f"slot {slot}: leaders {({i: s['leader'] for i, s in states.items()})}"
         return None
 

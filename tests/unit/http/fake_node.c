@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/map.h"
 #include "node/jobs.h"
 #include "sys/clock.h"
@@ -271,6 +272,32 @@ static struct node_admin *new_admin(struct node *node, const struct node_call *c
     return admin;
 }
 
+/* Four slots, two of them settled, one node, one move: as src/node/placement.c writes it. */
+static struct blob *make_placement(void)
+{
+    struct buf buf = BUF_INIT;
+    buf_put_le64(&buf, 3);
+    buf_put_u8(&buf, 3);
+    buf_put_varint(&buf, 4);
+    buf_put_varint(&buf, 2);
+    buf_put_varint(&buf, 1);
+    buf_put_varint(&buf, 7);
+    buf_put_u8(&buf, NODE_PLACED_DRAINING);
+    buf_put_u8(&buf, 0);
+    buf_put_block(&buf, bytes_of_string("rack-1"));
+    buf_put_varint(&buf, 4);
+    buf_put_varint(&buf, 3);
+    buf_put_varint(&buf, 1);
+    buf_put_varint(&buf, 2);
+    for (int i = 0; i < 2; i++) {
+        buf_put_u8(&buf, 1);
+        buf_put_varint(&buf, (uint64_t)i + 7);
+    }
+    struct blob *ret = blob_copy(buf_bytes(&buf));
+    buf_done(&buf);
+    return ret;
+}
+
 static void answer(struct node *node, struct node_call *call)
 {
     mutex_lock(&node->lock);
@@ -290,6 +317,8 @@ static void answer(struct node *node, struct node_call *call)
         call->err =
             why_set(&call->why, ERR_TOO_STALE, "'min_index' %llu is ahead of %llu",
                     (unsigned long long)call->min_index, (unsigned long long)node->log_index);
+    } else if (call->kind == NODE_CALL_MEMBER || call->kind == NODE_CALL_PLACEMENT) {
+        call->answer = make_placement();
     } else if (call->kind != NODE_CALL_READ && call->kind != NODE_CALL_TRANSFER) {
         call->admin = new_admin(node, call);
     }

@@ -286,6 +286,47 @@ START_TEST(jobs_are_told)
 }
 END_TEST
 
+START_TEST(orders_about_nodes)
+{
+    start();
+    ck_assert_int_eq(post("/v1/admin/nodes", "{\"id\":7,\"address\":\"h:1\",\"zone\":\"rack-1\"}"),
+                     202);
+    ck_assert_str_eq(client.body,
+                     "{\"revision\":3,\"replica_count\":3,\"done\":false,\"slots\":{\"total\":4,"
+                     "\"settled\":2},\"nodes\":[{\"id\":7,\"state\":\"draining\",\"learner\":false,"
+                     "\"zone\":\"rack-1\",\"slots_before\":4,\"slots_after\":3}],\"moves\":[{"
+                     "\"slot\":2,\"from\":[7],\"to\":[8]}]}");
+    ck_assert_int_eq(post("/v1/admin/nodes", "{\"id\":7,\"address\":\"h:1\",\"dry_run\":true}"),
+                     200);
+    static const char *const bad[] = {
+        "{\"address\":\"h:1\"}",
+        "{\"id\":7}",
+        "{\"id\":0,\"address\":\"h:1\"}",
+        "{\"id\":65536,\"address\":\"h:1\"}",
+        "{\"id\":7,\"address\":5}",
+        "{\"id\":7,\"address\":\"h:1\\n\"}",
+        "{\"id\":7,\"address\":\"h:1\",\"learner\":1}",
+        "{\"id\":7,\"address\":\"h:1\",\"learner\":true,\"replaces\":2}",
+        "{\"id\":7,\"address\":\"h:1\",\"zone\":[]}"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        ck_assert_msg(post("/v1/admin/nodes", bad[i]) == 400, "%s", bad[i]);
+    ck_assert_int_eq(post("/v1/admin/nodes/3:promote", ""), 202);
+    ck_assert_int_eq(post("/v1/admin/nodes/3:drain", "{\"dry_run\":true}"), 200);
+    ck_assert_int_eq(post("/v1/admin/nodes/3:undrain", "{\"dry_run\":1}"), 400);
+    ck_assert_int_eq(post("/v1/admin/nodes/0:undrain", ""), 404);
+    ck_assert_int_eq(post("/v1/admin/nodes/x:undrain", ""), 400);
+    ck_assert_int_eq(ask("DELETE", "/v1/admin/nodes/3", NULL, NULL), 202);
+    ck_assert_int_eq(ask("DELETE", "/v1/admin/nodes/3?dry_run=1", NULL, NULL), 200);
+    ck_assert_int_eq(ask("GET", "/v1/admin/placement", NULL, NULL), 200);
+    ck_assert_int_eq(post("/v1/admin/placement", "{\"dry_run\":true}"), 200);
+    fake_node_fail(node, NODE_CALL_MEMBER, ERR_CONFLICT, 0);
+    ck_assert_int_eq(ask("DELETE", "/v1/admin/nodes/3", NULL, NULL), 409);
+    fake_node_fail(node, NODE_CALL_PLACEMENT, ERR_REMOVED, 0);
+    ck_assert_int_eq(ask("GET", "/v1/admin/placement", NULL, NULL), 503);
+    stop();
+}
+END_TEST
+
 /* One slot that cannot: the request's answer. One of all: its own, beside those that could. */
 START_TEST(orders_that_fail)
 {
@@ -621,6 +662,7 @@ static const TTest *const *all_tests(size_t *ret_count)
                                  waits_for_replicas,
                                  balances_leaders,
                                  orders_of_operators,
+                                 orders_about_nodes,
                                  jobs_are_told,
                                  orders_that_fail,
                                  tells_its_configuration,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "wire/members.h"
 #include "unit.h"
 
 Suite *suite_install(void);
@@ -50,6 +51,84 @@ START_TEST(missed_delete_of_100_to_200_leaves_899)
         ck_assert_int_eq(err, seq >= 100 && seq <= 200 ? ERR_SEQ_DELETED : OK);
     }
     pair_close(&pair);
+}
+END_TEST
+
+/* A table of one node under id, made from the one with revision `expected`. */
+static void put_members(struct pair *pair, uint32_t slot, uint64_t expected, uint64_t id, bool both)
+{
+    struct members members = {.replica_count = 3};
+    struct buf buf = BUF_INIT;
+    members_insert(&members, id)->state = MEMBERS_ACTIVE;
+    members_encode(&buf, &members);
+    struct command command = {.kind = COMMAND_MEMBERS,
+                              .members = {.expected_revision = expected, .table = buf_bytes(&buf)}};
+    pair_apply(pair, slot, &command, both);
+    buf_done(&buf);
+    members_done(&members);
+}
+
+/* The table of nodes is state of slot 0: in its digest, in deltas and full installs. */
+START_TEST(the_table_of_nodes_comes_along)
+{
+    struct pair pair;
+    pair_open(&pair, 1, false);
+    put_members(&pair, 0, 0, 1, true);
+    put_members(&pair, 0, 1, 2, false);
+    pair_transfer(&pair, 0, MSG_INSTALL_DELTA, pair.follower.index[0], 7);
+    rig_check(&pair.follower, 0);
+    struct store_value value;
+    store_value_init(&value);
+    struct bytes bytes;
+    ck_assert_int_eq(
+        store_get_slot_value(pair.follower.store, NULL, 0, STORE_SLOT_MEMBERS, &value, &bytes), OK);
+    struct reader reader = reader_of(bytes);
+    ck_assert_uint_eq(reader_le64(&reader), 2);
+    struct members members;
+    ck_assert_int_eq(members_decode(reader_bytes(&reader, reader_left(&reader)), &members, NULL),
+                     OK);
+    ck_assert_ptr_nonnull(members_find(&members, 2));
+    members_done(&members);
+    store_value_done(&value);
+    put_members(&pair, 0, 2, 3, false);
+    pair_transfer(&pair, 0, MSG_INSTALL_FULL, 0, 7);
+    rig_check(&pair.follower, 0);
+    pair_close(&pair);
+}
+END_TEST
+
+START_TEST(a_table_made_from_another_one_is_refused)
+{
+    struct rig rig = {0};
+    rig_open_memory(&rig);
+    struct members members = {.replica_count = 1};
+    struct buf buf = BUF_INIT;
+    members_insert(&members, 1)->state = MEMBERS_ACTIVE;
+    members_encode(&buf, &members);
+    struct command command = {.kind = COMMAND_MEMBERS, .members = {.table = buf_bytes(&buf)}};
+    static const struct {
+        uint32_t slot;
+        uint64_t expected;
+        enum err err;
+        uint64_t revision;
+    } rows[] = {{0, 1, ERR_CONFLICT, 0},
+                {0, 0, OK, 1},
+                {0, 0, ERR_CONFLICT, 1},
+                {0, 1, OK, 2},
+                {1, 0, ERR_CONFLICT, 0}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        command.members.expected_revision = rows[i].expected;
+        struct msg_result *result = rig_apply(&rig, rows[i].slot, &command);
+        ck_assert_int_eq(result->members_err, rows[i].err);
+        ck_assert_uint_eq(result->members_revision, rows[i].revision);
+        msg_result_free(result);
+        rig_check(&rig, rows[i].slot);
+        if (i == 2) /* what is cached is read again */
+            rig_reopen(&rig);
+    }
+    buf_done(&buf);
+    members_done(&members);
+    rig_close(&rig);
 }
 END_TEST
 
@@ -734,6 +813,7 @@ Suite *suite_install(void)
         "install", 300, delta_takes_every_shape_of_delete,
         sparse_deletes_with_equal_counts_are_told_apart, newest_deleted_and_seqs_go_on,
         dedup_rows_of_deleted_messages_come_along, dropped_generations_and_collected_records_go,
+        the_table_of_nodes_comes_along, a_table_made_from_another_one_is_refused,
         delta_below_the_floor_is_refused, full_of_an_empty_slot_empties,
         crash_at_every_chunk_of_a_delta, crash_at_every_chunk_of_a_full_install,
         end_counts_only_with_target_counts_and_digest, bad_chunks_of_a_delta_change_nothing,

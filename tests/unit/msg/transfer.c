@@ -145,7 +145,7 @@ void state_dump(struct rig *rig, uint32_t slot, struct buf *ret)
     static const enum store_family families[] = {STORE_MESSAGES, STORE_CHANNELS, STORE_DELETED,
                                                  STORE_DELETE_LOG, STORE_DEDUP};
     static const enum store_slot_key keys[] = {STORE_SLOT_FLOOR, STORE_SLOT_GENERATIONS,
-                                               STORE_SLOT_STATE};
+                                               STORE_SLOT_STATE, STORE_SLOT_MEMBERS};
     rig_flush(rig);
     rig_dump(rig, slot, ret);
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {

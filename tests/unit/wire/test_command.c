@@ -340,7 +340,7 @@ START_TEST(unknown_versions_kinds_and_flags)
     static const struct {
         size_t at;
         uint8_t value;
-    } rows[] = {{0, 2}, {0, 0}, {1, 0}, {1, 7}, {1, 255}, {2, 1}, {3, 128}};
+    } rows[] = {{0, 2}, {0, 0}, {1, 0}, {1, COMMAND_KIND_LAST + 1}, {1, 255}, {2, 1}, {3, 128}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         uint8_t before = blob->data[rows[i].at];
         blob->data[rows[i].at] = rows[i].value;

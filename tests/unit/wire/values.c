@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/wire/values.h"
 
+#include <stdio.h>
+
+#include "base/alloc.h"
 #include "base/blob.h"
 #include "wire/config.h"
 #include "wire/limits.h"
@@ -130,9 +133,49 @@ static void gen_delete(struct rng *rng, struct arena *arena, struct command *ret
     ret->flags = gen_bool(rng) ? COMMAND_CLAMP : 0;
 }
 
+void gen_members(struct rng *rng, struct members *ret)
+{
+    *ret = (struct members){.replica_count = (uint8_t)rng_between(rng, 1, RAFT_MEMBERS_MAX)};
+    uint32_t rows = (uint32_t)rng_between(rng, 1, 9);
+    for (uint32_t i = 0; i < rows; i++) {
+        node_id id = rng_between(rng, 1, 65535);
+        if (members_find(ret, id) != NULL)
+            continue;
+        struct members_row *row = members_insert(ret, id);
+        row->state =
+            (uint8_t)rng_between(rng, MEMBERS_ACTIVE, i == 0 ? MEMBERS_LEAVING : MEMBERS_REMOVED);
+        row->learner = gen_bool(rng);
+        row->incarnation = gen_number(rng);
+        row->feature_level = (uint32_t)rng_below(rng, 9);
+        (void)snprintf(row->address, sizeof(row->address), "host%u:%u", (unsigned)id, i + 1);
+        (void)snprintf(row->zone, sizeof(row->zone), "%s", gen_bool(rng) ? "" : "rack-1");
+    }
+    ret->places_count = (uint32_t)rng_below(rng, 70);
+    ret->places = alloc_array(ret->places_count + 1, sizeof(*ret->places));
+    for (uint32_t i = 0; i < ret->places_count; i++) {
+        struct members_place *place = &ret->places[i];
+        for (uint32_t k = 0; k < ret->rows_count && place->count < RAFT_MEMBERS_MAX; k++) {
+            if (k == 0 || gen_bool(rng))
+                place->ids[place->count++] = ret->rows[k].id;
+        }
+    }
+}
+
+static struct bytes gen_table(struct rng *rng, struct arena *arena)
+{
+    struct members members;
+    struct buf buf = BUF_INIT;
+    gen_members(rng, &members);
+    members_encode(&buf, &members);
+    struct bytes ret = arena_copy(arena, buf_bytes(&buf));
+    buf_done(&buf);
+    members_done(&members);
+    return ret;
+}
+
 void gen_command(struct rng *rng, struct arena *arena, struct command *ret)
 {
-    *ret = (struct command){.kind = (uint8_t)rng_between(rng, 1, COMMAND_SET_RETENTION)};
+    *ret = (struct command){.kind = (uint8_t)rng_between(rng, 1, COMMAND_KIND_LAST)};
     ret->time_ms = gen_number(rng);
     switch (ret->kind) {
     case COMMAND_APPEND:
@@ -150,6 +193,10 @@ void gen_command(struct rng *rng, struct arena *arena, struct command *ret)
         break;
     case COMMAND_CHECK:
         ret->check.id = gen_number(rng);
+        break;
+    case COMMAND_MEMBERS:
+        ret->members.expected_revision = gen_number(rng);
+        ret->members.table = gen_table(rng, arena);
         break;
     default:
         ret->set_retention.channel = gen_channel(rng, arena);
@@ -298,7 +345,7 @@ static void gen_delete_result(struct rng *rng, struct arena *arena, struct wire_
 
 void gen_result(struct rng *rng, struct arena *arena, struct wire_result *ret)
 {
-    *ret = (struct wire_result){.kind = (uint8_t)rng_between(rng, 1, COMMAND_SET_RETENTION)};
+    *ret = (struct wire_result){.kind = (uint8_t)rng_between(rng, 1, COMMAND_KIND_LAST)};
     ret->slot = (slot_id)rng_below(rng, SLOTS_MAX);
     ret->log_index = gen_number(rng);
     ret->term = gen_number(rng);
@@ -339,6 +386,8 @@ void gen_hello(struct rng *rng, struct arena *arena, struct hello *ret)
     ret->cluster_id = gen_text(rng, arena, 1, WIRE_CLUSTER_ID_MAX_BYTES);
     ret->peer_address = gen_text(rng, arena, 0, WIRE_ADDRESS_MAX_BYTES);
     ret->http_address = gen_text(rng, arena, 0, 30);
+    ret->software = gen_text(rng, arena, 0, WIRE_SOFTWARE_MAX_BYTES);
+    ret->zone = gen_text(rng, arena, 0, WIRE_ZONE_MAX_BYTES);
 }
 
 void gen_hello_reply(struct rng *rng, struct arena *arena, struct hello_reply *ret)
@@ -457,6 +506,9 @@ bool same_command(const struct command *a, const struct command *b)
                a->raise_floor.forced == b->raise_floor.forced;
     case COMMAND_CHECK:
         return a->check.id == b->check.id;
+    case COMMAND_MEMBERS:
+        return a->members.expected_revision == b->members.expected_revision &&
+               bytes_is_equal(a->members.table, b->members.table);
     default:
         return channel_is_equal(a->set_retention.channel, b->set_retention.channel) &&
                a->set_retention.max_age_ms == b->set_retention.max_age_ms &&
@@ -570,7 +622,8 @@ bool same_hello(const struct hello *a, const struct hello *b)
            a->feature_level == b->feature_level && a->slot_count == b->slot_count &&
            bytes_is_equal(a->cluster_id, b->cluster_id) &&
            bytes_is_equal(a->peer_address, b->peer_address) &&
-           bytes_is_equal(a->http_address, b->http_address);
+           bytes_is_equal(a->http_address, b->http_address) &&
+           bytes_is_equal(a->software, b->software) && bytes_is_equal(a->zone, b->zone);
 }
 
 bool same_hello_reply(const struct hello_reply *a, const struct hello_reply *b)

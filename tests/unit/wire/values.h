@@ -12,12 +12,14 @@
 #include "wire/command.h"
 #include "wire/digest.h"
 #include "wire/hello.h"
+#include "wire/members.h"
 #include "wire/packet.h"
 
 uint64_t gen_number(struct rng *rng); /* of any magnitude, 0 and the largest included */
 struct bytes gen_bytes(struct rng *rng, struct arena *arena, size_t min, size_t max);
 struct bytes gen_text(struct rng *rng, struct arena *arena, size_t min, size_t max);
 
+void gen_members(struct rng *rng, struct members *ret); /* the caller's */
 void gen_command(struct rng *rng, struct arena *arena, struct command *ret);
 void gen_config(struct rng *rng, struct raft_config *ret);
 /* The payloads of its entries are references that values_done_packet gives back. */

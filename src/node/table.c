@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of the cluster's nodes as this node knows it: from its options at first, then from slot
+ * 0's state, or from what slot 0's leader told; the newest wins and is kept beside slot 0 too, so that
+ * a node without a replica of it starts with what it knew. What follows from it: who the links go to,
+ * this node's part in each slot, and whether it is removed. */
+#include "node/parts.h"
+
+/* ---- read and kept -------------------------------------------------------------------------------- */
+
+/* The value of slot 0 under key. *ret is untouched when there is none. */
+static enum err table_load(struct node *node, enum store_slot_key key, struct members *ret,
+                           struct why *why)
+{
+    struct store_value value;
+    store_value_init(&value);
+    struct bytes bytes;
+    enum err err = store_get_slot_value(node->store, NULL, 0, key, &value, &bytes);
+    if (err == ERR_NOT_FOUND || (err == OK && bytes.len == 0)) {
+        store_value_done(&value);
+        return OK;
+    }
+    struct members table = {0};
+    if (err == OK) {
+        struct reader reader = reader_of(bytes);
+        uint64_t revision = reader_le64(&reader);
+        err = members_decode(reader_bytes(&reader, reader_left(&reader)), &table, why);
+        table.revision = revision;
+    } else {
+        (void)why_set(why, err, "cannot read it: %s", err_sentence(err));
+    }
+    if (err == OK) {
+        members_done(ret);
+        *ret = table;
+    } else {
+        why_wrap(why, "the table of the cluster's nodes");
+    }
+    store_value_done(&value);
+    return err;
+}
+
+static void table_keep(struct node *node)
+{
+    struct buf buf = BUF_INIT;
+    buf_put_le64(&buf, node->membership.table.revision);
+    members_encode(&buf, &node->membership.table);
+    store_put_slot_value(disk_batch(node), 0, STORE_SLOT_KNOWN_MEMBERS, buf_bytes(&buf));
+    disk_want_sync(node);
+    buf_done(&buf);
+}
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+    (void)snprintf(to, size, "%s", from);
+}
+
+/* Before there is any: the nodes of the options, which found the cluster together. One that joins
+ * knows whom to connect to, and nothing of who holds what. */
+void table_of_options(const struct node *node, struct members *ret)
+{
+    const struct node_options *options = &node->options;
+    *ret = (struct members){.replica_count = (uint8_t)options->replica_count};
+    for (uint32_t i = 0; i < options->members_count; i++) {
+        const struct node_member *member = &node->members[i];
+        struct members_row *row = members_insert(ret, member->id);
+        row->state = MEMBERS_ACTIVE;
+        copy_text(row->address, sizeof(row->address), member->address);
+        copy_text(row->http_address, sizeof(row->http_address), member->http_address);
+        if (member->id == options->id) {
+            copy_text(row->zone, sizeof(row->zone), options->zone);
+            copy_text(row->http_address, sizeof(row->http_address), options->http_address);
+        }
+    }
+    if (!options->join) {
+        (void)place_plan(ret, options->slot_count);
+    }
+}
+
+/* ---- what follows from it ---------------------------------------------------------------------------- */
+
+static void table_peers(struct node *node)
+{
+    const struct members *table = &node->membership.table;
+    struct peer *peers = alloc_array(NODE_MEMBERS_MAX, sizeof(*peers));
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < table->rows_count && count < NODE_MEMBERS_MAX; i++) {
+        const struct members_row *row = &table->rows[i];
+        if (!members_is_live(row)) {
+            continue;
+        }
+        const struct peer *old = node_find_peer(node, row->id);
+        struct peer *peer = &peers[count++];
+        if (old != NULL) {
+            *peer = *old;
+        }
+        peer->member.id = row->id;
+        copy_text(peer->member.address, NODE_ADDRESS_MAX_BYTES, row->address);
+        if (row->http_address[0] != 0) {
+            copy_text(peer->member.http_address, NODE_ADDRESS_MAX_BYTES, row->http_address);
+        }
+        copy_text(peer->zone, sizeof(peer->zone), row->zone);
+        peer->state = row->state;
+        peer->learner = row->learner;
+        peer->slots = 0;
+        for (uint32_t k = 0; k < table->places_count; k++) {
+            peer->slots += row->learner || members_has(&table->places[k], row->id);
+        }
+    }
+    mutex_lock(&node->view_lock);
+    memcpy(node->peers, peers, count * sizeof(*peers));
+    node->peers_count = count;
+    node->revision_shown = table->revision;
+    mutex_unlock(&node->view_lock);
+    free(peers);
+}
+
+static void table_links(struct node *node)
+{
+    if (node->world.set_members == NULL) {
+        return;
+    }
+    const struct members *table = &node->membership.table;
+    node->world.set_members(node->world.arg, table);
+}
+
+struct members_place table_place(const struct node *node, slot_id slot)
+{
+    const struct members *table = &node->membership.table;
+    return slot < table->places_count ? table->places[slot] : (struct members_place){0};
+}
+
+uint8_t table_standbys(const struct node *node, node_id *ids)
+{
+    const struct members *table = &node->membership.table;
+    uint8_t count = 0;
+    for (uint32_t i = 0; i < table->rows_count && count < RAFT_MEMBERS_MAX; i++) {
+        const struct members_row *row = &table->rows[i];
+        if (row->learner && row->state == MEMBERS_ACTIVE) {
+            ids[count++] = row->id;
+        }
+    }
+    return count;
+}
+
+static bool has_id(const node_id *ids, uint8_t count, node_id id)
+{
+    for (uint8_t i = 0; i < count; i++) {
+        if (ids[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void table_place_group(struct group *group)
+{
+    struct node *node = group->node;
+    struct raft_status status;
+    raft_status(group->raft, &status);
+    const struct raft_config *config = &status.config;
+    node_id self = node->options.id;
+    bool is_member = has_id(config->voters, config->voters_count, self) ||
+                     has_id(config->voters_old, config->voters_old_count, self) ||
+                     has_id(config->learners, config->learners_count, self);
+    struct members_place place = table_place(node, group->slot);
+    const struct members_row *row = members_find(&node->membership.table, self);
+    bool is_wanted = members_has(&place, self) || (row != NULL && row->learner);
+    /* A replica that was taken out may never hear of it: the table says so. */
+    bool holds = is_member && (is_wanted || node->membership.table.revision == 0);
+    if (holds != atomic_load(&group->holds)) {
+        atomic_store(&group->holds, holds);
+        group_touch(group);
+    }
+}
+
+node_id table_route(const struct group *group)
+{
+    const struct node *node = group->node;
+    bool holds = atomic_load(&group->holds);
+    if (holds) {
+        return group->leader == node->options.id ? 0 : group->leader;
+    }
+    node_id told = node->membership.leaders[group->slot];
+    if (told != 0 && told != node->options.id && node_peer_is_up(node, told)) {
+        return told;
+    }
+    struct members_place place = table_place(node, group->slot);
+    for (uint8_t i = 0; i < place.count; i++) {
+        if (place.ids[i] != node->options.id && node_peer_is_up(node, place.ids[i])) {
+            return place.ids[i];
+        }
+    }
+    return group->leader == node->options.id ? 0 : group->leader;
+}
+
+bool table_may_lead(const struct node *node, node_id id)
+{
+    const struct members_row *row = members_find(&node->membership.table, id);
+    return row == NULL || (row->state == MEMBERS_ACTIVE && !row->learner);
+}
+
+bool table_is_settled(const struct group *group)
+{
+    const struct node *node = group->node;
+    struct raft_status status;
+    raft_status(group->raft, &status);
+    const struct raft_config *config = &status.config;
+    struct members_place place = table_place(node, group->slot);
+    node_id standbys[RAFT_MEMBERS_MAX];
+    uint8_t count = table_standbys(node, standbys);
+    return !status.config_pending && config->voters_old_count == 0 &&
+           config->voters_count == place.count &&
+           memcmp(config->voters, place.ids, place.count * sizeof(node_id)) == 0 &&
+           config->learners_count == count &&
+           memcmp(config->learners, standbys, count * sizeof(node_id)) == 0;
+}
+
+void table_fence(struct node *node, const char *text)
+{
+    if (node->membership.is_removed) {
+        return;
+    }
+    node->membership.is_removed = true;
+    atomic_store(&node->is_removed, true);
+    log_error("node", "this node was removed from the cluster: it serves nothing any more",
+              "detail=%s", LOG_QUOTED(text));
+    /* So that it knows at once after a restart, when nobody can be asked. */
+    store_put_slot_value(disk_batch(node), 0, STORE_SLOT_TOMBSTONE, bytes_of_string("removed"));
+    disk_want_sync(node);
+}
+
+static void table_follow(struct node *node)
+{
+    const struct members_row *self = members_find(&node->membership.table, node->options.id);
+    table_peers(node);
+    table_links(node);
+    for (uint32_t i = 0; i < node->groups_count; i++) {
+        table_place_group(&node->groups[i]);
+        group_touch(&node->groups[i]);
+    }
+    if (self != NULL && self->state == MEMBERS_REMOVED) {
+        table_fence(node, "the table of the cluster's nodes says so");
+    }
+    node->view_due = true;
+}
+
+void table_adopt_take(struct node *node, struct members *table)
+{
+    if (table->revision <= node->membership.table.revision) {
+        members_done(table);
+        return;
+    }
+    members_done(&node->membership.table);
+    node->membership.table = *table;
+    *table = (struct members){0};
+    log_info("node", "the table of the cluster's nodes changed", "revision=%" PRIu64,
+             node->membership.table.revision);
+    table_keep(node);
+    table_follow(node);
+}
+
+void table_look(struct node *node)
+{
+    struct membership *membership = &node->membership;
+    const struct group *group = &node->groups[0];
+    if (membership->has_looked && membership->looked_at == group->applied) {
+        return;
+    }
+    membership->has_looked = true;
+    membership->looked_at = group->applied;
+    if (atomic_load(&group->is_replacing)) { /* its rows are no state yet */
+        membership->has_looked = false;
+        return;
+    }
+    struct members table = {0};
+    struct why why = {0};
+    enum err err = table_load(node, STORE_SLOT_MEMBERS, &table, &why);
+    if (err != OK) {
+        node_fail(node, err, why.text);
+        return;
+    }
+    table_adopt_take(node, &table);
+}
+
+enum err table_boot(struct node *node, struct why *why)
+{
+    struct membership *membership = &node->membership;
+    membership->leaders = alloc_array(node->groups_count, sizeof(node_id));
+    membership->settled = alloc_array(node->groups_count, sizeof(uint64_t));
+    struct members known = {0};
+    table_of_options(node, &membership->table);
+    enum err err = table_load(node, STORE_SLOT_KNOWN_MEMBERS, &known, why);
+    if (err != OK) {
+        return err;
+    }
+    struct members own = {0};
+    err = table_load(node, STORE_SLOT_MEMBERS, &own, why);
+    if (err != OK) {
+        members_done(&known);
+        return err;
+    }
+    struct members *newest = own.revision > known.revision ? &own : &known;
+    if (newest->revision > 0) {
+        members_done(&membership->table);
+        membership->table = *newest;
+        *newest = (struct members){0};
+    }
+    members_done(&own);
+    members_done(&known);
+    struct store_value value;
+    store_value_init(&value);
+    struct bytes tombstone;
+    err = store_get_slot_value(node->store, NULL, 0, STORE_SLOT_TOMBSTONE, &value, &tombstone);
+    if (err == OK && tombstone.len > 0) {
+        membership->is_removed = true;
+        atomic_store(&node->is_removed, true);
+        log_error("node", "this node was removed from the cluster: it serves nothing any more",
+                  "detail=%s", "\"as it was told before it was started\"");
+    }
+    store_value_done(&value);
+    return err == ERR_NOT_FOUND ? OK : err;
+}
+
+const struct members *node_members(const struct node *node)
+{
+    return &node->membership.table;
+}
+
+enum err node_admits(const struct node *node, node_id peer, uint64_t incarnation, struct why *why)
+{
+#ifdef LETHE_MUTANT_any_incarnation
+    return OK;
+#endif
+    const struct members_row *row = members_find(&node->membership.table, peer);
+    if (row == NULL) {
+        return why_set(why, ERR_WRONG_IDENTITY, "node %u is no member: add it first",
+                       (unsigned)peer);
+    }
+    if (row->state == MEMBERS_REMOVED) {
+        return why_set(
+            why, ERR_REMOVED,
+            "node %u was removed from the cluster and never comes back: start a new node "
+            "with an id that was never used and an empty data folder, and add that",
+            (unsigned)peer);
+    }
+    if (row->incarnation != 0 && row->incarnation != incarnation) {
+        return why_set(why, ERR_WRONG_IDENTITY,
+                       "node %u has another data folder than it was met with: replace it by a new "
+                       "node under an id that was never used",
+                       (unsigned)peer);
+    }
+    return OK;
+}
+
+void table_booted(struct node *node)
+{
+    table_peers(node);
+    for (uint32_t i = 0; i < node->groups_count; i++) {
+        table_place_group(&node->groups[i]);
+    }
+}
+
+void table_done(struct node *node)
+{
+    members_done(&node->membership.table);
+    free(node->membership.leaders);
+    free(node->membership.settled);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of the cluster's nodes: who belongs to it and which nodes shall hold which slot. It is
+ * replicated as a value of slot 0 (COMMAND_MEMBERS) and told to every node, those without a replica
+ * of slot 0 too. What a slot's members really are at a moment is its own Raft configuration; the
+ * table says what it shall become.
+ *
+ * Knows the fields, their bounds and their bytes. Refuses to know who may change what: that is the
+ * node's. A table is owned by who made it. Thread: any.
+ *
+ *   0  u8      version (MEMBERS_VERSION)
+ *   1  varint  replicas a slot shall have (1..7)
+ *      varint  rows, ascending by id; each: varint id, u8 state, u8 flags (1 learner), le64
+ *              incarnation, varint feature level, blocks address, http_address, zone
+ *      varint  slots (0: no slot was ever placed), each: u8 count (1..7), varint ids, ascending */
+#ifndef WIRE_MEMBERS_H
+#define WIRE_MEMBERS_H
+
+#include "base/buf.h"
+#include "base/why.h"
+#include "raft/types.h"
+
+enum {
+    MEMBERS_VERSION = 1,
+    MEMBERS_ROWS_MAX = 1024, /* tombstones included: a removed node's row stays for ever */
+    MEMBERS_LIVE_MAX = 64,
+    MEMBERS_ADDRESS_MAX_BYTES = 255,
+    MEMBERS_ZONE_MAX_BYTES = 64,
+    MEMBERS_MAX_BYTES = 512 * 1024
+};
+
+enum members_state {
+    MEMBERS_ACTIVE = 1,
+    MEMBERS_DRAINING = 2, /* leads nothing, and holds nothing that others could hold */
+    MEMBERS_LEAVING = 3,  /* as DRAINING; once no slot has it any more it becomes REMOVED */
+    MEMBERS_REMOVED = 4   /* never again: neither this id nor what was stored under it */
+};
+
+struct members_row {
+    node_id id;
+    uint8_t state;          /* enum members_state */
+    bool learner;           /* of every slot, and a voter of none, until it is promoted */
+    uint64_t incarnation;   /* of its data folder; 0: it was never heard of */
+    uint32_t feature_level; /* the highest its build can apply, as it said last */
+    char address[MEMBERS_ADDRESS_MAX_BYTES + 1];      /* host:port of its peer listener */
+    char http_address[MEMBERS_ADDRESS_MAX_BYTES + 1]; /* "": not known */
+    char zone[MEMBERS_ZONE_MAX_BYTES + 1];            /* "": none */
+};
+
+/* Who shall vote in a slot: ascending. */
+struct members_place {
+    uint8_t count;
+    node_id ids[RAFT_MEMBERS_MAX];
+};
+
+struct members {
+    uint64_t revision; /* not in the bytes: it is counted where they are kept */
+    uint8_t replica_count;
+    struct members_row *rows; /* owned, ascending by id */
+    uint32_t rows_count;
+    struct members_place *places; /* owned, by slot */
+    uint32_t places_count;
+};
+
+void members_done(struct members *members); /* zeroes it; a zeroed one is fine */
+void members_copy(const struct members *from, struct members *ret);
+struct members_row *members_find(const struct members *members, node_id id); /* NULL: unknown */
+/* Room for a row in its place, zeroed but for its id, which must be new. */
+struct members_row *members_insert(struct members *members, node_id id);
+bool members_is_live(const struct members_row *row); /* a row, and not removed */
+bool members_has(const struct members_place *place, node_id id);
+
+/* Within the bounds above (asserts). */
+void members_encode(struct buf *buf, const struct members *members);
+/* All of bytes must be one table. *ret is untouched on failure; else the caller's.
+ * Errors: ERR_BAD_FORMAT    damaged or impossible bytes.
+ *         ERR_WRONG_FORMAT  a version this build does not know. */
+MUST_USE enum err members_decode(struct bytes bytes, struct members *ret, struct why *why);
+
+#endif

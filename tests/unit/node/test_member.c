@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The cluster's nodes change: added, drained, removed, replaced; what must be refused is; a removed
+ * node and a wiped one never come back in. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "helpers.h"
+
+Suite *suite_member(void);
+
+enum { SLOTS = 4, CHANGE_MS = 60000 };
+
+/* `founders` of `nodes` are up and found the cluster, each slot on three of them at most. */
+static struct fakeworld *member_world(uint32_t nodes, uint32_t founders, uint64_t seed)
+{
+    struct fakeworld_options options;
+    fakeworld_options_init(&options, nodes, seed);
+    options.founders = founders;
+    options.greets = true;
+    options.node.slot_count = SLOTS;
+    options.node.replica_count = 3;
+    options.node.log_keep_applied = 8;
+    options.node.log_keep_hours = 0;
+    options.node.log_min_keep = 8;
+    struct fakeworld *world = fakeworld_new(&options);
+    for (node_id id = 1; id <= founders; id++)
+        test_start(world, id);
+    for (slot_id slot = 0; slot < SLOTS; slot++)
+        ck_assert_uint_ne(fakeworld_elect(world, slot), 0);
+    fakeworld_run(world, 5000); /* all have met */
+    return world;
+}
+
+/* The first node that is up and was not removed. */
+static node_id first_up(struct fakeworld *world)
+{
+    for (node_id id = 1;; id++) {
+        struct node_cluster cluster;
+        if (fakeworld_node(world, id) == NULL)
+            continue;
+        node_get_cluster(fakeworld_node(world, id), &cluster);
+        if (!cluster.removed)
+            return id;
+    }
+}
+
+static struct node_placement *ask(struct fakeworld *world, node_id id)
+{
+    struct fakecall call;
+    struct node_member_change question = {.what = NODE_MEMBER_WHATS};
+    ck_assert_int_eq(fakecall_member(world, id, &call, &question, 5000), OK);
+    test_wait(world, &call, 6000);
+    struct node_placement *ret = NULL;
+    if (call.call.err == OK)
+        ret = node_placement_decode(blob_bytes(call.call.answer));
+    fakecall_done(&call);
+    return ret;
+}
+
+struct watch {
+    struct fakeworld *world;
+    uint64_t revision;
+};
+
+static bool is_through(void *arg)
+{
+    struct watch *watch = arg;
+    struct node_placement *placement = ask(watch->world, first_up(watch->world));
+    bool ret = placement != NULL && placement->settled == SLOTS;
+    for (uint32_t i = 0; ret && i < placement->nodes_count; i++)
+        ret = placement->nodes[i].state != NODE_PLACED_LEAVING;
+    free(placement);
+    return ret;
+}
+
+static void wait_through(struct fakeworld *world)
+{
+    struct watch watch = {.world = world};
+    for (uint64_t ms = 0; ms < CHANGE_MS && !is_through(&watch); ms += 1000)
+        fakeworld_run(world, 1000);
+    ck_assert_msg(is_through(&watch), "the change did not come to an end");
+    fakeworld_run(world, 3000);
+}
+
+static enum err change(struct fakeworld *world, node_id at, struct node_member_change what,
+                       const char *text)
+{
+    struct fakecall call;
+    ck_assert_int_eq(fakecall_member(world, at, &call, &what, 5000), OK);
+    test_wait(world, &call, 6000);
+    enum err err = call.call.err;
+    if (text != NULL)
+        ck_assert_msg(strstr(call.call.why.text, text) != NULL, "%s", call.call.why.text);
+    else
+        ck_assert_msg(err == OK, "%s: %s", err_slug(err), call.call.why.text);
+    fakecall_done(&call);
+    return err;
+}
+
+static struct node_member_change adding(node_id id, node_id replaces)
+{
+    struct node_member_change ret = {.what = NODE_MEMBER_ADD, .id = id, .replaces = replaces};
+    (void)snprintf(ret.address, sizeof(ret.address), "host%u:11110", (unsigned)id);
+    return ret;
+}
+
+static struct node_member_change doing(enum node_member_what what, node_id id)
+{
+    return (struct node_member_change){.what = what, .id = id};
+}
+
+static uint64_t send_to(struct fakeworld *world, node_id id, slot_id slot, const char *text)
+{
+    /* A channel of each slot. */
+    char name[16];
+    for (int i = 0;; i++) {
+        (void)snprintf(name, sizeof(name), "c%d", i);
+        if (channel_slot(test_channel(name), SLOTS) == slot)
+            break;
+    }
+    struct fakecall call;
+    ck_assert_int_eq(fakecall_command(world, id, &call, slot, test_append(name, text, NULL), 5000),
+                     OK);
+    test_wait(world, &call, 6000);
+    ck_assert_msg(call.call.err == OK, "%s: %s", err_slug(call.call.err), call.call.why.text);
+    uint64_t seq = call.call.result->appends[0].seq;
+    fakecall_done(&call);
+    return seq;
+}
+
+static void fill(struct fakeworld *world, node_id id, int count)
+{
+    for (int i = 0; i < count; i++) {
+        for (slot_id slot = 0; slot < SLOTS; slot++)
+            (void)send_to(world, id, slot, "text");
+    }
+}
+
+/* Who votes in the slot by its leader's configuration; each of them has the leader's state. */
+static uint32_t expect_slot(struct fakeworld *world, slot_id slot, node_id absent)
+{
+    node_id leader = fakeworld_elect(world, slot);
+    ck_assert_uint_ne(leader, 0);
+    struct raft_status status;
+    ck_assert(node_group_status(fakeworld_node(world, leader), slot, &status));
+    ck_assert_uint_eq(status.config.voters_old_count, 0);
+    ck_assert_uint_eq(status.config.learners_count, 0);
+    struct msg_slot_state first;
+    struct why why = {0};
+    ck_assert_int_eq(
+        msg_get_slot_state(node_msg(fakeworld_node(world, leader)), slot, &first, &why), OK);
+    for (uint8_t i = 0; i < status.config.voters_count; i++) {
+        node_id id = status.config.voters[i];
+        ck_assert_uint_ne(id, absent);
+        struct msg_slot_state state;
+        ck_assert_int_eq(
+            msg_get_slot_state(node_msg(fakeworld_node(world, id)), slot, &state, &why), OK);
+        ck_assert_uint_eq(state.applied_index, first.applied_index);
+        ck_assert(hash128_is_equal(state.digest, first.digest));
+    }
+    return status.config.voters_count;
+}
+
+static uint32_t held(struct fakeworld *world, node_id id)
+{
+    uint32_t ret = 0;
+    for (slot_id slot = 0; slot < SLOTS; slot++) {
+        struct node_slot view;
+        ck_assert(node_get_slot(fakeworld_node(world, id), slot, &view));
+        ret += view.holds;
+    }
+    return ret;
+}
+
+START_TEST(a_fourth_node_gets_its_share)
+{
+    struct fakeworld *world = member_world(4, 3, 1);
+    fill(world, 1, 40);
+    (void)change(world, 2, adding(4, 0), NULL);
+    test_start(world, 4);
+    wait_through(world);
+    uint32_t sum = 0;
+    for (node_id id = 1; id <= 4; id++) {
+        ck_assert_uint_eq(held(world, id), 3);
+        sum += held(world, id);
+    }
+    ck_assert_uint_eq(sum, 3 * SLOTS);
+    fill(world, 4, 5); /* it sends on what it does not hold */
+    fakeworld_run(world, 3000);
+    for (slot_id slot = 0; slot < SLOTS; slot++)
+        ck_assert_uint_eq(expect_slot(world, slot, 0), 3);
+    (void)change(world, 3, doing(NODE_MEMBER_REMOVE, 1), NULL);
+    wait_through(world);
+    for (slot_id slot = 0; slot < SLOTS; slot++)
+        ck_assert_uint_eq(expect_slot(world, slot, 1), 3);
+    ck_assert_uint_eq(held(world, 4), SLOTS);
+    fakeworld_free(world);
+}
+END_TEST
+
+/* Each of the nodes crashes and comes back while slots move: whoever leads goes on. */
+START_TEST(moves_go_on_after_crashes)
+{
+    struct fakeworld *world = member_world(5, 3, (uint64_t)_i + 10);
+    fill(world, 1, 30);
+    test_start(world, 4);
+    test_start(world, 5);
+    (void)change(world, 1, adding(4, 0), NULL);
+    (void)change(world, 2, adding(5, 0), NULL); /* two at once */
+    for (int round = 0; round < 6; round++) {
+        node_id victim = (node_id)(1 + (round + _i) % 5);
+        fakeworld_run(world, 700);
+        fakeworld_crash(world, victim, 0);
+        fakeworld_run(world, 1300);
+        test_start(world, victim);
+        fakeworld_run(world, 4000);
+    }
+    wait_through(world);
+    fill(world, 5, 3);
+    fakeworld_run(world, 3000);
+    uint32_t sum = 0;
+    for (node_id id = 1; id <= 5; id++) {
+        ck_assert_uint_ge(held(world, id), 2);
+        ck_assert_uint_le(held(world, id), 3);
+        sum += held(world, id);
+    }
+    ck_assert_uint_eq(sum, 3 * SLOTS);
+    for (slot_id slot = 0; slot < SLOTS; slot++)
+        ck_assert_uint_eq(expect_slot(world, slot, 0), 3);
+    fakeworld_free(world);
+}
+END_TEST
+
+/* The disk of a node is gone. Fails with LETHE_MUTANT_any_incarnation. */
+START_TEST(a_wiped_node_is_refused_and_replaced)
+{
+    struct fakeworld *world = member_world(4, 3, 3);
+    fill(world, 1, 20);
+    fakeworld_crash(world, 3, MEMDISK_KEEP_ALL);
+    fakeworld_wipe(world, 3);
+    test_start(world, 3);
+    fakeworld_run(world, 10000);
+    for (slot_id slot = 0; slot < SLOTS; slot++) {
+        struct raft_status status;
+        ck_assert(node_group_status(fakeworld_node(world, 3), slot, &status));
+        ck_assert_uint_eq(status.applied, 0);
+        ck_assert_uint_eq(status.leader, 0);
+    }
+    (void)change(world, 1, adding(3, 0), "\"replaces\":3");
+    test_start(world, 4);
+    (void)change(world, 2, adding(4, 3), NULL); /* in one step, with node 3 as good as dead */
+    wait_through(world);
+    ck_assert_uint_eq(held(world, 4), SLOTS);
+    for (slot_id slot = 0; slot < SLOTS; slot++)
+        ck_assert_uint_eq(expect_slot(world, slot, 3), 3);
+    fakeworld_free(world);
+}
+END_TEST
+
+/* It was down when it was removed, and returns with all that it had: votes, reads, data. Fails with
+ * LETHE_MUTANT_any_incarnation. */
+START_TEST(a_removed_node_never_comes_back)
+{
+    struct fakeworld *world = member_world(3, 3, 4);
+    fill(world, 1, 20);
+    fakeworld_crash(world, 3, MEMDISK_KEEP_ALL);
+    fakeworld_run(world, 5000);
+    (void)change(world, 1, doing(NODE_MEMBER_REMOVE, 3), NULL);
+    wait_through(world);
+    struct raft_status before, after;
+    node_id leader = fakeworld_elect(world, 0);
+    ck_assert(node_group_status(fakeworld_node(world, leader), 0, &before));
+    test_start(world, 3);
+    fakeworld_run(world, 10000);
+    ck_assert(node_group_status(fakeworld_node(world, leader), 0, &after));
+    ck_assert_uint_eq(after.term, before.term);
+    ck_assert_uint_eq(after.config.voters_count, 2);
+    struct node_cluster cluster;
+    node_get_cluster(fakeworld_node(world, 3), &cluster);
+    ck_assert(cluster.removed);
+    struct fakecall call;
+    ck_assert_int_eq(fakecall_read(world, 3, &call, 0, NODE_LOCAL, 0, 1000), ERR_REMOVED);
+    fakeworld_crash(world, 3, MEMDISK_KEEP_ALL);
+    fakeworld_cut(world, 0, 3, true); /* after another start it knows by itself */
+    test_start(world, 3);
+    ck_assert_int_eq(fakecall_read(world, 3, &call, 0, NODE_LOCAL, 0, 1000), ERR_REMOVED);
+    fakeworld_cut(world, 0, 3, false);
+    (void)change(world, 1, adding(3, 0), "never used again");
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(what_is_refused)
+{
+    struct fakeworld *world = member_world(5, 3, 5);
+    struct node_member_change bad = adding(4, 0);
+    (void)snprintf(bad.address, sizeof(bad.address), "nowhere");
+    ck_assert_int_eq(change(world, 1, bad, "host:port"), ERR_BAD_PARAMETER);
+    ck_assert_int_eq(change(world, 1, adding(2, 0), "a member already"), ERR_CONFLICT);
+    ck_assert_int_eq(change(world, 1, doing(NODE_MEMBER_REMOVE, 9), "no node 9"), ERR_NOT_FOUND);
+    ck_assert_int_eq(change(world, 1, doing(NODE_MEMBER_PROMOTE, 2), "no learner"), ERR_CONFLICT);
+    ck_assert_int_eq(change(world, 1, doing(NODE_MEMBER_UNDRAIN, 2), "not draining"), ERR_CONFLICT);
+    struct node_member_change dry = adding(4, 0);
+    dry.dry_run = true;
+    ck_assert_int_eq(change(world, 1, dry, NULL), OK);
+    struct node_placement *placement = ask(world, 1);
+    ck_assert_uint_eq(placement->nodes_count, 3);
+    uint64_t revision = placement->revision;
+    free(placement);
+    (void)change(world, 1, adding(4, 0), NULL);
+    bad = adding(5, 0);
+    (void)snprintf(bad.address, sizeof(bad.address), "host4:11110");
+    ck_assert_int_eq(change(world, 1, bad, "has the address"), ERR_CONFLICT);
+    /* Node 4 is not up: its slots cannot get there, and nothing else may begin. */
+    fakeworld_run(world, 3000);
+    ck_assert_int_eq(change(world, 1, doing(NODE_MEMBER_DRAIN, 2), "under way"), ERR_CONFLICT);
+    (void)change(world, 1, doing(NODE_MEMBER_REMOVE, 4), NULL); /* the way out */
+    wait_through(world);
+    placement = ask(world, 1);
+    ck_assert_uint_eq(placement->nodes_count, 3);
+    ck_assert_uint_gt(placement->revision, revision);
+    free(placement);
+    fakeworld_crash(world, 3, MEMDISK_KEEP_ALL);
+    fakeworld_run(world, 5000);
+    ck_assert_int_eq(change(world, 1, doing(NODE_MEMBER_REMOVE, 2), "replicas up"), ERR_CONFLICT);
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(a_learner_holds_all_and_votes_nowhere_until_promoted)
+{
+    struct fakeworld *world = member_world(4, 3, 6);
+    fill(world, 1, 20);
+    test_start(world, 4);
+    struct node_member_change learner = adding(4, 0);
+    learner.learner = true;
+    (void)change(world, 1, learner, NULL);
+    wait_through(world);
+    ck_assert_uint_eq(held(world, 4), SLOTS);
+    for (slot_id slot = 0; slot < SLOTS; slot++) {
+        struct raft_status status;
+        node_id leader = fakeworld_elect(world, slot);
+        ck_assert(node_group_status(fakeworld_node(world, leader), slot, &status));
+        ck_assert_uint_eq(status.config.voters_count, 3);
+        ck_assert_uint_eq(status.config.learners_count, 1);
+        ck_assert_uint_eq(status.config.learners[0], 4);
+    }
+    (void)change(world, 1, doing(NODE_MEMBER_PROMOTE, 4), NULL);
+    wait_through(world);
+    ck_assert_uint_eq(held(world, 4), 3);
+    for (slot_id slot = 0; slot < SLOTS; slot++)
+        ck_assert_uint_eq(expect_slot(world, slot, 0), 3);
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(who_drains_leads_nothing)
+{
+    struct fakeworld *world = member_world(4, 4, 7);
+    (void)change(world, 1, doing(NODE_MEMBER_DRAIN, 1), NULL);
+    wait_through(world);
+    ck_assert_uint_eq(held(world, 1), 0);
+    (void)change(world, 2, doing(NODE_MEMBER_DRAIN, 2),
+                 NULL); /* nobody is to spare: it keeps all */
+    wait_through(world);
+    ck_assert_uint_eq(held(world, 2), SLOTS);
+    for (slot_id slot = 0; slot < SLOTS; slot++) {
+        ck_assert_uint_eq(expect_slot(world, slot, 1), 3);
+        ck_assert_uint_ne(fakeworld_leader(world, slot), 2);
+    }
+    (void)change(world, 1, doing(NODE_MEMBER_UNDRAIN, 1), NULL);
+    wait_through(world);
+    ck_assert_uint_eq(held(world, 1), SLOTS);
+    fakeworld_free(world);
+}
+END_TEST
+
+static uint64_t delete_in(struct fakeworld *world, node_id id, uint64_t start, uint64_t end)
+{
+    struct fakecall call;
+    slot_id slot = channel_slot(test_channel("c"), SLOTS);
+    ck_assert_int_eq(fakecall_command(world, id, &call, slot, test_delete("c", start, end), 5000),
+                     OK);
+    test_wait(world, &call, 6000);
+    ck_assert_msg(call.call.err == OK, "%s", call.call.why.text);
+    uint64_t index = call.call.result->log_index;
+    fakecall_done(&call);
+    return index;
+}
+
+/* A member that is away holds the floor of the delete log, a learner too; once removed it does not. */
+START_TEST(the_floor_follows_the_members)
+{
+    struct fakeworld_options options;
+    fakeworld_options_init(&options, 4, 8);
+    options.founders = 3;
+    options.greets = true;
+    options.node.slot_count = SLOTS;
+    options.node.replica_count = 3;
+    options.node.delete_log_retention_ms = 1000;
+    struct fakeworld *world = fakeworld_new(&options);
+    for (node_id id = 1; id <= 4; id++)
+        test_start(world, id);
+    slot_id slot = channel_slot(test_channel("c"), SLOTS);
+    ck_assert_uint_ne(fakeworld_elect(world, slot), 0);
+    fakeworld_run(world, 5000);
+    struct node_member_change learner = adding(4, 0);
+    learner.learner = true;
+    (void)change(world, 1, learner, NULL);
+    wait_through(world);
+    fakeworld_crash(world, 4, MEMDISK_KEEP_ALL);
+    for (int i = 0; i < 20; i++) {
+        struct fakecall call;
+        ck_assert_int_eq(
+            fakecall_command(world, 1, &call, slot, test_append("c", "text", NULL), 5000), OK);
+        test_wait(world, &call, 6000);
+        ck_assert_int_eq(call.call.err, OK);
+        fakecall_done(&call);
+    }
+    uint64_t index = delete_in(world, 1, 5, 9);
+    fakeworld_run(world, 30000);
+    struct msg_slot_state state;
+    struct why why = {0};
+    ck_assert_int_eq(msg_get_slot_state(node_msg(fakeworld_node(world, 1)), slot, &state, &why),
+                     OK);
+    ck_assert_uint_lt(state.floor, index);
+    (void)change(world, 1, doing(NODE_MEMBER_REMOVE, 4), NULL);
+    wait_through(world);
+    fakeworld_run(world, 30000);
+    ck_assert_int_eq(msg_get_slot_state(node_msg(fakeworld_node(world, 1)), slot, &state, &why),
+                     OK);
+    ck_assert_uint_ge(state.floor, index);
+    fakeworld_free(world);
+}
+END_TEST
+
+Suite *suite_member(void)
+{
+    Suite *suite = suite_create("member");
+    TCase *tcase = tcase_create("member");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_test(tcase, a_fourth_node_gets_its_share);
+    tcase_add_loop_test(tcase, moves_go_on_after_crashes, 0, 5);
+    tcase_add_test(tcase, a_wiped_node_is_refused_and_replaced);
+    tcase_add_test(tcase, a_removed_node_never_comes_back);
+    tcase_add_test(tcase, what_is_refused);
+    tcase_add_test(tcase, a_learner_holds_all_and_votes_nowhere_until_promoted);
+    tcase_add_test(tcase, who_drains_leads_nothing);
+    tcase_add_test(tcase, the_floor_follows_the_members);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
