@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Fuzzers: one program for each tests/fuzz/fuzz_<name>.c, with its kept inputs in
-# tests/fuzz/corpus/<name>. They know only pure rooms, so all their sources are compiled straight
-# with clang.
+# tests/fuzz/corpus/<name>. Their sources are compiled straight with clang, into an archive: a fuzzer
+# links what it needs.
 #
 #   make fuzz SECONDS=60          every fuzzer for so long, one after another
 #   make fuzz FUZZ="frame call"   only these
@@ -14,34 +14,41 @@ SECONDS ?= 10
 FUZZ ?= $(sort $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
 CLANG ?= $(firstword $(shell command -v clang-14 clang 2>/dev/null))
 FUZZ_SANITIZE := address,undefined
-FUZZ_SOURCES := $(wildcard src/base/*.c src/wire/*.c) \
+FUZZ_SOURCES := $(wildcard src/base/*.c src/wire/*.c src/sys/*.c src/store/*.c src/config/*.c) \
+                $(addprefix src/http/,base64.c cursor.c jvalue.c path.c query.c) \
                 tests/unit/wire/values.c tests/unit/wire/probe.c
 FUZZ_CFLAGS := -std=gnu11 -g -O1 -fno-omit-frame-pointer $(WARN) -D_GNU_SOURCE -Isrc -I. -MMD -MP \
                -fno-sanitize-recover=all
+FUZZ_LIBS := -Wl,--as-needed $(call libs,base sys store config) -ljansson
 FUZZ_OBJECTS := $(FUZZ_SOURCES:%.c=$(BUILD)/fuzz/clang/%.o)
 FUZZ_CC_OBJECTS := $(FUZZ_SOURCES:%.c=$(BUILD)/fuzz/cc/%.o)
+
+$(BUILD)/fuzz/clang.a: $(FUZZ_OBJECTS)
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(BUILD)/fuzz/cc.a: $(FUZZ_CC_OBJECTS)
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/fuzz/clang/%.o: %.c
 	@mkdir -p $(@D)
 	$(say) CLANG $<
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE) -c -o $@ $<
 
-$(BUILD)/fuzz/fuzz-%: $(BUILD)/fuzz/clang/tests/fuzz/fuzz_%.o $(FUZZ_OBJECTS)
+$(BUILD)/fuzz/fuzz-%: $(BUILD)/fuzz/clang/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/clang.a
 	$(say) LINK $@
-	$(Q)$(CLANG) -fsanitize=fuzzer,$(FUZZ_SANITIZE) -o $@ $^ $(LIBS_base)
+	$(Q)$(CLANG) -fsanitize=fuzzer,$(FUZZ_SANITIZE) -o $@ $^ $(FUZZ_LIBS)
 
 $(BUILD)/fuzz/cc/%.o: %.c
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(CC) $(FUZZ_CFLAGS) -fsanitize=$(FUZZ_SANITIZE) -c -o $@ $<
 
-$(BUILD)/fuzz/replay-%: $(BUILD)/fuzz/cc/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/cc/tests/fuzz/standalone.o $(FUZZ_CC_OBJECTS)
+$(BUILD)/fuzz/replay-%: $(BUILD)/fuzz/cc/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/cc/tests/fuzz/standalone.o $(BUILD)/fuzz/cc.a
 	$(say) LINK $@
-	$(Q)$(CC) -fsanitize=$(FUZZ_SANITIZE) -o $@ $^ $(LIBS_base)
+	$(Q)$(CC) -fsanitize=$(FUZZ_SANITIZE) -o $@ $^ $(FUZZ_LIBS)
 
-$(BUILD)/fuzz/seed: $(BUILD)/fuzz/cc/tests/fuzz/seed.o $(FUZZ_CC_OBJECTS)
+$(BUILD)/fuzz/seed: $(BUILD)/fuzz/cc/tests/fuzz/seed.o $(BUILD)/fuzz/cc.a
 	$(say) LINK $@
-	$(Q)$(CC) -fsanitize=$(FUZZ_SANITIZE) -o $@ $^ $(LIBS_base)
+	$(Q)$(CC) -fsanitize=$(FUZZ_SANITIZE) -o $@ $^ $(FUZZ_LIBS)
 
 .PHONY: fuzz fuzz-replay fuzz-seed
 ifeq ($(CLANG),)

@@ -40,7 +40,7 @@ void buf_reserve(struct buf *buf, size_t more)
 uint8_t *buf_extend(struct buf *buf, size_t len)
 {
     buf_reserve(buf, len);
-    uint8_t *ret = buf->data + buf->len;
+    uint8_t *ret = buf->len == 0 ? buf->data : buf->data + buf->len; /* NULL has no offsets */
     buf->len += len;
     return ret;
 }

@@ -91,6 +91,8 @@ static uint64_t decode_record(struct bytes place, uint64_t incarnation, uint32_t
         reader_le32(&crc) != record_crc(incarnation, covered))
         return 0;
     uint64_t number = reader_le64(&reader);
+    if (number == UINT64_MAX) /* the next record would have the number 0, and never count */
+        return 0;
     for (uint32_t i = 0; rows != NULL && i < PAGE_SLOTS; i++) {
         rows[i].term = reader_le64(&reader);
         rows[i].vote = reader_le64(&reader);

@@ -51,6 +51,15 @@ static void begin(struct buf *value)
     buf_put_u8(value, RECORD_VERSION);
 }
 
+/* A number that the row keeps in 32 bits: one that does not fit is damage, never cut down. */
+static uint32_t read_u32(struct reader *reader)
+{
+    uint64_t number = reader_varint(reader);
+    if (number > UINT32_MAX)
+        reader->failed = true;
+    return (uint32_t)number;
+}
+
 /* Everything must have been read, no more and no less. */
 static enum err end(const struct reader *reader)
 {
@@ -361,7 +370,7 @@ enum err record_message_decode(struct bytes key, struct bytes value, struct row_
         for (size_t i = 0; i < sizeof(ret->header); i++)
             ret->header[i] = reader_u8(&reader);
         ret->setting = reader_u8(&reader);
-        ret->expire_s = (uint32_t)reader_varint(&reader);
+        ret->expire_s = read_u32(&reader);
     }
     ret->payload = reader_bytes(&reader, reader_left(&reader));
     if (reader.failed)
@@ -488,6 +497,8 @@ enum err record_delete_record_decode(struct bytes key, struct bytes value, struc
     for (uint64_t i = 0; i < count; i++) {
         items[i].start = before + reader_varint(&reader);
         items[i].end = items[i].start + reader_varint(&reader);
+        if (items[i].start < before || items[i].end < items[i].start) /* beyond 64 bits */
+            return ERR_CORRUPT;
         before = items[i].end;
     }
     row.ranges = items;
@@ -520,7 +531,7 @@ enum err record_dedup_decode(struct bytes key, struct bytes value, struct row_de
     row.seq = reader_varint(&reader);
     row.log_index = reader_varint(&reader);
     row.timestamp_ms = reader_varint(&reader);
-    row.position = (uint32_t)reader_varint(&reader);
+    row.position = read_u32(&reader);
     row.request = read_hash(&reader);
     err = end(&reader);
     if (err == OK)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes the corpora of the wire fuzzers: `seed tests/fuzz/corpus` makes a few valid inputs of
- * each form below <name>/. Always the same files. */
+/* Writes the corpora of the fuzzers of binary forms: `seed tests/fuzz/corpus` makes a few valid
+ * inputs of each below <name>/. Always the same files. */
+#include "http/cursor.h"
+#include "store/record.h"
 #include "tests/unit/wire/values.h"
 #include "wire/config.h"
 #include "wire/frame.h"
@@ -173,12 +175,126 @@ static void make_frame(struct rng *rng, struct arena *arena, uint32_t number, st
     frame_encode_ping(buf, number % 2 == 0, rng_next(rng));
 }
 
+/* Appends a record's value without its checksum, which the fuzzer puts there itself. */
+static void put_value(struct buf *buf, uint32_t kind, struct buf *value)
+{
+    buf_put_u8(buf, (uint8_t)kind);
+    buf_append(buf, value->data, value->len - RECORD_CRC_BYTES);
+    buf_done(value);
+}
+
+static void encode_small_row(struct buf *value, uint32_t kind, struct rng *rng, struct bytes key)
+{
+    struct totals totals = {rng_below(rng, 9999), {rng_next(rng), rng_next(rng)}};
+    switch (kind) {
+    case 0:
+        record_identity_encode(value, key,
+                               &(struct store_identity){.format = STORE_FORMAT,
+                                                        .cluster_id = "c",
+                                                        .node_id = 3,
+                                                        .incarnation = 9,
+                                                        .slot_count = 64});
+        break;
+    case 1:
+        record_number_encode(value, key, rng_next(rng));
+        break;
+    case 2:
+        record_peer_encode(value, key, &(struct row_peer){1, 300, "0123456789abcde"});
+        break;
+    case 3: {
+        struct row_applied page[PAGE_SLOTS] = {{1, 2, {3, 4}}, {0}, {300, 7, {5, 6}}};
+        record_page_encode(value, key, page);
+        break;
+    }
+    case 4:
+        record_config_encode(value, key, 3, bytes_of_string("config"));
+        break;
+    case 5:
+        record_hard_state_encode(value, key, &(struct row_hard_state){300, 2, 299});
+        break;
+    case 6:
+        record_entry_encode(value, key, &(struct row_entry){7, 3, 1, bytes_of_string("entry")});
+        break;
+    default:
+        record_deleted_encode(value, key, &(struct row_deleted){7, 300, totals, totals});
+    }
+}
+
+static void encode_row(struct buf *value, uint32_t kind, struct rng *rng, struct bytes key)
+{
+    struct bytes text = bytes_of_string("text");
+    struct totals totals = {rng_below(rng, 9999), {rng_next(rng), rng_next(rng)}};
+    static const struct seq_range ranges[] = {{3, 9}, {12, 12}, {400, 70000}};
+    switch (kind) {
+    case 7:
+        record_message_encode(value, key, 3,
+                              &(struct row_message){message_id_of(3, 70, 2),
+                                                    1234567,
+                                                    text,
+                                                    text,
+                                                    text,
+                                                    PAYLOAD_UTF8,
+                                                    {1, 0, 1},
+                                                    3,
+                                                    60,
+                                                    text,
+                                                    "0123456789abcde",
+                                                    totals});
+        break;
+    case 8:
+        record_channel_encode(value, key,
+                              &(struct row_channel){7, 1, 300, 2, totals, 4, 400, 2, text});
+        break;
+    case 10:
+        record_delete_record_encode(
+            value, key,
+            &(struct row_delete_record){7, 9, {2, text}, ranges, 3, 40, 2, text, text, text});
+        break;
+    case 11:
+        record_dedup_encode(value, key, &(struct row_dedup){5, 6, 7, 1, totals.digest});
+        break;
+    default:
+        encode_small_row(value, kind, rng, key);
+    }
+}
+
+/* Twelve kinds, in the order of fuzz_record.c; the key matters for the checksum alone. */
+static void make_record(struct rng *rng, struct arena *arena, uint32_t number, struct buf *buf)
+{
+    struct buf value = BUF_INIT;
+    (void)arena;
+    encode_row(&value, number, rng, bytes_of_string("key"));
+    put_value(buf, number, &value);
+}
+
+static void make_cursor(struct rng *rng, struct arena *arena, uint32_t number, struct buf *buf)
+{
+    struct cursor cursor = {.scope = number, .name = gen_bytes(rng, arena, 0, 9)};
+    buf_put_u8(buf, (uint8_t)number);
+    for (int i = 0; i < CURSOR_NUMBERS; i++)
+        cursor.numbers[i] = rng_next(rng) >> rng_below(rng, 64);
+    if (number % 3 == 0) { /* the text; its scope is the first byte */
+        cursor_append(buf, &cursor);
+        return;
+    }
+    if (number % 3 == 1)
+        buf_put_u8(buf, 1); /* the version */
+    buf_put_le64(buf, cursor.scope);
+    for (int i = 0; i < CURSOR_NUMBERS; i++)
+        buf_put_varint(buf, cursor.numbers[i]);
+    if (number % 3 == 1)
+        buf_put_block(buf, cursor.name);
+    else
+        buf_append_bytes(buf, cursor.name);
+}
+
 static const struct {
     const char *name;
     seed_maker *make;
 } makers[] = {
     {"command", make_command}, {"packet", make_packet}, {"chunk", make_chunk},
     {"hello", make_hello},     {"call", make_call},     {"frame", make_frame},
+    {"record", make_record},   {"cursor", make_cursor},
 };
 
 static void make_folder(const char *path)

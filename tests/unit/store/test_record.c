@@ -155,6 +155,58 @@ START_TEST(unknown_version_is_told_from_damage)
 }
 END_TEST
 
+static void seal_numbers(struct buf *value, enum store_family family, struct bytes key,
+                         struct bytes before, uint64_t number, struct bytes behind)
+{
+    buf_clear(value);
+    buf_append_bytes(value, before);
+    buf_put_varint(value, number);
+    buf_append_bytes(value, behind);
+    record_seal(value, family, key);
+}
+
+/* Well sealed, and still no row of ours: what does not fit is never cut to fit. */
+START_TEST(numbers_that_do_not_fit_are_damage)
+{
+    struct buf value = BUF_INIT, ranges = BUF_INIT;
+    struct store_key key;
+    struct row_message message = {.message_id = message_id_of(3, 1, 0), .expire_s = 1}, got;
+    struct row_dedup dedup = {.position = 1}, found;
+    struct row_delete_record record;
+    uint8_t head[64];
+    key_channel_seq(&key, 3, channel_of(2, "c"), 5);
+    struct bytes k = key_bytes(&key);
+
+    record_message_encode(&value, k, 3, &message); /* without payload: expire_s stands last */
+    struct bytes before = {head, value.len - RECORD_CRC_BYTES - 1};
+    memcpy(head, value.data, before.len);
+    seal_numbers(&value, STORE_MESSAGES, k, before, UINT32_MAX, BYTES_NONE);
+    assert_ok(record_message_decode(k, buf_bytes(&value), &got));
+    ck_assert_uint_eq(got.expire_s, UINT32_MAX);
+    seal_numbers(&value, STORE_MESSAGES, k, before, (uint64_t)UINT32_MAX + 1, BYTES_NONE);
+    assert_err(record_message_decode(k, buf_bytes(&value), &got), ERR_CORRUPT);
+
+    record_dedup_encode(&value, k, &dedup); /* version, three zeros, the position, a hash */
+    seal_numbers(&value, STORE_DEDUP, k, TEXT("\x01\0\0\0"), UINT32_MAX, TEXT("0123456789abcdef"));
+    assert_ok(record_dedup_decode(k, buf_bytes(&value), &found));
+    seal_numbers(&value, STORE_DEDUP, k, TEXT("\x01\0\0\0"), (uint64_t)UINT32_MAX + 2,
+                 TEXT("0123456789abcdef"));
+    assert_err(record_dedup_decode(k, buf_bytes(&value), &found), ERR_CORRUPT);
+
+    key_delete_record(&key, 3, 5);
+    k = key_bytes(&key);
+    struct bytes fields = TEXT("\x01\0\x02\x01"
+                               "c\0\0\0\0\0\x01\x05");
+    seal_numbers(&value, STORE_DELETE_LOG, k, fields, UINT64_MAX - 5, BYTES_NONE);
+    assert_ok(record_delete_record_decode(k, buf_bytes(&value), &ranges, &record));
+    ck_assert(record.ranges[0].start == 5 && record.ranges[0].end == UINT64_MAX);
+    seal_numbers(&value, STORE_DELETE_LOG, k, fields, UINT64_MAX - 4, BYTES_NONE);
+    assert_err(record_delete_record_decode(k, buf_bytes(&value), &ranges, &record), ERR_CORRUPT);
+    buf_done(&value);
+    buf_done(&ranges);
+}
+END_TEST
+
 /* Well sealed, but the fields do not fit: cut or filled with anything. No decoder may read past
  * the end (the sanitizers look) or take what is not whole. */
 START_TEST(sealed_nonsense_is_no_row)
@@ -361,6 +413,7 @@ Suite *suite_record(void)
     tcase_add_test(pure, values_are_as_documented);
     tcase_add_test(pure, no_damage_passes);
     tcase_add_test(pure, unknown_version_is_told_from_damage);
+    tcase_add_test(pure, numbers_that_do_not_fit_are_damage);
     tcase_add_test(pure, sealed_nonsense_is_no_row);
     tcase_add_test(pure, hashes_are_of_every_field);
     suite_add_tcase(suite, pure);
