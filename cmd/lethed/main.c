@@ -93,6 +93,9 @@ static struct node_options node_options_of(const struct config *config,
     options.catchup_bytes_per_s = config->cluster_catchup_bytes_per_s;
     options.check_bytes_per_s = config->cluster_check_bytes_per_s;
     options.check_interval_ms = config->cluster_check_interval_ms;
+    options.backup_dir = config->storage_backup_dir;
+    options.backup_keep = config->storage_backup_keep;
+    options.backup_expire_ms = config->storage_backup_expire_days * 24 * CONFIG_HOUR_MS;
     options.balance = config->cluster_balance;
     options.join = config->cluster_join;
     options.replica_count = (uint32_t)config->cluster_replica_count;

@@ -112,6 +112,12 @@
       "memory for rows not yet written to table files") \
     X(storage_soft_free_bytes, "storage.soft_free_bytes", SIZE, "512MiB", 0, 1024 * CONFIG_GIB, "", FIXED, \
       "with less free disk than this, appends get 507; reads and deletes go on") \
+    X(storage_backup_dir, "storage.backup_dir", TEXT, "", 0, 4096, "", FIXED, \
+      "folder of this node's backups; empty means backups in the data folder, where a copy costs no room at first") \
+    X(storage_backup_keep, "storage.backup_keep", NUMBER, "7", 0, 200, "backups", FIXED, \
+      "good backups that are kept: the oldest goes when one more was made; 0 keeps all") \
+    X(storage_backup_expire_days, "storage.backup_expire_days", NUMBER, "30", 0, 36500, "days", FIXED, \
+      "age at which a backup is removed, as it holds what was deleted since; 0 means never") \
     X(auth_tokens_file, "auth.tokens_file", TEXT, "", 0, 4096, "", FIXED, \
       "who may do what: a line a token, made by 'lethed token'; SIGHUP reads it again; empty: no tokens, everybody may do everything") \
     X(auth_allow_insecure, "auth.allow_insecure", BOOL, "false", 0, 1, "", FIXED, \

@@ -68,3 +68,15 @@ enum err fields_bool(const struct jvalue *object, const char *name, bool *ret, s
     *ret = value->kind == JVALUE_TRUE;
     return OK;
 }
+
+enum err fields_name(const struct jvalue *object, const char *name, struct bytes *ret,
+                     struct why *why)
+{
+    const struct jvalue *value = find(object, name);
+    if (value == NULL)
+        return OK;
+    if (value->kind != JVALUE_STRING || value->string.len == 0)
+        return why_set(why, ERR_BAD_PARAMETER, "'%s' is not a string, or empty", name);
+    *ret = value->string;
+    return OK;
+}

@@ -19,5 +19,8 @@ MUST_USE enum err fields_text(const struct jvalue *object, const char *name, cha
 /* Errors: ERR_BAD_PARAMETER  neither true nor false */
 MUST_USE enum err fields_bool(const struct jvalue *object, const char *name, bool *ret,
                               struct why *why);
+/* Borrowed from the body. Errors: ERR_BAD_PARAMETER  no string, or empty */
+MUST_USE enum err fields_name(const struct jvalue *object, const char *name, struct bytes *ret,
+                              struct why *why);
 
 #endif

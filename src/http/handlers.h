@@ -30,6 +30,10 @@ request_handler nodes_add_run, nodes_promote_run, nodes_drain_run, nodes_undrain
 request_handler nodes_remove_run, placement_run, placement_plan_run;
 /* jobs.c */
 request_handler check_run, job_run, jobs_run, job_cancel_run;
+/* The answer to who started a job: where to look for it. */
+void jobs_accept(struct request *req, const char *id);
+/* backups.c */
+request_handler backups_list_run, backup_create_run, backup_verify_run, backup_remove_run;
 /* alarms.c */
 request_handler alarms_run, alarm_disarm_run;
 /* health.c */

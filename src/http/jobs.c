@@ -36,6 +36,12 @@ static void write_head(struct buf *out, const struct node *node, const struct no
         jwrite_member_null(out, "slot");
     else
         jwrite_member_u64(out, "slot", (uint64_t)job->slot);
+    if (job->kind == NODE_JOB_BACKUP || job->kind == NODE_JOB_VERIFY) {
+        if (job->subject[0] == '\0')
+            jwrite_member_null(out, "backup");
+        else
+            jwrite_member_text(out, "backup", job->subject);
+    }
     write_progress(out, job->progress);
     write_time(out, "eta_ms", job->eta_ms);
     write_time(out, "created_at", job->created_ms);
@@ -129,8 +135,7 @@ void job_cancel_run(struct request *req)
         job_run(req);
 }
 
-/* The answer to who started a job: where to look for it. */
-static void accept(struct request *req, const char *id)
+void jobs_accept(struct request *req, const char *id)
 {
     struct buf location = BUF_INIT;
     buf_append_string(&location, "/v1/jobs/");
@@ -159,5 +164,5 @@ void check_run(struct request *req)
     if (err != OK)
         reply_problem(req, err, &why);
     else
-        accept(req, id);
+        jobs_accept(req, id);
 }

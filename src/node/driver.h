@@ -105,7 +105,12 @@ enum node_disk_part node_disk_next(const struct node_disk_job *job);
 
 /* ---- the background threads ------------------------------------------------------------------- */
 /* Each lane has one job at a time. A check reads for minutes: nobody who catches up waits for it. */
-enum node_background_lane { NODE_BACKGROUND_CATCHUP, NODE_BACKGROUND_CHECK, NODE_BACKGROUND_LANES };
+enum node_background_lane {
+    NODE_BACKGROUND_CATCHUP,
+    NODE_BACKGROUND_CHECK,
+    NODE_BACKGROUND_BACKUP,
+    NODE_BACKGROUND_LANES
+};
 enum node_background_lane node_background_lane(const struct node_background_job *job);
 /* Does the job: reads of the store. Thread: any one. */
 void node_background_run(struct node_background_job *job);

@@ -186,6 +186,16 @@ void jobs_add_item(struct jobs *jobs, const char *id, const struct node_job_item
     mutex_unlock(&jobs->lock);
 }
 
+void jobs_set_subject(struct jobs *jobs, const char *id, const char *subject)
+{
+    mutex_lock(&jobs->lock);
+    struct job *job = find_running(jobs, id);
+    if (job != NULL) {
+        (void)snprintf(job->shown.subject, sizeof(job->shown.subject), "%s", subject);
+    }
+    mutex_unlock(&jobs->lock);
+}
+
 bool jobs_is_cancelled(struct jobs *jobs, const char *id)
 {
     mutex_lock(&jobs->lock);

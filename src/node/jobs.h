@@ -28,6 +28,7 @@ bool jobs_begin(struct jobs *jobs, enum node_job_kind kind, uint64_t wall_ms, ch
  * job that has ended is left out. */
 void jobs_report(struct jobs *jobs, const char *id, uint64_t done);
 void jobs_add_item(struct jobs *jobs, const char *id, const struct node_job_item *item);
+void jobs_set_subject(struct jobs *jobs, const char *id, const char *subject);
 bool jobs_is_cancelled(struct jobs *jobs, const char *id);
 /* It is DONE, FAILED (text says why) or CANCELLED. Nothing when it has ended already. */
 void jobs_end(struct jobs *jobs, const char *id, enum node_job_state state, const char *text,

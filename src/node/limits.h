@@ -47,6 +47,7 @@ enum {
     NODE_CHECK_TRIES = 10,                /* of a slot without a leader, one a second */
     NODE_CHECK_FIRST_MS = 3600 * 1000,    /* after a start: then each interval */
     NODE_CHECK_PAUSE_US = 50000,          /* at most: it must be seen that a check is to end */
+    NODE_BACKUP_SWEEP_MS = 600 * 1000,    /* how often a node looks for backups that expired */
     NODE_CHECK_UNCACHED_MS = 600 * 1000,  /* the store's cache is emptied at most so often */
     NODE_ADMIN_MARGIN_MS = 100 /* a call to all replicas ends before who asked gives up */
 };

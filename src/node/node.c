@@ -49,6 +49,8 @@ void node_options_init(struct node_options *options)
         .check_bytes_per_s = 8ull << 20,
         .check_interval_ms = 24 * 3600000ull,
         .replica_count = RAFT_MEMBERS_MAX,
+        .backup_keep = 7,
+        .backup_expire_ms = 30 * 24 * 3600000ull,
     };
 }
 
@@ -164,6 +166,7 @@ enum err node_new(const struct node_options *options, const struct node_world *w
     node->store = store;
     node->msg = msg;
     node->job_table = jobs_new(options->id, store_identity(store)->boot);
+    node->backups = backups_new(options);
     node->manual_ticks = boot->manual_ticks;
     /* A response to a call of an earlier process of this node may still come: no number is used
      * again. */
@@ -197,6 +200,7 @@ void node_free(struct node *node)
     background_forget(node);
     sender_forget(node);
     checks_free(node);
+    backups_free(node->backups);
     jobs_free(node->job_table);
     for (uint32_t i = 0; i < node->groups_count; i++) {
         group_done(&node->groups[i]);
@@ -498,6 +502,7 @@ static void node_second(struct node *node)
     digest_run(node);
     checks_second(node);
     retention_run(node);
+    backups_second(node);
     balance_run(node);
     change_run(node);
     move_run(node);
@@ -551,9 +556,11 @@ void node_turn(struct node *node)
         node->was_drained = true;
         route_drain(node);
         check_end_all(node);
+        backups_end(node);
     }
     node_take_calls(node);
     checks_run(node);
+    backups_run(node);
     read_ask(node);
     uint64_t ticked_ms = node->ticked_ms;
     node_time(node);
@@ -622,6 +629,7 @@ void node_end_calls(struct node *node)
     queue_close(node->submit);
     node_take_calls(node);
     check_end_all(node);
+    backups_end(node);
     for (uint32_t i = 0; i < node->groups_count; i++) {
         struct group *group = &node->groups[i];
         waiter_end_list(node, &group->commands);

@@ -52,6 +52,9 @@ struct node_options {
     uint32_t catchup_chunk_rows;      /* 0: as many as fit; tests want few */
     bool balance;                     /* spread leaders over the members by itself */
     uint64_t check_bytes_per_s;       /* read by a consistency check; 0: unbounded; 8 MiB */
+    const char *backup_dir;           /* NULL or "": data_dir/backups; borrowed for the call */
+    uint64_t backup_keep;             /* good ones; older ones go when one was made; 0: all; 7 */
+    uint64_t backup_expire_ms;        /* 0: never; 30 days */
     uint64_t check_interval_ms; /* between checks of the slots that are led here; 0: none; 24 h */
     uint32_t replica_count;     /* of each slot, 1..7; what a new cluster begins with; 7 */
     char zone[NODE_ZONE_MAX_BYTES + 1]; /* "": none */
@@ -322,7 +325,9 @@ MUST_USE enum err node_count_deletes(struct node *node, uint32_t slot, raft_inde
 /* Each node has its own, in memory: a restart forgets them. The last NODE_JOBS_MAX are kept; while
  * one of a kind is open, no other of that kind begins. */
 #define NODE_JOB_KIND_TABLE(X) /* symbol, slug */                                                  \
-    X(CHECK, "check")          /* replicas recompute their digests: node_start_check */
+    X(CHECK, "check")          /* replicas recompute their digests: node_start_check */            \
+    X(BACKUP, "backup")        /* a copy of this node's store: node_start_backup */                \
+    X(VERIFY, "verify_backup") /* every row of one is read: node_start_verify */
 
 #define NODE_JOB_STATE_TABLE(X) /* symbol, slug */                                                 \
     X(QUEUED, "queued")                                                                            \
@@ -361,7 +366,8 @@ struct node_job {
     uint32_t progress;                         /* of NODE_JOB_PROGRESS_MAX */
     uint64_t created_ms, started_ms, ended_ms; /* wall clock; 0: not yet */
     uint64_t eta_ms;                           /* running: about what is left; 0: not known */
-    char text[128];                            /* FAILED: why */
+    char text[192];                            /* FAILED: why */
+    char subject[65];                          /* what it is about: a backup; "": nothing more */
     struct node_job_item *items;
     uint32_t items_count, items_left_out; /* left_out: beyond NODE_JOB_ITEMS_MAX */
 };
@@ -379,6 +385,40 @@ uint32_t node_list_jobs(struct node *node, struct arena *arena, struct node_job 
 /* It is CANCELLED at once; parts that were begun may end later, and are not reported.
  * Errors: ERR_NOT_FOUND, ERR_CONFLICT  it has ended. */
 MUST_USE enum err node_cancel_job(struct node *node, struct bytes id, struct why *why);
+
+/* ---- backups of this node's store (backup.c) ---------------------------------------------------- */
+enum { NODE_BACKUP_ID_BYTES = 65, NODE_BACKUPS_MAX = 256 };
+enum node_backup_state { NODE_BACKUP_UNVERIFIED, NODE_BACKUP_VERIFIED, NODE_BACKUP_DAMAGED };
+
+/* It holds what was deleted after it was made: it expires. */
+struct node_backup {
+    char id[NODE_BACKUP_ID_BYTES];
+    uint8_t state; /* enum node_backup_state */
+    char cluster_id[65];
+    node_id node;
+    uint64_t incarnation, bytes;
+    uint64_t created_ms, verified_ms; /* wall clock; 0: not known, not yet */
+    uint64_t age_ms, expires_ms;      /* expires 0: never */
+    char detail[192];                 /* DAMAGED: what was found; "" */
+    const char *path;
+};
+
+/* Begins a job that copies this node's store while all goes on, reads every row of the copy, and
+ * removes what is more than options.backup_keep. name: "" for one that is made up. Items: per slot
+ * "ok", "damaged" or "incomplete" (an install was under way) with the reason. Any thread. Errors:
+ * ERR_BAD_PARAMETER (name), ERR_CONFLICT (there is one, a job is open), ERR_BUSY, ERR_DRAINING,
+ * ERR_DISK_FULL, ERR_NOT_SUPPORTED (this node keeps no files). */
+MUST_USE enum err node_start_backup(struct node *node, struct bytes name, char *ret_job,
+                                    struct why *why);
+/* Begins a job that reads every row of a backup. ERR_NOT_FOUND, and as above. */
+MUST_USE enum err node_start_verify(struct node *node, struct bytes id, char *ret_job,
+                                    struct why *why);
+/* Newest first; all into arena. *ret_left_out: beyond NODE_BACKUPS_MAX. */
+MUST_USE enum err node_list_backups(struct node *node, struct arena *arena,
+                                    struct node_backup **ret, uint32_t *ret_count,
+                                    uint32_t *ret_left_out, struct why *why);
+/* ERR_NOT_FOUND, ERR_CONFLICT (a job is at work on it). Its bytes go soon after. */
+MUST_USE enum err node_remove_backup(struct node *node, struct bytes id, struct why *why);
 
 /* ---- alarms (alarm.c) -------------------------------------------------------------------------- */
 #define NODE_ALARM_TABLE(X) /* symbol, slug, stays until it is disarmed */                         \

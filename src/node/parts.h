@@ -13,6 +13,7 @@
 #include "base/map.h"
 #include "msg/msg.h"
 #include "node/alarm.h"
+#include "node/backup.h"
 #include "node/calls.h"
 #include "node/catchup.h"
 #include "node/check.h"
@@ -85,6 +86,7 @@ struct node {
     struct group *receiving; /* the one that has all credits; NULL: none */
 
     struct jobs *job_table;    /* owned. Thread: any */
+    struct backups *backups;   /* owned. Thread: any */
     struct checks *checks;     /* owned: the check that runs; NULL: none */
     atomic_bool checks_wanted; /* a job waits. Thread: any */
     bool check_is_own;         /* it is the node's own, which checks what it leads */

@@ -55,6 +55,9 @@ struct engine_ops {
 
     /* Writes the family's memtable out, or all of them (STORE_FAMILIES). */
     enum err (*flush)(struct engine *engine, enum store_family family, bool wait, struct why *why);
+    /* A copy of the database as of now in the new folder path, from files that do not change any more
+     * where that is possible. ERR_NOT_SUPPORTED: this engine has none. */
+    enum err (*checkpoint)(struct engine *engine, const char *path, struct why *why);
     /* What was read before is read from the disk again. */
     void (*forget_cached)(struct engine *engine);
     void (*stats)(struct engine *engine, struct store_stats *ret); /* its part of the figures */

@@ -410,6 +410,12 @@ static void memory_close(struct engine *engine)
     free(memory);
 }
 
+static enum err memory_checkpoint(struct engine *engine, const char *path, struct why *why)
+{
+    (void)engine;
+    return why_set(why, ERR_NOT_SUPPORTED, "a store in memory cannot be copied to '%s'", path);
+}
+
 static const struct engine_ops memory_ops = {
     .batch_new = memory_batch_new,
     .batch_free = memory_batch_free,
@@ -430,6 +436,7 @@ static const struct engine_ops memory_ops = {
     .iter_prev = memory_iter_prev,
     .iter_close = memory_iter_close,
     .flush = memory_flush,
+    .checkpoint = memory_checkpoint,
     .forget_cached = memory_forget_cached,
     .stats = memory_stats,
     .close = memory_close,

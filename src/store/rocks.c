@@ -301,6 +301,24 @@ static enum err rocks_flush(struct engine *engine, enum store_family family, boo
     return err;
 }
 
+/* Memtables are written out first (log_size_for_flush 0): what a log of the copy holds is only what
+ * came meanwhile. */
+static enum err rocks_checkpoint(struct engine *engine, const char *path, struct why *why)
+{
+    struct rocks *rocks = rocks_of(engine);
+    char *error = NULL;
+    rocksdb_checkpoint_t *checkpoint = rocksdb_checkpoint_object_create(rocks->db, &error);
+    if (error == NULL) {
+        rocksdb_checkpoint_create(checkpoint, path, 0, &error);
+        rocksdb_checkpoint_object_destroy(checkpoint);
+    }
+    if (error == NULL)
+        return OK;
+    enum err err = why_set(why, ERR_IO, "%s", error);
+    rocksdb_free(error);
+    return err;
+}
+
 static uint64_t property_of(struct rocks *rocks, int family, const char *name)
 {
     uint64_t value = 0;
@@ -412,6 +430,7 @@ static const struct engine_ops rocks_ops = {
     .iter_prev = rocks_iter_prev,
     .iter_close = rocks_iter_close,
     .flush = rocks_flush,
+    .checkpoint = rocks_checkpoint,
     .forget_cached = rocks_forget_cached,
     .stats = rocks_stats,
     .close = rocks_close,

@@ -7,6 +7,9 @@
  * with a sentence that says what to do. */
 #include "store/store.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "store/internal.h"
 #include "store/memory.h"
@@ -297,7 +300,8 @@ static enum err check_whose(struct store *store, const struct store_options *opt
         err = check_identity(&store->identity, options, why);
     if (err == OK)
         err = read_boot(store, why);
-    if (err != OK || promise_is_there(promise_path, options->memdisk))
+    bool is_copy = options->read_only && options->is_backup;
+    if (err != OK || is_copy || promise_is_there(promise_path, options->memdisk))
         return err;
     if (!options->accept_short_log)
         return why_set(why, ERR_LOG_TOO_SHORT,
@@ -333,7 +337,7 @@ static enum err open_all(struct store *store, const struct store_options *option
     enum err err = open_engine(store, options, promise_path, why);
     if (err == OK)
         err = check_whose(store, options, promise_path, why);
-    if (err == OK)
+    if (err == OK && !(options->read_only && options->is_backup))
         err = promise_open(promise_path, options->memdisk, &store->identity, &store->promise, why);
     if (err == OK)
         err = load_pages(store, why);
@@ -426,6 +430,45 @@ enum err store_flush(struct store *store, struct why *why)
     enum err err = store->engine->ops->flush(store->engine, STORE_FAMILIES, true, why);
     for (int i = 0; err == OK && i < STORE_FAMILIES; i++)
         atomic_store(&store->tombstones[i], 0);
+    return err;
+}
+
+static enum err sync_file(const char *path, struct why *why)
+{
+    int fd = -1;
+    enum err err = file_open(path, O_RDONLY, 0, &fd, why);
+    if (err != OK)
+        return err;
+    err = file_sync_data(fd, why);
+    (void)close(fd);
+    return err;
+}
+
+/* RocksDB leaves the logs that it copied unsynced. */
+static enum err sync_files(const char *dir, struct why *why)
+{
+    struct file_names names = {0};
+    enum err err = file_list(dir, &names, why);
+    for (size_t i = 0; err == OK && i < names.count; i++) {
+        char *path = path_in(dir, names.items[i]);
+        err = sync_file(path, why);
+        free(path);
+    }
+    file_names_done(&names);
+    return err == OK ? file_sync_dir(dir, why) : err;
+}
+
+enum err store_checkpoint(struct store *store, const char *dir, struct why *why)
+{
+    char *path = path_in(dir, "db");
+    enum err err = file_make_dirs(dir, 0700, why);
+    if (err == OK)
+        err = store->engine->ops->checkpoint(store->engine, path, why);
+    if (err == OK)
+        err = sync_files(path, why);
+    if (err == OK)
+        err = file_sync_dir(dir, why);
+    free(path);
     return err;
 }
 

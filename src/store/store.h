@@ -38,6 +38,7 @@ struct store_options {
     struct memdisk *memdisk; /* not NULL: a store in memory on this disk; dir is not used */
     bool create;             /* make one when there is none */
     bool read_only;          /* for `lethed dump`: no boot number is counted up */
+    bool is_backup;          /* with read_only: a copy, which has promised nothing to anybody */
     const char *cluster_id;  /* 1-64 bytes; NULL with read_only: whoever it is */
     uint64_t node_id;        /* 1..65535 */
     uint32_t slot_count;
@@ -285,6 +286,11 @@ void store_stats(struct store *store, struct store_stats *ret);
  * own cache of files is not touched.) */
 void store_forget_cached(struct store *store);
 MUST_USE enum err store_flush(struct store *store, struct why *why); /* all families, waits */
+/* Makes the folder dir, in it a copy of the database as it is now, and syncs it; writes go on
+ * meanwhile. It is no data folder (it has no promise file): only read_only with is_backup opens it.
+ * Not a byte is copied of files that never change, when dir is on the same file system.
+ * Errors: ERR_NOT_SUPPORTED (in memory), ERR_IO, ERR_DISK_FULL  dir may be there in part. */
+MUST_USE enum err store_checkpoint(struct store *store, const char *dir, struct why *why);
 /* Test of the disk's health, each second: background errors that rose are ERR_DISK_FAILED. */
 MUST_USE enum err store_poll(struct store *store, struct why *why);
 

@@ -347,6 +347,41 @@ def wait_job(client, path):
     raise Failed(f"{path} did not end: {job}")
 
 
+def test_backups(daemon):
+    """One is made while there are writes, verified, listed, removed; bad names, strangers and
+    doubles are refused and change nothing."""
+    client = Client(daemon)
+    client.fill((7, "kept"), 20)
+    equal(client.get("/v1/admin/backups", expect=200).json, {"backups": [], "more": False})
+    reply = client.post("/v1/admin/backups", {"name": "first"}, expect=202)
+    job = wait_job(client, reply.headers["location"])
+    equal((job["kind"], job["state"], job["backup"], len(job["items"])), ("backup", "done", "first", 64))
+    check(all(item["result"] == "ok" for item in job["items"]), job)
+    one, = client.get("/v1/admin/backups", expect=200).json["backups"]
+    equal((one["id"], one["state"], one["verified"], one["node"], one["holds_deleted"]),
+          ("first", "verified", True, 1, True))
+    check(one["expires_at"] == one["created_at"] + 30 * 86400000 and one["bytes"] > 0, one)
+    check(os.path.isdir(one["path"]), one["path"])
+    table = client.get("/v1/admin/backups?columns=id,state", {"Accept": "text/plain"}, expect=200)
+    check(b"first" in table.body and b"verified" in table.body, table)
+    client.get("/v1/admin/backups?columns=never", {"Accept": "text/plain"}, expect=400)
+    check("first" in client.post("/v1/admin/backups", {"name": "first"}, expect=409).json["detail"], "which")
+    for name in ("", "a/b", ".hidden", "x" * 65, "a b"):
+        client.post("/v1/admin/backups", {"name": name}, expect=400)
+    unnamed = client.ask("POST", "/v1/admin/backups", expect=202)  # its job's id
+    equal(wait_job(client, unnamed.headers["location"])["backup"], unnamed.json["id"])
+    client.post("/v1/admin/backups", {"name": 5}, expect=400)
+    client.post("/v1/admin/backups", "[]", expect=400)
+    again = wait_job(client, client.post("/v1/admin/backups/first:verify", {},
+                                         expect=202).headers["location"])
+    equal((again["kind"], again["state"]), ("verify_backup", "done"))
+    client.post("/v1/admin/backups/never:verify", {}, expect=404)
+    client.ask("DELETE", "/v1/admin/backups/never", expect=404)
+    client.ask("DELETE", "/v1/admin/backups/first", expect=200)
+    client.ask("DELETE", "/v1/admin/backups/first", expect=404)
+    equal(len(client.get("/v1/admin/backups", expect=200).json["backups"]), 1)
+
+
 def test_checks_and_jobs(daemon):
     """A check of all slots, of one; its job is listed, has a result a slot, and cannot be cancelled
     once it has ended."""

@@ -955,3 +955,56 @@ enum err node_find_message_id(struct node *node, struct channel name, uint64_t m
     mutex_unlock(&node->lock);
     return err == OK ? OK : why_set(why, err, "no such message");
 }
+
+/* ---- backups: two of them; none is made in truth ------------------------------------------------------- */
+enum err node_start_backup(struct node *node, struct bytes name, char *ret_job, struct why *why)
+{
+    if (bytes_is_equal(name, bytes_of_string("good")))
+        return why_set(why, ERR_CONFLICT, "there is a backup 'good' already");
+    enum err err = jobs_add(node->jobs, NODE_JOB_BACKUP, -1, 1, 1000, ret_job, why);
+    return err;
+}
+
+enum err node_start_verify(struct node *node, struct bytes id, char *ret_job, struct why *why)
+{
+    if (!bytes_is_equal(id, bytes_of_string("good")))
+        return why_set(why, ERR_NOT_FOUND, "node 1 has no such backup");
+    return jobs_add(node->jobs, NODE_JOB_VERIFY, -1, 1, 1000, ret_job, why);
+}
+
+enum err node_list_backups(struct node *node, struct arena *arena, struct node_backup **ret,
+                           uint32_t *ret_count, uint32_t *ret_left_out, struct why *why)
+{
+    (void)node;
+    (void)why;
+    static const struct node_backup items[] = {{.id = "good",
+                                                .state = NODE_BACKUP_VERIFIED,
+                                                .cluster_id = "lethe",
+                                                .node = 1,
+                                                .incarnation = 0xabc,
+                                                .bytes = 4096,
+                                                .created_ms = 1000,
+                                                .verified_ms = 2000,
+                                                .age_ms = 5000,
+                                                .expires_ms = 9000,
+                                                .path = "/backups/good"},
+                                               {.id = "bad",
+                                                .state = NODE_BACKUP_DAMAGED,
+                                                .detail = "the manifest fails its checksum",
+                                                .path = "/backups/bad"}};
+    *ret = arena_alloc(arena, sizeof(items));
+    memcpy(*ret, items, sizeof(items));
+    *ret_count = sizeof(items) / sizeof(items[0]);
+    *ret_left_out = 0;
+    return OK;
+}
+
+enum err node_remove_backup(struct node *node, struct bytes id, struct why *why)
+{
+    (void)node;
+    if (bytes_is_equal(id, bytes_of_string("good")))
+        return OK;
+    return bytes_is_equal(id, bytes_of_string("bad"))
+               ? why_set(why, ERR_CONFLICT, "a job is at work on backup 'bad'")
+               : why_set(why, ERR_NOT_FOUND, "node 1 has no such backup");
+}

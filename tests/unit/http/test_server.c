@@ -327,6 +327,34 @@ START_TEST(orders_about_nodes)
 }
 END_TEST
 
+START_TEST(backups_are_told)
+{
+    start();
+    ck_assert_int_eq(ask("GET", "/v1/admin/backups", NULL, NULL), 200);
+    ck_assert(client_has(&client,
+                         "{\"backups\":[{\"id\":\"good\",\"state\":\"verified\",\"verified\":true,"
+                         "\"node\":1,\"cluster_id\":\"lethe\",\"incarnation\":"
+                         "\"0000000000000abc\",\"created_at\":1000,\"verified_at\":2000,"
+                         "\"expires_at\":9000,\"age_ms\":5000,\"bytes\":4096,"
+                         "\"holds_deleted\":true,\"path\":\"/backups/good\",\"detail\":null},"));
+    ck_assert(client_has(&client, "\"state\":\"damaged\",\"verified\":false,\"node\":null,"));
+    ck_assert_int_eq(post("/v1/admin/backups", "{\"name\":7}"), 400);
+    ck_assert_int_eq(post("/v1/admin/backups", "{\"name\":\"good\"}"), 409);
+    ck_assert_int_eq(post("/v1/admin/backups", "{\"name\":\"new\"}"), 202);
+    ck_assert(client_has(&client, "Location: /v1/jobs/1-7-1\r\n"));
+    ck_assert_int_eq(ask("GET", "/v1/jobs/1-7-1", NULL, NULL), 200);
+    ck_assert(client_has(&client, "\"kind\":\"backup\","));
+    ck_assert(client_has(&client, "\"backup\":null,"));
+    ck_assert_int_eq(post("/v1/admin/backups/good:verify", "{}"), 202);
+    ck_assert_int_eq(post("/v1/admin/backups/none:verify", "{}"), 404);
+    ck_assert_int_eq(ask("DELETE", "/v1/admin/backups/good", NULL, NULL), 200);
+    ck_assert_str_eq(client.body, "{\"id\":\"good\",\"removed\":true}");
+    ck_assert_int_eq(ask("DELETE", "/v1/admin/backups/bad", NULL, NULL), 409);
+    ck_assert_int_eq(ask("DELETE", "/v1/admin/backups/none", NULL, NULL), 404);
+    stop();
+}
+END_TEST
+
 /* One slot that cannot: the request's answer. One of all: its own, beside those that could. */
 START_TEST(orders_that_fail)
 {
@@ -664,6 +692,7 @@ static const TTest *const *all_tests(size_t *ret_count)
                                  orders_of_operators,
                                  orders_about_nodes,
                                  jobs_are_told,
+                                 backups_are_told,
                                  orders_that_fail,
                                  tells_its_configuration,
                                  waits_for_a_message,

@@ -523,8 +523,149 @@ START_TEST(returns_by_delta_and_full)
 }
 END_TEST
 
+/* ---- backups ----------------------------------------------------------------------------------------- */
+
+static void wait_job(struct node *node, const char *id, struct arena *arena, struct node_job *ret)
+{
+    struct why why = {0};
+    for (int i = 0; i < 1500; i++) {
+        arena_clear(arena);
+        ck_assert_int_eq(node_get_job(node, bytes_of_string(id), arena, ret, &why), OK);
+        if (ret->state != NODE_JOB_QUEUED && ret->state != NODE_JOB_RUNNING) {
+            return;
+        }
+        nap(10);
+    }
+    ck_abort_msg("job %s does not end", id);
+}
+
+static void backup(struct node *node, const char *name, struct arena *arena, struct node_job *ret)
+{
+    char id[NODE_JOB_ID_BYTES];
+    struct why why = {0};
+    enum err err = node_start_backup(node, bytes_of_string(name), id, &why);
+    ck_assert_msg(err == OK, "%s: %s", err_slug(err), why.text);
+    wait_job(node, id, arena, ret);
+}
+
+static uint32_t list_backups(struct node *node, struct arena *arena, struct node_backup **ret)
+{
+    uint32_t count = 0, left_out = 0;
+    struct why why = {0};
+    ck_assert_int_eq(node_list_backups(node, arena, ret, &count, &left_out, &why), OK);
+    return count;
+}
+
+START_TEST(backups_while_all_goes_on)
+{
+    char *dir = unit_temp_dir();
+    struct node_options options = options_of(dir);
+    options.backup_keep = 2;
+    struct node *node = start_with(&options);
+    wait_serving(node);
+    struct caller callers[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        caller_init(&callers[i], node, i);
+        ck_assert_int_eq(thread_start(&callers[i].thread, "caller", caller_run, &callers[i]), OK);
+    }
+    struct arena arena;
+    struct node_job job;
+    struct node_backup *list;
+    struct why why = {0};
+    char id[NODE_JOB_ID_BYTES];
+    arena_init(&arena);
+    static const char *const names[] = {"first", "second", "third", "fourth"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        backup(node, names[i], &arena, &job);
+        ck_assert_msg(job.state == NODE_JOB_DONE, "%s", job.text);
+        ck_assert_str_eq(job.subject, names[i]);
+        ck_assert_uint_eq(job.items_count, 16);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        thread_join(&callers[i].thread);
+        ck_assert_uint_eq(callers[i].answered, CALLS);
+        caller_done(&callers[i]);
+    }
+    ck_assert_uint_eq(list_backups(node, &arena, &list), 2);
+    ck_assert_str_eq(list[0].id, "fourth");
+    ck_assert_str_eq(list[1].id, "third");
+    ck_assert_int_eq(list[0].state, NODE_BACKUP_VERIFIED);
+    ck_assert_uint_eq(list[0].expires_ms, list[0].created_ms + options.backup_expire_ms);
+    ck_assert_int_eq(node_start_backup(node, bytes_of_string("third"), id, &why), ERR_CONFLICT);
+    ck_assert_int_eq(node_start_backup(node, bytes_of_string("../x"), id, &why), ERR_BAD_PARAMETER);
+    ck_assert_int_eq(node_start_verify(node, bytes_of_string("../x"), id, &why), ERR_NOT_FOUND);
+    ck_assert_int_eq(node_remove_backup(node, bytes_of_string("first"), &why), ERR_NOT_FOUND);
+    ck_assert_int_eq(node_remove_backup(node, bytes_of_string("third"), &why), OK);
+    ck_assert_uint_eq(list_backups(node, &arena, &list), 1);
+    node_stop(node, 5000);
+    /* Too old by now: the first look removes it. */
+    options.backup_expire_ms = 1;
+    node = start_with(&options);
+    for (int i = 0; i < 1000 && list_backups(node, &arena, &list) > 0; i++) {
+        nap(10);
+    }
+    ck_assert_uint_eq(list_backups(node, &arena, &list), 0);
+    node_stop(node, 5000);
+    arena_done(&arena);
+    free(dir);
+}
+END_TEST
+
+/* One byte in the middle of each table file. */
+static void damage(const char *dir, const char *id)
+{
+    char path[800];
+    struct file_names names;
+    (void)snprintf(path, sizeof(path), "%s/backups/%s/db", dir, id);
+    ck_assert_int_eq(file_list(path, &names, NULL), OK);
+    for (size_t i = 0; i < names.count; i++) {
+        char file[1100];
+        struct buf bytes = BUF_INIT;
+        (void)snprintf(file, sizeof(file), "%s/%s", path, names.items[i]);
+        if (strstr(names.items[i], ".sst") == NULL) {
+            continue;
+        }
+        ck_assert_int_eq(file_read(file, 1 << 24, &bytes, NULL), OK);
+        bytes.data[40] ^= 0x10;
+        ck_assert_int_eq(file_write_atomic(file, buf_bytes(&bytes), 0600, NULL), OK);
+        buf_done(&bytes);
+    }
+    file_names_done(&names);
+}
+
+START_TEST(damaged_backup_is_found)
+{
+    char *dir = unit_temp_dir();
+    struct node *node = start(dir);
+    struct caller caller;
+    struct arena arena;
+    struct node_job job;
+    struct node_backup *list;
+    struct why why = {0};
+    char id[NODE_JOB_ID_BYTES];
+    arena_init(&arena);
+    caller_init(&caller, node, 1);
+    caller_run(&caller);
+    caller_done(&caller);
+    backup(node, "one", &arena, &job);
+    ck_assert_int_eq(job.state, NODE_JOB_DONE);
+    damage(dir, "one");
+    ck_assert_int_eq(node_start_verify(node, bytes_of_string("one"), id, &why), OK);
+    wait_job(node, id, &arena, &job);
+    ck_assert_int_eq(job.state, NODE_JOB_FAILED);
+    ck_assert_ptr_nonnull(strstr(job.text, "'one' is not good"));
+    ck_assert_uint_eq(list_backups(node, &arena, &list), 1);
+    ck_assert_int_eq(list[0].state, NODE_BACKUP_DAMAGED);
+    ck_assert_str_ne(list[0].detail, "");
+    node_stop(node, 5000);
+    arena_done(&arena);
+    free(dir);
+}
+END_TEST
+
 Suite *suite_real(void)
 {
     return UNIT_SUITE("real", 120, four_threads_and_restart, drains_under_load, three_over_loopback,
-                      empty_folder_is_refused_after_restart, returns_by_delta_and_full);
+                      empty_folder_is_refused_after_restart, returns_by_delta_and_full,
+                      backups_while_all_goes_on, damaged_backup_is_found);
 }

@@ -4,6 +4,7 @@
 
 #include "unit.h"
 
+Suite *suite_backup(void);
 Suite *suite_iter(void);
 Suite *suite_memdisk(void);
 Suite *suite_open(void);
