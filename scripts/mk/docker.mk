@@ -13,7 +13,8 @@ docker: ## the container image (BASE= what it stands on, TAG= its name)
 docker-check: ## image and compose set for real: kill, cut off, restart; skips where no engine runs
 	$(Q)$(PYTHON) tests/docker/run.py
 
-ops-check: $(BUILD)/bin/lethed $(BUILD)/bin/lethectl ## scripts/ops and lethectl against three nodes on this machine
-	$(Q)LETHED=$(abspath $(BUILD))/bin/lethed $(PYTHON) tests/ops/run.py
+ops-check: all $(BUILD)/next/bin/lethed ## scripts/ops and lethectl against three nodes on this machine
+	$(Q)LETHED=$(abspath $(BUILD))/bin/lethed NEXT_LETHED=$(abspath $(BUILD))/next/bin/lethed \
+	    $(PYTHON) tests/ops/run.py
 	$(Q)LETHED=$(abspath $(BUILD))/bin/lethed LETHECTL=$(abspath $(BUILD))/bin/lethectl \
 	    $(PYTHON) tests/ops/ctl.py

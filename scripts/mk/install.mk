@@ -96,4 +96,4 @@ deb-next: deb next
 	$(Q)scripts/make-deb $(BUILD)/deb/root $(NEXT_VERSION) $(BUILD)/deb/lethe_$(NEXT_VERSION)_$(ARCHITECTURE).deb
 
 deb-check: deb-next ## the package for real, with systemd in a container: install, run, upgrade, remove, purge; skips where no engine runs
-	$(Q)BUILD=$(BUILD) $(PYTHON) tests/package/run.py $(T)
+	$(Q)BUILD=$(BUILD) $(PYTHON) tests/package/run.py

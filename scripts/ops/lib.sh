@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # lib.sh: what the scripts in this folder share; they read it in, it does nothing by itself.
 #
-# Needs curl and awk. A script's help is the comment that its own file begins with. Exit codes of all:
+# Needs curl and awk. Its variables begin with ops_ wherever a script's own loop could have the same.
+# A script's help is the comment that its own file begins with. Exit codes of all:
 # 0 done, 1 the cluster said no or is not well, 2 usage, 3 no server reached, 4 outcome unknown.
 
 # shellcheck disable=SC2034  # some of these are for the scripts alone
@@ -84,15 +85,14 @@ ask_one() {
     : >"$ops_reply"
     : >"$ops_head"
     set -- "$1" "$2" "$3" "${4:-}" "${5:-application/json}"
-    server=$1 method=$2 path=$3 body=$4 accept=$5
-    set -- -sS -K - -m "$ops_timeout" --connect-timeout 3 -X "$method" -H "Accept: $accept" \
+    ops_from=$1 ops_path=$3 ops_body=$4
+    set -- -sS -K - -m "$ops_timeout" --connect-timeout 3 -X "$2" -H "Accept: $5" \
         -o "$ops_reply" -D "$ops_head" -w '%{http_code}'
-    if [ -n "$body" ]; then
-        set -- "$@" -H 'Content-Type: application/json' --data-binary "$body"
+    if [ -n "$ops_body" ]; then
+        set -- "$@" -H 'Content-Type: application/json' --data-binary "$ops_body"
     fi
     ops_curl=0
-    ops_status=$(curl_secrets | curl "$@" "http://$server$path" 2>"$ops_dir/error") || ops_curl=$?
-    ops_from=$server
+    ops_status=$(curl_secrets | curl "$@" "http://$ops_from$ops_path" 2>"$ops_dir/error") || ops_curl=$?
     if [ "$ops_curl" -ne 0 ]; then
         ops_status=0
     fi
@@ -209,10 +209,10 @@ server_of() {
 replicas() {
     : >"$ops_dir/replicas"
     : >"$ops_dir/leaders"
-    while read -r node server; do
-        ask_one "$server" GET /v1/slots
+    while read -r ops_leader ops_server; do
+        ask_one "$ops_server" GET /v1/slots
         [ "$ops_status" = 200 ] || continue
-        awk -v self="$node" -v rows="$ops_dir/replicas" -v led="$ops_dir/leaders" '
+        awk -v self="$ops_leader" -v rows="$ops_dir/replicas" -v led="$ops_dir/leaders" '
         function value(name) {
             if (!match($0, "\"" name "\":\"?[^,\"}]*"))
                 return ""

@@ -6,57 +6,32 @@ from the others, restarted; after each, every node's own view and digests must b
   run.py [--remove-image] [--base NAME] [--project NAME]
 
 BASE (lethe-base:bookworm) is made by scripts/base-image when it is missing. Without a Docker engine,
-compose or base image it says `SKIP docker: why` and counts one skipped, or one failed with LETHE_NO_SKIP=1.
+compose (COMPOSE names another) or base image it says `SKIP docker: why` and counts one skipped, or one failed with LETHE_NO_SKIP=1.
 Whatever it starts it takes down again, also when something failed. One line a test, then
 `N passed, N failed[, N skipped]`. Tests build on each other: after a failure the rest is not tried.
 """
 import argparse
 import base64
-import fcntl
 import http.client
 import json
 import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import time
 import urllib.parse
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+# pylint: disable=wrong-import-position
+from containers import (ROOT, Failed, Skip, check, docker, need_engine, run, run_main,  # noqa: E402
+                        wait_until)
+
 COMPOSE_FILE = os.path.join(ROOT, "conf", "compose", "docker-compose.yaml")
 NODES = (1, 2, 3)
 SLOTS = 64
 IMAGE_MAX_BYTES = 200 * 1000 * 1000
 CHANNELS = [f"room/{n}" for n in range(12)]
-
-
-class Failed(Exception):
-    """A test's verdict, with what was seen."""
-
-
-class Skip(Exception):
-    """This machine cannot run the test, with the reason."""
-
-
-def check(condition, text):
-    if not condition:
-        raise Failed(text)
-
-
-def run(words, seconds=60, environment=None, may_fail=False):
-    """Runs a program to its end: (exit code, output of both kinds)."""
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          timeout=seconds, env=environment, check=False, stdin=subprocess.DEVNULL)
-    if done.returncode != 0 and not may_fail:
-        raise Failed(f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout[-3000:]}")
-    return done.returncode, done.stdout.strip()
-
-
-def docker(*words, seconds=60, may_fail=False):
-    return run(["docker", *words], seconds, may_fail=may_fail)[1]
 
 
 def payload_of(message):
@@ -76,26 +51,12 @@ def free_ports(count):
 
 
 def find_compose():
-    """The words that compose starts with: version 2 as part of docker, or the older program."""
-    for words in (["docker", "compose"], ["docker-compose"]):
+    """The words that compose starts with: COMPOSE, version 2 as part of docker, or the older program."""
+    named = [os.environ["COMPOSE"].split()] if os.environ.get("COMPOSE") else []
+    for words in named or (["docker", "compose"], ["docker-compose"]):
         if shutil.which(words[0]) and run(words + ["version"], 30, may_fail=True)[0] == 0:
             return words
-    raise Skip("no docker-compose, nor docker with compose")
-
-
-def wait_until(what, seconds, step, *args):
-    """Calls step until it returns something true; a Failed in it counts as not yet."""
-    until, last = time.monotonic() + seconds, "nothing"
-    while time.monotonic() < until:
-        try:
-            result = step(*args)
-            if result:
-                return result
-            last = result
-        except Failed as fault:
-            last = fault
-        time.sleep(0.25)
-    raise Failed(f"not within {seconds} s: {what}; last: {last}")
+    raise Skip(f"no {' '.join(named[0])}" if named else "no docker-compose, nor docker with compose")
 
 
 class Set:
@@ -413,35 +374,6 @@ TESTS = [image_builds, image_is_sane, refuses_to_be_open, starts_in_any_order, a
          survives_a_partition, restarts_as_a_whole, survives_new_containers]
 
 
-def prepare(options):
-    """What this machine must have, or a Skip."""
-    if not shutil.which("docker"):
-        raise Skip("no docker")
-    if run(["docker", "version"], 30, may_fail=True)[0] != 0:
-        raise Skip("no engine answers")
-    compose = find_compose()
-    code, text = run([os.path.join(ROOT, "scripts", "base-image"), options.base], 600, may_fail=True)
-    print(text, flush=True)
-    if code != 0:
-        raise Skip("the base image cannot be made: " + text.splitlines()[-1])
-    return Set(options, compose)
-
-
-def run_all(one):
-    passed = 0
-    for test in TESTS:
-        begun = time.monotonic()
-        try:
-            note = test(one)
-        except (Failed, subprocess.TimeoutExpired) as fault:
-            print(f"FAIL {test.__name__}: {test.__doc__}\n{fault}\n{one.logs()}", flush=True)
-            return passed, 1
-        passed += 1
-        print(f"ok   {test.__name__}: {test.__doc__} ({time.monotonic() - begun:.1f} s)"
-              f"{' ' + note if note else ''}", flush=True)
-    return passed, 0
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--base", default=os.environ.get("BASE", "lethe-base:bookworm"))
@@ -449,27 +381,16 @@ def main():
     parser.add_argument("--remove-image", action="store_true",
                         help="as a rule it stays: its layers make the next run fast")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    # Two runs under one name would take each other down.
-    lock = open(os.path.join(tempfile.gettempdir(), options.project + ".lock"), "w", encoding="utf-8")
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    try:
-        one = prepare(options)
-    except Skip as reason:
-        if os.environ.get("LETHE_NO_SKIP") == "1":
-            print(f"FAIL docker: {reason}\n0 passed, 1 failed")
-            return 1
-        print(f"SKIP docker: {reason}\n0 passed, 0 failed, 1 skipped")
-        return 0
-    one.down()  # what an interrupted run may have left
-    try:
-        passed, failed = run_all(one)
-    finally:
-        one.down()
+
+    def prepare():
+        need_engine(options.base)
+        return Set(options, find_compose())
+
+    def after(one):
         if options.remove_image:
             docker("rmi", one.image, may_fail=True)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+
+    return run_main("docker", options.project, prepare, TESTS, after)
 
 
 if __name__ == "__main__":
