@@ -88,6 +88,11 @@ static struct node_options node_options_of(const struct config *config,
     options.submit_max_commands = config->node_queue_max_commands;
     options.submit_max_bytes = config->node_queue_max_bytes;
     options.disk_soft_free_bytes = config->storage_soft_free_bytes;
+    options.disk_hard_free_bytes =
+        config->storage_hard_free_bytes < options.disk_soft_free_bytes / 2
+            ? config->storage_hard_free_bytes
+            : options.disk_soft_free_bytes / 2;
+    options.disk_ballast_bytes = config->storage_ballast_bytes;
     options.delete_log_retention_ms = config->delete_log_retention_days * 24 * CONFIG_HOUR_MS;
     options.delete_log_max_records = config->delete_log_max_records;
     options.catchup_bytes_per_s = config->cluster_catchup_bytes_per_s;

@@ -112,6 +112,10 @@
       "memory for rows not yet written to table files") \
     X(storage_soft_free_bytes, "storage.soft_free_bytes", SIZE, "512MiB", 0, 1024 * CONFIG_GIB, "", FIXED, \
       "with less free disk than this, appends get 507; reads and deletes go on") \
+    X(storage_hard_free_bytes, "storage.hard_free_bytes", SIZE, "64MiB", 0, 1024 * CONFIG_GIB, "", FIXED, \
+      "with less than this the ballast is freed for deletes, and no appends are taken from leaders; at most half of soft_free_bytes counts") \
+    X(storage_ballast_bytes, "storage.ballast_bytes", SIZE, "64MiB", 0, 64 * CONFIG_GIB, "", FIXED, \
+      "a file that only takes up room until a full disk needs it; 0: none") \
     X(storage_backup_dir, "storage.backup_dir", TEXT, "", 0, 4096, "", FIXED, \
       "folder of this node's backups; empty means backups in the data folder, where a copy costs no room at first") \
     X(storage_backup_keep, "storage.backup_keep", NUMBER, "7", 0, 200, "backups", FIXED, \

@@ -219,10 +219,7 @@ static enum err job_care(struct node_disk_job *job, struct why *why)
         return err;
     }
     alarm_save(job->node);
-    struct store_stats stats;
-    store_stats(job->node->store, &stats);
-    job->free_bytes = stats.disk_free_bytes;
-    job->total_bytes = stats.disk_total_bytes;
+    space_look(job->node, &job->space);
     return store_poll(job->node->store, why);
 }
 
@@ -518,74 +515,6 @@ static void written_done(struct node *node, struct node_disk_job *job)
     }
 }
 
-/* The voter with room that is nearest to the end of the log; 0: none. */
-static node_id find_roomy(const struct group *group)
-{
-    uint64_t soft_mb = (group->node->options.disk_soft_free_bytes + (1 << 20) - 1) >> 20;
-    const struct raft_progress_status *best = NULL;
-    struct raft_status status;
-    raft_status(group->raft, &status);
-    if (status.transferring || status.config_pending) {
-        return 0;
-    }
-    for (uint32_t i = 0; i < status.peers_count; i++) {
-        const struct raft_progress_status *peer = &status.peers[i];
-        if (peer->peer != status.self && peer->active && !peer->learner &&
-            peer->state == RAFT_REPLICATE && peer->disk_free_mb > soft_mb &&
-            (best == NULL || peer->match > best->match)) {
-            best = peer;
-        }
-    }
-    return best == NULL ? 0 : best->peer;
-}
-
-/* A leader whose disk is nearly full must refuse appends although a majority may have room: it lets
- * one that has room lead. Where none has, it stays, for deletes. */
-static void disk_leave_low(struct node *node)
-{
-#ifdef LETHE_MUTANT_full_leader_stays
-    return;
-#endif
-    uint32_t moved = 0;
-    for (uint32_t i = 0; i < node->groups_count; i++) {
-        struct group *group = &node->groups[i];
-        node_id to = group->role == RAFT_LEADER && !group->is_majority_low ? find_roomy(group) : 0;
-        if (to != 0 && raft_transfer(group->raft, to) == OK) {
-            group_dirty(group);
-            moved++;
-        }
-    }
-    if (moved > 0) {
-        log_warn("node", "handing leaderships over to nodes whose disks have room",
-                 "slots=%" PRIu32, moved);
-    }
-}
-
-static void care_done(struct node *node, const struct node_disk_job *job)
-{
-    atomic_store_explicit(&node->disk_free_bytes, job->free_bytes, memory_order_relaxed);
-    atomic_store_explicit(&node->disk_total_bytes, job->total_bytes, memory_order_relaxed);
-    /* A store in memory has no size. */
-    bool is_low = job->total_bytes != 0 && job->free_bytes < node->options.disk_soft_free_bytes;
-    bool was_low = atomic_exchange_explicit(&node->disk_low, is_low, memory_order_relaxed);
-    if (is_low && !was_low) {
-        log_warn("node", "the disk is nearly full, refusing appends", "free_bytes=%" PRIu64,
-                 job->free_bytes);
-        alarm_raise(node, NODE_ALARM_NOSPACE,
-                    "%" PRIu64 " MiB are free, less than the %" PRIu64
-                    " MiB of storage.soft_free_bytes: appends are refused",
-                    job->free_bytes >> 20, node->options.disk_soft_free_bytes >> 20);
-    } else if (was_low && !is_low) {
-        log_info("node", "the disk has room again, taking appends", "free_bytes=%" PRIu64,
-                 job->free_bytes);
-        alarm_end(node, NODE_ALARM_NOSPACE);
-    }
-    disk_tell_groups(node);
-    if (is_low) {
-        disk_leave_low(node);
-    }
-}
-
 bool node_disk_done(struct node *node, struct node_disk_job *job)
 {
     ASSERT_THREAD(&node->loop);
@@ -607,7 +536,7 @@ bool node_disk_done(struct node *node, struct node_disk_job *job)
             written_done(node, job);
             break;
         case NODE_DISK_CARE:
-            care_done(node, job);
+            space_seen(node, &job->space);
             break;
         case NODE_DISK_PARTS:
             break;

@@ -8,6 +8,7 @@
 #include "msg/msg.h"
 #include "node/catchup.h"
 #include "node/driver.h"
+#include "node/space.h"
 #include "store/store.h"
 
 struct disk_entry {
@@ -79,7 +80,7 @@ struct node_disk_job {
     /* what came of each part */
     enum err err[NODE_DISK_PARTS];
     struct why why[NODE_DISK_PARTS];
-    uint64_t free_bytes, total_bytes; /* care */
+    struct space_seen space; /* care */
 };
 
 void disk_job_init(struct node_disk_job *job, struct node *node);

@@ -18,8 +18,10 @@ struct store;
 struct msg;
 
 struct node_boot {
-    bool suspect_log; /* the store opened with a log that it refused at first: amnesia */
-    bool no_campaign; /* a cluster of one waits for its election timer like any other (tests) */
+    bool suspect_log;  /* the store opened with a log that it refused at first: amnesia */
+    bool has_ballast;  /* the file is there, with the size of the options */
+    bool owes_ballast; /* it was freed so that the store could be opened */
+    bool no_campaign;  /* a cluster of one waits for its election timer like any other (tests) */
     /* Not NULL: the core's limits (heartbeat_ticks and below) instead of the defaults. Borrowed. */
     const struct raft_options *limits;
     bool manual_ticks; /* time passes by node_tick alone (scenarios) */

@@ -87,6 +87,8 @@ struct group {
     struct compared *compared;   /* owned: digests; NULL: not needed yet */
     bool is_undecided;           /* leader: replicas differ, and no state has a majority */
     struct replica_check *check; /* owned; NULL: no check has come by */
+    raft_index spurned;          /* space.c: the first append that was left out; 0: none */
+    uint64_t spurned_ms, needed_until_ms;
     uint64_t looked_ms;          /* for a dedup generation that is due */
     uint64_t collected_ms;       /* for delete records that may go */
     struct retention_clock ages; /* what time it is for limits of age */

@@ -41,6 +41,7 @@ void node_options_init(struct node_options *options)
         .submit_max_commands = 1024,
         .submit_max_bytes = 64ull << 20,
         .disk_soft_free_bytes = 1ull << 30,
+        .disk_hard_free_bytes = 64ull << 20,
         .replica_lag_threshold = 1000,
         .delete_log_retention_ms = 30 * 24 * 3600000ull,
         .delete_log_max_records = 1000000,
@@ -175,6 +176,8 @@ enum err node_new(const struct node_options *options, const struct node_world *w
     disk_job_init(&node->jobs[0], node);
     disk_job_init(&node->jobs[1], node);
     node->filling = &node->jobs[0];
+    node->space.has_ballast = boot->has_ballast;
+    node->space.is_owed = boot->owes_ballast;
     node->care_due = true; /* learn the disk's room at once */
     err = table_boot(node, why);
     if (err == OK) {
@@ -342,13 +345,18 @@ void node_receive(struct node *node, const struct raft_packet *packet)
     STAT_ADD(node, packets_received_total, 1);
     node_contact(node, packet->from, false);
     struct group *group = &node->groups[packet->slot];
-    for (uint32_t i = 0; i < packet->entries_count; i++) {
-        if (packet->entries[i].payload != NULL) {
-            group_limbo(group, packet->entries[i].payload);
+    struct raft_packet cut;
+    const struct raft_packet *taken = space_admit(group, packet, &cut);
+    if (taken == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < taken->entries_count; i++) {
+        if (taken->entries[i].payload != NULL) {
+            group_limbo(group, taken->entries[i].payload);
         }
     }
     /* IGNORED and the like: a late or foreign packet, which Raft expects. */
-    (void)raft_receive(group->raft, packet);
+    (void)raft_receive(group->raft, taken);
     if (!raft_has_update(group->raft)) {
         group_limbo_clear(group);
     }

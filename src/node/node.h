@@ -39,10 +39,13 @@ struct node_options {
     uint64_t dedup_window_ms;
     uint64_t block_cache_bytes, memtable_bytes;
     uint64_t log_keep_applied, log_keep_hours, log_min_keep, log_max_bytes;
-    uint32_t tick_ms;               /* 100 */
-    uint64_t submit_max_commands;   /* started here and not answered yet: 1024 */
-    uint64_t submit_max_bytes;      /* 64 MiB */
-    uint64_t disk_soft_free_bytes;  /* appends are refused below */
+    uint32_t tick_ms;              /* 100 */
+    uint64_t submit_max_commands;  /* started here and not answered yet: 1024 */
+    uint64_t submit_max_bytes;     /* 64 MiB */
+    uint64_t disk_soft_free_bytes; /* appends are refused below */
+    uint64_t
+        disk_hard_free_bytes;    /* the ballast is freed below; as a follower it takes no appends */
+    uint64_t disk_ballast_bytes; /* 0: none */
     uint32_t replica_lag_threshold; /* entries */
     /* Delete records that every member has applied go after retention; beyond max_records (0: no
      * bound) the oldest go whoever lacks them. */

@@ -72,6 +72,8 @@ struct node {
     struct node_disk_job *filling, *flying; /* flying: NULL when the disk thread has nothing */
     uint64_t flying_since_ms, slow_seen_ms, synced_ms;
     atomic_bool read_failed; /* set by any thread: a read of the store met an error of the disk */
+    struct space space;      /* Thread: disk */
+    bool is_hard, is_eaten;  /* the disk, as space.c last saw it */
     bool is_slow, care_due, is_failed, is_ending, was_drained, view_due;
 
     struct list background[NODE_BACKGROUND_LANES]; /* struct node_background_job: they wait */

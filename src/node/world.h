@@ -77,6 +77,11 @@ struct node_world {
      * call. NULL: this world keeps none. Thread: disk, or the loop's when it is about to end */
     enum err (*save_alarms)(void *arg, struct bytes text, struct why *why);
 
+    /* Makes the ballast file with that many bytes, or removes it (0); fine when it is so already.
+     * NULL: this world has none.
+     * Errors: ERR_DISK_FULL  there is no room for it; anything else: there will be none. Thread: disk */
+    enum err (*set_ballast)(void *arg, uint64_t bytes, struct why *why);
+
     /* The node cannot go on (a failed write, damaged bytes): the process must end. Called once;
      * the node does nothing more after it. Thread: loop */
     void (*fatal)(void *arg, enum err err, const char *text);

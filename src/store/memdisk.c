@@ -262,6 +262,21 @@ void memdisk_set_space(struct memdisk *disk, uint64_t free_bytes, uint64_t total
     mutex_unlock(&disk->lock);
 }
 
+uint64_t memdisk_free_bytes(struct memdisk *disk)
+{
+    mutex_lock(&disk->lock);
+    uint64_t free_bytes = disk->free_bytes;
+    mutex_unlock(&disk->lock);
+    return free_bytes;
+}
+
+void memdisk_set_free(struct memdisk *disk, uint64_t free_bytes)
+{
+    mutex_lock(&disk->lock);
+    disk->free_bytes = free_bytes;
+    mutex_unlock(&disk->lock);
+}
+
 void memdisk_refuse_log(struct memdisk *disk, bool refuse)
 {
     mutex_lock(&disk->lock);

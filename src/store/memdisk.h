@@ -47,6 +47,8 @@ void memdisk_fail_read(struct memdisk *disk, uint64_t n);
 void memdisk_fail_promise(struct memdisk *disk, uint64_t n);
 /* What store_stats says of the space; with no free byte each write fails. At first 1 TiB of both. */
 void memdisk_set_space(struct memdisk *disk, uint64_t free_bytes, uint64_t total_bytes);
+uint64_t memdisk_free_bytes(struct memdisk *disk);
+void memdisk_set_free(struct memdisk *disk, uint64_t free_bytes); /* the total stays */
 /* The next opens find the log damaged: ERR_LOG_TOO_SHORT. */
 void memdisk_refuse_log(struct memdisk *disk, bool refuse);
 

@@ -162,7 +162,7 @@ static void start_nodes(struct bench *bench, const char *dir)
         options.data_dir = own;
         options.cluster_id = "bench";
         options.slot_count = bench->slots;
-        options.disk_soft_free_bytes = 0;
+        options.disk_soft_free_bytes = options.disk_hard_free_bytes = 0;
         options.members = members;
         options.members_count = bench->nodes_count;
         if (bench->nodes_count > 1) {

@@ -32,6 +32,7 @@ struct seat {
     bool is_held, is_woken, is_moved;
     bool has_met[FAKEWORLD_NODES_MAX + 1]; /* told of a peer, since the start */
     enum err fatal;
+    uint64_t ballast_bytes;
     struct buf alarms; /* what the node had kept; outlives it */
     struct list inbox; /* struct parcel */
 };
@@ -217,6 +218,18 @@ static enum err fake_save_alarms(void *arg, struct bytes text, struct why *why)
     return OK;
 }
 
+static enum err fake_set_ballast(void *arg, uint64_t bytes, struct why *why)
+{
+    struct seat *seat = arg;
+    uint64_t free_bytes = memdisk_free_bytes(seat->disk) + seat->ballast_bytes;
+    if (bytes > free_bytes) {
+        return why_set(why, ERR_DISK_FULL, "no room");
+    }
+    memdisk_set_free(seat->disk, free_bytes - bytes);
+    seat->ballast_bytes = bytes;
+    return OK;
+}
+
 static const struct node_world fake_world = {
     .mono_us = fake_mono_us,
     .wall_ms = fake_wall_ms,
@@ -231,6 +244,7 @@ static const struct node_world fake_world = {
     .flush = fake_flush,
     .save_alarms = fake_save_alarms,
     .heard_ms = fake_heard_ms,
+    .set_ballast = fake_set_ballast,
     .fatal = fake_fatal,
 };
 
@@ -293,7 +307,8 @@ static enum err seat_open(struct seat *seat, struct why *why)
     store.node_id = seat->id;
     store.slot_count = world->options.node.slot_count;
     store.new_incarnation = rng_next(&world->rng);
-    struct node_boot boot = {.limits = world->options.limits,
+    struct node_boot boot = {.has_ballast = seat->ballast_bytes != 0,
+                             .limits = world->options.limits,
                              .manual_ticks = world->options.manual_ticks};
     enum err err = store_open(&store, &seat->store, why);
     if (err == ERR_LOG_TOO_SHORT && world->options.nodes > 1) {
@@ -411,6 +426,11 @@ struct memdisk *fakeworld_disk(struct fakeworld *world, node_id id)
 struct bytes fakeworld_alarms(struct fakeworld *world, node_id id)
 {
     return buf_bytes(&seat_of(world, id)->alarms);
+}
+
+uint64_t fakeworld_ballast(struct fakeworld *world, node_id id)
+{
+    return seat_of(world, id)->ballast_bytes;
 }
 
 enum err fakeworld_fatal(struct fakeworld *world, node_id id)

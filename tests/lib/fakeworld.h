@@ -42,6 +42,7 @@ struct node *fakeworld_node(struct fakeworld *world, node_id id); /* NULL: down 
 struct memdisk *fakeworld_disk(struct fakeworld *world, node_id id);
 /* Why the node said that it cannot go on; OK: it did not. */
 struct bytes fakeworld_alarms(struct fakeworld *world, node_id id); /* kept; until the next */
+uint64_t fakeworld_ballast(struct fakeworld *world, node_id id);    /* bytes; 0: there is none */
 enum err fakeworld_fatal(struct fakeworld *world, node_id id);
 
 /* ---- time ------------------------------------------------------------------------------------- */

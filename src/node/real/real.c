@@ -66,6 +66,17 @@ static void world_pause_us(void *arg, uint64_t us)
     (void)usleep((useconds_t)us); /* woken early: the job waits for the rest */
 }
 
+static enum err ballast_set(const char *path, uint64_t bytes, struct why *why)
+{
+    return bytes == 0 ? file_remove_tree(path, why) : file_reserve(path, bytes, why);
+}
+
+static enum err world_set_ballast(void *arg, uint64_t bytes, struct why *why)
+{
+    const struct real *real = arg;
+    return ballast_set(real->ballast_path, bytes, why);
+}
+
 static enum err world_save_alarms(void *arg, struct bytes text, struct why *why)
 {
     const struct real *real = arg;
@@ -118,6 +129,7 @@ static const struct node_world real_world = {
     .save_alarms = world_save_alarms,
     .set_members = links_set_members,
     .heard_ms = links_heard_ms,
+    .set_ballast = world_set_ballast,
     .fatal = real_fatal,
 };
 
@@ -181,11 +193,54 @@ static uint64_t real_turn(void *arg)
     return next_ms == 0 ? 1 : next_ms;
 }
 
+static char *real_path(const struct node_options *options, const char *name)
+{
+    struct buf path = BUF_INIT;
+    buf_printf(&path, "%s/%s", options->data_dir, name);
+    char *copy = alloc_string(buf_string(&path));
+    buf_done(&path);
+    return copy;
+}
+
+/* What an earlier run left. One of another size is no use: the next look makes a new one. */
+static enum err real_find_ballast(struct real *real, const struct node_options *options,
+                                  struct node_boot *boot, struct why *why)
+{
+    uint64_t bytes;
+    enum err err = file_size(real->ballast_path, &bytes, why);
+    if (err == ERR_NOT_FOUND) {
+        return OK;
+    }
+    boot->has_ballast = err == OK && bytes != 0 && bytes == options->disk_ballast_bytes;
+    return err != OK || boot->has_ballast ? err : ballast_set(real->ballast_path, 0, why);
+}
+
+/* For a store that finds no room to open in. False: there is none to free. */
+static bool real_free_ballast(struct real *real, struct node_boot *boot)
+{
+    struct why why;
+    if (!boot->has_ballast) {
+        return false;
+    }
+    if (ballast_set(real->ballast_path, 0, &why) != OK) {
+        log_error("node", "the ballast cannot be freed", "detail=%s", LOG_QUOTED(why.text));
+        return false;
+    }
+    log_warn("node", "the disk is full: the ballast was freed, so that the store can be opened");
+    boot->has_ballast = false;
+    boot->owes_ballast = true;
+    return true;
+}
+
 /* RocksDB 7.8 ends the process by an assert when it meets a full disk while it opens. */
-static enum err real_check_room(const struct node_options *options, struct why *why)
+static enum err real_check_room(struct real *real, const struct node_options *options,
+                                struct node_boot *boot, struct why *why)
 {
     struct file_disk disk;
     enum err err = file_disk_of(options->data_dir, &disk, why);
+    if (err == OK && disk.free_bytes < REAL_START_MIN_FREE_BYTES && real_free_ballast(real, boot)) {
+        err = file_disk_of(options->data_dir, &disk, why);
+    }
     if (err == OK && disk.free_bytes < REAL_START_MIN_FREE_BYTES) {
         return why_set(why, ERR_DISK_FULL,
                        "%" PRIu64 " bytes free in '%s' are less than the %d that a start needs: "
@@ -212,11 +267,18 @@ static enum err real_open_store(struct real *real, const struct node_options *op
     if (err != OK) {
         return err;
     }
-    err = real_check_room(options, why);
+    real->ballast_path = real_path(options, "ballast");
+    err = real_find_ballast(real, options, boot, why);
+    if (err == OK) {
+        err = real_check_room(real, options, boot, why);
+    }
     if (err != OK) {
         return err;
     }
     err = store_open(&store, &real->store, why);
+    if (err == ERR_DISK_FULL && real_free_ballast(real, boot)) {
+        err = store_open(&store, &real->store, why);
+    }
     if (err == ERR_LOG_TOO_SHORT && options->members_count > 1) {
         log_error("node", "the log is damaged: this node may not vote until it is re-synced",
                   "detail=%s", LOG_QUOTED(why->text));
@@ -240,6 +302,7 @@ static void real_free(struct real *real)
     msg_free(real->msg);
     store_close(real->store);
     free(real->alarms_path);
+    free(real->ballast_path);
     free(real);
 }
 
@@ -272,10 +335,7 @@ enum err node_start(const struct node_options *options, struct node **ret_node, 
         err = node_new(options, &world, real->store, real->msg, &boot, &real->node, &own);
     }
     if (err == OK) {
-        struct buf path = BUF_INIT;
-        buf_printf(&path, "%s/alarms", options->data_dir);
-        real->alarms_path = alloc_string(buf_string(&path));
-        buf_done(&path);
+        real->alarms_path = real_path(options, "alarms");
         real_recall_alarms(real);
     }
     if (err == OK) {

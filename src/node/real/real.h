@@ -82,7 +82,8 @@ struct real {
     bool is_claimed;                 /* loop */
     uint64_t calls_ended_ms;         /* 0: not yet. loop */
     atomic_bool is_failed;
-    char *alarms_path; /* owned; NULL: not opened yet */
+    char *alarms_path;  /* owned; NULL: not opened yet */
+    char *ballast_path; /* owned */
 };
 
 /* world.h's fatal. Thread: loop */

@@ -89,7 +89,7 @@ class Node:
         os.makedirs(directory, exist_ok=True)
         self.settings = {"node": {"id": node_id, "data_dir": self.data_dir},
                          "http": {"listen": f"127.0.0.1:{self.port}", "request_timeout": "5s"},
-                         "storage": {"soft_free_bytes": "1MiB"}}
+                         "storage": {"soft_free_bytes": "1MiB", "ballast_bytes": "4MiB"}}
         for section, values in (settings or {}).items():
             self.settings.setdefault(section, {}).update(values)
         self.write_config()

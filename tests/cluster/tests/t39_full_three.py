@@ -14,7 +14,8 @@ CI_SECONDS = 0
 SECONDS = 40
 MIB = 1 << 20
 CHANNEL = (2, "full-three")
-SETTINGS = {"storage": {"memtable_bytes": "4MiB", "soft_free_bytes": "24MiB"}}
+SETTINGS = {"storage": {"memtable_bytes": "4MiB", "soft_free_bytes": "24MiB",
+                        "ballast_bytes": "16MiB"}}
 
 
 def one_round(context, cluster, client, disks, which):

@@ -137,7 +137,7 @@ static struct node_options options_of(const char *dir)
     options.data_dir = dir;
     options.cluster_id = "unit";
     options.slot_count = 16;
-    options.disk_soft_free_bytes = 0;
+    options.disk_soft_free_bytes = options.disk_hard_free_bytes = 0;
     return options;
 }
 
