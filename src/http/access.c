@@ -193,9 +193,10 @@ static void log_refusal(const struct request *req, const char *remote)
 {
     if (req->status == 401 || req->status == 403)
         log_every(1000, LOG_LEVEL_WARN, "http", "a request was refused",
-                  "token=%s route=%s code=%s request_id=%s client=%s",
+                  "token=%s route=%s code=%s " ORIGIN_FIELDS " client=%s",
                   req->caller.name == NULL ? "-" : req->caller.name,
-                  req->route == NULL ? "-" : req->route->name, err_slug(req->err), req->id, remote);
+                  req->route == NULL ? "-" : req->route->name, err_slug(req->err),
+                  ORIGIN_ARGS(req->id, req->trace), remote);
 }
 
 void access_audit(const struct request *req, const char *remote)
@@ -215,7 +216,7 @@ void access_audit(const struct request *req, const char *remote)
     /* 0: the client left before there was an answer, so that what became of it is not known here. */
     const char *result = req->status == 0 ? "unknown" : err_slug(req->err);
     log_info("audit", "an order or a delete",
-             "operator=%s method=%s path=%s status=%d result=%s request_id=%s client=%s",
+             "operator=%s method=%s path=%s status=%d result=%s " ORIGIN_FIELDS " client=%s",
              req->caller.name == NULL ? "-" : req->caller.name, req->route->method,
-             LOG_QUOTED(path), req->status, result, req->id, remote);
+             LOG_QUOTED(path), req->status, result, ORIGIN_ARGS(req->id, req->trace), remote);
 }

@@ -81,7 +81,8 @@ static enum stream_next export_more(struct request *req)
     enum err err = node_get_page(http_node(req->http), &query, &export->piece, &page, &why);
     if (err != OK) {
         log_every(100, LOG_LEVEL_WARN, "http", "an export broke off",
-                  "request_id=%s code=%s why=%s", req->id, err_slug(err), LOG_QUOTED(why.text));
+                  "code=%s why=%s " ORIGIN_FIELDS, err_slug(err), LOG_QUOTED(why.text),
+                  ORIGIN_ARGS(req->id, req->trace));
         return STREAM_BREAKS;
     }
     write_piece(export, &page, &req->out);

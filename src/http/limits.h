@@ -18,7 +18,6 @@ enum {
     HTTP_MAX_TARGET_BYTES = 16 * 1024, /* path and query */
     HTTP_MAX_SEGMENTS = 8,             /* of a path */
     HTTP_MAX_PARAMETERS = 24,          /* of a query */
-    HTTP_MAX_REQUEST_ID_BYTES = 64,
     /* A body that is refused is still read and thrown away up to here, so that the client gets to
      * see the answer; beyond it the connection is closed. */
     HTTP_MAX_DISCARDED_BYTES = 64 * 1024 * 1024,

@@ -418,8 +418,12 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
             headers->last_event_id = value;
         break;
     case 't':
-        if (strcasecmp(name, "Transfer-Encoding") == 0)
+        if (strcasecmp(name, "Transfer-Encoding") == 0) {
             headers->is_chunked = true;
+        } else if (strcasecmp(name, "traceparent") == 0) {
+            headers->has_two_traceparents = headers->traceparent != NULL;
+            headers->traceparent = value;
+        }
         break;
     case 'x':
         if (strcasecmp(name, "X-Request-Id") == 0)

@@ -172,9 +172,9 @@ void reply_problem_begin(struct request *req, enum err err, const struct why *wh
     assert(err != OK);
     if (err_kind(err) == ERR_KIND_BROKEN)
         log_every(100, LOG_LEVEL_ERROR, "http", "a request met a fault",
-                  "request_id=%s route=%s code=%s why=%s", req->id,
+                  "route=%s code=%s why=%s " ORIGIN_FIELDS,
                   req->route == NULL ? "-" : req->route->name, err_slug(err),
-                  LOG_QUOTED(why == NULL ? "" : why->text));
+                  LOG_QUOTED(why == NULL ? "" : why->text), ORIGIN_ARGS(req->id, req->trace));
     buf_clear(&req->out);
     buf_put_u8(&req->out, '{');
     int status = reply_status_of(err);

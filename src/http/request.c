@@ -71,18 +71,17 @@ void request_end(struct request *req)
     req->is_reader = false;
 }
 
-static bool is_sane_id(const char *id)
-{
-    size_t len = strlen(id);
-    return len >= 1 && len <= HTTP_MAX_REQUEST_ID_BYTES &&
-           strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == len;
-}
-
 static void set_id(struct request *req)
 {
     static const char hex[] = "0123456789abcdef";
-    if (req->headers.request_id != NULL && is_sane_id(req->headers.request_id)) {
-        memcpy(req->id, req->headers.request_id, strlen(req->headers.request_id) + 1);
+    const char *parent = req->headers.traceparent;
+    req->trace[0] = '\0';
+    /* Two headers, or an invalid one: as if there were none. */
+    if (parent != NULL && !req->headers.has_two_traceparents)
+        (void)origin_read_traceparent(bytes_of_string(parent), req->trace);
+    const char *id = req->headers.request_id;
+    if (id != NULL && origin_is_id(bytes_of_string(id))) {
+        memcpy(req->id, id, strlen(id) + 1);
         return;
     }
     uint8_t random[8];
@@ -243,6 +242,8 @@ void request_prepare_read(struct request *req, struct node_call *call, uint32_t 
     call->slot = slot;
     call->consistency = consistency;
     call->no_forward = req->wants_redirect;
+    call->request_id = req->id;
+    call->trace_id = req->trace;
     call->deadline_ms =
         req->started_us / 1000 + req->granted_ms + http_options_of(req->http)->request_timeout_ms;
 }

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/origin.h"
 #include "http/mailbox.h"
 #include "http/path.h"
 #include "http/query.h"
@@ -61,11 +62,11 @@ enum body_form { BODY_IS_EMPTY, BODY_IS_JSON, BODY_IS_NDJSON, BODY_IS_RAW };
 struct request_headers {
     /* borrowed; NULL */
     const char *content_type, *content_encoding, *accept, *request_id, *if_match, *if_none_match;
-    const char *last_event_id, *authorization;
+    const char *last_event_id, *authorization, *traceparent;
     uint64_t content_length;
     bool has_content_length, has_bad_length, is_chunked, expects_continue;
     bool has_two_types; /* more than one Content-Type */
-    bool has_two_authorizations;
+    bool has_two_authorizations, has_two_traceparents;
 };
 
 struct request {
@@ -83,7 +84,8 @@ struct request {
     struct path path;
     struct query query;
     struct request_headers headers;
-    char id[HTTP_MAX_REQUEST_ID_BYTES + 1];
+    char id[ORIGIN_ID_MAX_BYTES + 1];
+    char trace[ORIGIN_TRACE_BYTES + 1]; /* its traceparent's; "": none that is valid */
     bool is_head, is_pretty, wants_redirect;
     enum media accepts; /* chosen among what the route offers */
     enum body_form body_form;

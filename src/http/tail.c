@@ -224,8 +224,8 @@ static enum stream_next tail_fault(struct request *req, enum err err, const stru
 {
     if (err == ERR_UNREADY) /* being brought up to date: another node, or this one later, goes on */
         return STREAM_ENDS;
-    log_every(100, LOG_LEVEL_ERROR, "http", "a tail met a fault", "request_id=%s code=%s why=%s",
-              req->id, err_slug(err), LOG_QUOTED(why->text));
+    log_every(100, LOG_LEVEL_ERROR, "http", "a tail met a fault", "code=%s why=%s " ORIGIN_FIELDS,
+              err_slug(err), LOG_QUOTED(why->text), ORIGIN_ARGS(req->id, req->trace));
     return STREAM_BREAKS;
 }
 

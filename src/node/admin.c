@@ -223,7 +223,8 @@ void admin_full_sync(struct group *group, struct node_call *call)
         group->ordered_reason = NODE_WHY_OPERATOR;
         group_dirty(group);
         group_touch(group);
-        log_info("node", "a full sync was ordered", "slot=%u peer=%" PRIu64, group->slot, call->to);
+        log_info("node", "a full sync was ordered", "slot=%u peer=%" PRIu64 " " ORIGIN_FIELDS,
+                 group->slot, call->to, ORIGIN_ARGS(node_origin_id(call), node_origin_trace(call)));
     }
     const char *text = err == ERR_NOT_FOUND ? "no such member of this slot"
                        : err == ERR_BUSY    ? "the others do not hold all that is committed yet"
@@ -383,6 +384,8 @@ static void fan_out(struct group *group, struct fan *fan, node_id to)
     call->kind = fan->call->kind;
     call->slot = group->slot;
     call->only_here = true;
+    call->request_id = fan->call->request_id; /* who asked is answered after its children */
+    call->trace_id = fan->call->trace_id;
     call->through_index = fan->call->through_index;
     call->keep = fan->call->keep;
     /* Before who asked gives up. */

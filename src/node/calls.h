@@ -124,6 +124,15 @@ void waiter_add(struct list *list, struct node_call *call); /* by call->index, a
 void waiter_expire(struct node *node);                      /* those whose deadline has come */
 void waiter_end_list(struct node *node, struct list *list);
 #define READ_UNREADY "this replica is being brought up to date, ask another one"
+/* The call's origin for ORIGIN_ARGS: never NULL. */
+static inline const char *node_origin_id(const struct node_call *call)
+{
+    return call->request_id == NULL ? "" : call->request_id;
+}
+static inline const char *node_origin_trace(const struct node_call *call)
+{
+    return call->trace_id == NULL ? "" : call->trace_id;
+}
 #define WAITER_OF(item) CONTAINER_OF(item, struct node_call, link)
 
 #endif

@@ -241,8 +241,9 @@ static void compact_answer(struct group *group, struct node_call *call, const ch
     (void)snprintf(item->skipped_reason, sizeof(item->skipped_reason), "%s",
                    why == NULL ? "" : why);
     log_info("node", "the log was compacted by order",
-             "slot=%u first_before=%" PRIu64 " first_after=%" PRIu64 " skipped=%s", group->slot,
-             item->first_before, item->first_after, item->skipped_reason);
+             "slot=%u first_before=%" PRIu64 " first_after=%" PRIu64 " skipped=%s " ORIGIN_FIELDS,
+             group->slot, item->first_before, item->first_after, item->skipped_reason,
+             ORIGIN_ARGS(node_origin_id(call), node_origin_trace(call)));
     waiter_finish(group->node, call, OK, NULL);
 }
 

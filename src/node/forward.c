@@ -33,6 +33,11 @@ bool forward_call(struct group *group, struct node_call *call, node_id to)
         .slot = call->slot,
         .deadline_ms = left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms,
         .body = is_command ? blob_bytes(call->command) : buf_bytes(&body)};
+    const struct peer *peer = node_find_peer(node, to);
+    if (peer != NULL && peer->feature_level >= NODE_FEATURE_ORIGIN) {
+        request.request_id = bytes_of_string(node_origin_id(call));
+        request.trace_id = bytes_of_string(node_origin_trace(call));
+    }
     bool did_send = node->world.send_request(node->world.arg, to, &request);
     buf_done(&body);
     if (!did_send) {
@@ -181,6 +186,7 @@ struct remote {
     struct node *node;
     node_id from;
     uint64_t id;
+    char request_id[ORIGIN_ID_MAX_BYTES + 1], trace_id[ORIGIN_TRACE_BYTES + 1];
 };
 
 static void remote_result(struct buf *buf, const struct msg_result *result, struct arena *arena)
@@ -245,9 +251,48 @@ static void remote_answer(struct node *node, node_id to, uint64_t id, enum err e
     buf_done(&encoded);
 }
 
+/* A client's request is found again here by its id: an order in any case, a command when the log is
+ * to tell all. */
+static void remote_log(const struct remote *remote)
+{
+    const struct node_call *call = &remote->call;
+    bool is_order = call->kind == NODE_CALL_TRANSFER || call->kind == NODE_CALL_FULL_SYNC ||
+                    call->kind == NODE_CALL_COMPACT || call->kind == NODE_CALL_COLLECT ||
+                    call->kind == NODE_CALL_MEMBER;
+    bool is_fault = err_kind(call->err) == ERR_KIND_BROKEN;
+    if (is_fault) {
+        log_every(100, LOG_LEVEL_ERROR, "node", "a call that a peer passed on met a fault",
+                  "slot=%u peer=%" PRIu64 " code=%s why=%s " ORIGIN_FIELDS, call->slot,
+                  remote->from, err_slug(call->err), LOG_QUOTED(call->why.text),
+                  ORIGIN_ARGS(remote->request_id, remote->trace_id));
+    } else if (is_order) {
+        log_info("node", "an order that a peer passed on",
+                 "slot=%u peer=%" PRIu64 " result=%s " ORIGIN_FIELDS, call->slot, remote->from,
+                 err_slug(call->err), ORIGIN_ARGS(remote->request_id, remote->trace_id));
+    } else {
+        log_debug("node", "a call that a peer passed on",
+                  "slot=%u peer=%" PRIu64 " result=%s " ORIGIN_FIELDS, call->slot, remote->from,
+                  err_slug(call->err), ORIGIN_ARGS(remote->request_id, remote->trace_id));
+    }
+}
+
+static void remote_origin(struct remote *remote, const struct call_request *request)
+{
+    /* Bounded and checked by call_decode_request. */
+    if (request->request_id.len > 0) {
+        memcpy(remote->request_id, request->request_id.data, request->request_id.len);
+    }
+    if (request->trace_id.len > 0) {
+        memcpy(remote->trace_id, request->trace_id.data, request->trace_id.len);
+    }
+    remote->call.request_id = remote->request_id;
+    remote->call.trace_id = remote->trace_id;
+}
+
 static void remote_done(struct node_call *call, void *arg)
 {
     struct remote *remote = arg;
+    remote_log(remote);
     remote_answer(remote->node, remote->from, remote->id, call->err, call->leader, call->why.text,
                   call->result, call->admin, call->answer);
     blob_unref(call->answer);
@@ -291,11 +336,15 @@ void node_receive_request(struct node *node, node_id from, const struct call_req
     call->is_remote = true;
     call->on_done = remote_done;
     call->arg = remote;
+    remote_origin(remote, request);
     struct why why = {0};
     enum err err = remote_read(request, call)
                        ? node_submit(node, call, &why)
                        : why_set(&why, ERR_BAD_FORMAT, "%s", err_sentence(ERR_BAD_FORMAT));
     if (err != OK) {
+        call->err = err;
+        call->why = why;
+        remote_log(remote);
         remote_answer(node, from, request->id, err, 0, why.text, NULL, NULL, NULL);
         free(remote);
     }

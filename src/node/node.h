@@ -17,7 +17,7 @@ struct node;
 struct msg_result;
 
 /* Levels of what a build can apply; what the lowest one of the cluster lacks is not proposed. */
-enum { NODE_FEATURE_MEMBERS = 2, NODE_FEATURE_LEVEL = NODE_FEATURE_MEMBERS };
+enum { NODE_FEATURE_MEMBERS = 2, NODE_FEATURE_ORIGIN = 3, NODE_FEATURE_LEVEL = 3 };
 
 struct node_member {
     node_id id;
@@ -200,6 +200,8 @@ struct node_call {
     bool only_here;       /* COMPACT, CHECK: this node's replica alone */
     uint64_t deadline_ms; /* clock_mono_ms: answered by then, whatever happens */
     bool no_forward;      /* end with NOT_LEADER (leader is set) instead of forwarding */
+    const char *request_id,
+        *trace_id; /* for logs (base/origin.h); until on_done; NULL: not known */
     void (*on_done)(struct node_call *call, void *arg); /* exactly once, on a node thread; quick */
     void *arg;
 

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/map.h"
+#include "base/origin.h"
 #include "msg/msg.h"
 #include "node/alarm.h"
 #include "node/backup.h"

@@ -2,6 +2,7 @@
 #include "wire/call.h"
 
 #include "base/channel.h"
+#include "base/origin.h"
 #include "wire/command.h"
 #include "wire/frame.h"
 #include "wire/limits.h"
@@ -20,11 +21,18 @@ size_t call_max_body_bytes(void)
 
 /* ---- requests and responses ----------------------------------------------------------------- */
 
+static bool is_origin(const struct call_request *request)
+{
+    return (request->request_id.len == 0 || origin_is_id(request->request_id)) &&
+           (request->trace_id.len == 0 || origin_is_trace(request->trace_id));
+}
+
 void call_encode_request(struct buf *buf, const struct call_request *request)
 {
     assert(request->kind != 0);
     assert(request->slot < SLOTS_MAX && request->hops <= WIRE_HOPS_MAX);
     assert(request->body.len <= call_max_body_bytes());
+    assert(is_origin(request));
     size_t begin = frame_begin(buf, FRAME_REQUEST);
     buf_put_le64(buf, request->id);
     buf_put_u8(buf, request->kind);
@@ -34,6 +42,10 @@ void call_encode_request(struct buf *buf, const struct call_request *request)
     buf_put_varint(buf, request->min_term);
     buf_put_varint(buf, request->min_index);
     buf_put_block(buf, request->body);
+    if (request->request_id.len > 0 || request->trace_id.len > 0) {
+        buf_put_block(buf, request->request_id);
+        buf_put_block(buf, request->trace_id);
+    }
     frame_end(buf, begin);
 }
 
@@ -41,6 +53,7 @@ enum err call_decode_request(struct bytes body, struct call_request *ret, struct
 {
     struct reader reader = reader_of(body);
     struct call_request request = {0};
+    bool has_origin = false;
     request.id = reader_le64(&reader);
     request.kind = reader_u8(&reader);
     request.hops = reader_u8(&reader);
@@ -49,7 +62,14 @@ enum err call_decode_request(struct bytes body, struct call_request *ret, struct
     request.min_term = reader_varint(&reader);
     request.min_index = reader_varint(&reader);
     request.body = reading_block(&reader, call_max_body_bytes());
-    if (!reader_is_done(&reader) || request.kind == 0 || request.hops > WIRE_HOPS_MAX)
+    if (!reader.failed && !reader_is_done(&reader)) {
+        request.request_id = reading_block(&reader, ORIGIN_ID_MAX_BYTES);
+        request.trace_id = reading_block(&reader, ORIGIN_TRACE_BYTES);
+        has_origin = true;
+    }
+    bool is_sane = is_origin(&request) &&
+                   has_origin == (request.request_id.len > 0 || request.trace_id.len > 0);
+    if (!reader_is_done(&reader) || !is_sane || request.kind == 0 || request.hops > WIRE_HOPS_MAX)
         return why_set(why, ERR_BAD_FORMAT, "a request of %zu bytes does not add up", body.len);
     *ret = request;
     return OK;

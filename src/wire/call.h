@@ -39,6 +39,9 @@ struct call_request {
     raft_term min_term;   /* the receiver must be at this term or later; 0: any */
     raft_index min_index; /* the receiver must have applied this far; 0: any */
     struct bytes body;    /* borrowed */
+    /* For the receiver's log (base/origin.h); borrowed, empty when not known. Builds below
+     * NODE_FEATURE_ORIGIN do not read them: leave them empty there. */
+    struct bytes request_id, trace_id;
 };
 
 struct call_response {

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from lib import LETHECTL, LETHED, MAKE_CERTS, Client, Daemon, check, equal
+from lib import LETHECTL, LETHED, MAKE_CERTS, Client, Daemon, check, equal, raw
 
 ROLES = {"ops": "admin,metrics", "app": "read,write", "part": "read@2/room-,delete@2/room-"}
 
@@ -105,6 +105,31 @@ def test_who_deleted(_daemon):
         check(done.headers["x-request-id"] in lines[0], lines[0])
         for secret in [*it.tokens.values(), "c2VjcmV0LXBheWxvYWQ", "secret-payload"]:
             check(secret not in log, "a secret in the log")
+
+
+def test_traces(_daemon):
+    """A valid traceparent's trace id stands beside the request's id in the audit line; any other is as
+    if it were not there."""
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    good = f"00-{trace}-00f067aa0ba902b7-01"
+    with Guarded() as it:
+        headers = {"Authorization": f"Bearer {it.tokens['part']}"}
+        for number, value in enumerate([good, f"cc-{trace}-00f067aa0ba902b7-01-later", "", "garbage",
+                                        good.upper(), good + "-more", good.replace(trace, "0" * 32),
+                                        f"ff-{trace}-00f067aa0ba902b7-01"]):
+            reply = Client(it.daemon).delete("/v1/channels/2/room-1", {
+                **headers, "traceparent": value, "X-Request-Id": f"r-{number}"}, expect=200)
+            equal(reply.headers["x-request-id"], f"r-{number}")
+            check("traceresponse" not in reply.headers, reply.headers)
+        twice = (f"DELETE /v1/channels/2/room-1 HTTP/1.1\r\nHost: x\r\nX-Request-Id: r-8\r\n"
+                 f"Authorization: {headers['Authorization']}\r\nTraceParent: {good}\r\n"
+                 f"TRACEPARENT: {good}\r\n\r\n")
+        equal(raw(it.daemon, twice.encode())[0], 200)
+        lines = [line for line in it.daemon.log_text().split("\n") if " audit: " in line]
+        equal(len(lines), 9, lines)
+        for number, line in enumerate(lines):
+            wanted = f" request_id=r-{number} " + (f"trace_id={trace} client=" if number < 2 else "client=")
+            check(wanted in line, f"'{wanted}' is not in '{line}'")
 
 
 def test_reload(_daemon):

@@ -22,5 +22,5 @@ int dies(void (*act)(void))
 }
 
 UNIT_MAIN(suite_alloc, suite_arena, suite_blob, suite_buf, suite_bytes, suite_channel, suite_crc,
-          suite_err, suite_hash, suite_heap, suite_list, suite_map, suite_ranges, suite_rng,
-          suite_utf8, suite_why)
+          suite_err, suite_hash, suite_heap, suite_list, suite_map, suite_origin, suite_ranges,
+          suite_rng, suite_utf8, suite_why)

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Three nodes in one process, packets through src/wire. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "helpers.h"
+#include "node/driver.h"
+#include "sys/log.h"
 
 Suite *suite_three(void);
 
@@ -38,6 +42,55 @@ START_TEST(replicates)
         ck_assert_uint_eq(view.replicas[i].lag, 0);
     }
     ck_assert(node_is_safe_to_stop(fakeworld_node(world, leader)));
+    fakeworld_free(world);
+}
+END_TEST
+
+static void send_from(struct fakeworld *world, node_id from, const char *text)
+{
+    struct fakecall call;
+    struct blob *command = test_append("c", text, NULL);
+    ck_assert_int_eq(fakecall_command(world, from, &call, 0, command, 1000), OK);
+    call.call.request_id = text;
+    call.call.trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    ck_assert(fakeworld_settle(world));
+    ck_assert_int_eq(call.call.err, OK);
+    fakecall_done(&call);
+}
+
+/* What a client calls its request stands in the leader's log too; a leader of an earlier build, which
+ * does not read it, is not sent it. */
+START_TEST(forwarded_calls_say_where_they_came_from)
+{
+    node_id leader;
+    struct fakeworld *world = test_world(3, &leader);
+    node_id follower = other_than(leader);
+    FILE *file = tmpfile();
+    ck_assert_ptr_nonnull(file);
+    log_set_fd(fileno(file));
+    log_set(LOG_LEVEL_DEBUG, LOG_FORMAT_TEXT);
+    struct node_peer_hello hello = {
+        .http_address = "", .version = "", .zone = "", .feature_level = NODE_FEATURE_ORIGIN - 1};
+    node_peer_up(fakeworld_node(world, follower), leader, &hello);
+    send_from(world, follower, "to-an-earlier-build");
+    hello.feature_level = NODE_FEATURE_ORIGIN;
+    node_peer_up(fakeworld_node(world, follower), leader, &hello);
+    send_from(world, follower, "my-4711");
+    log_set(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    log_set_fd(2);
+    static char text[65536];
+    rewind(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    ck_assert_int_eq(fclose(file), 0);
+    char wanted[200];
+    (void)snprintf(wanted, sizeof(wanted), "slot=0 peer=%u result=ok request_id=-\n",
+                   (unsigned)follower);
+    ck_assert_msg(strstr(text, wanted) != NULL, "%s", text);
+    (void)snprintf(wanted, sizeof(wanted),
+                   "a call that a peer passed on slot=0 peer=%u result=ok request_id=my-4711 "
+                   "trace_id=4bf92f3577b34da6a3ce929d0e0e4736\n",
+                   (unsigned)follower);
+    ck_assert_msg(strstr(text, wanted) != NULL, "%s", text);
     fakeworld_free(world);
 }
 END_TEST
@@ -465,7 +518,8 @@ END_TEST
 Suite *suite_three(void)
 {
     Suite *suite =
-        UNIT_SUITE("three", 60, replicates, follower_reads_and_forwards, survives_its_leader,
+        UNIT_SUITE("three", 60, replicates, follower_reads_and_forwards,
+                   forwarded_calls_say_where_they_came_from, survives_its_leader,
                    laggard_reads_cold_entries, lost_for_certain, cut_off_reads,
                    waits_for_its_own_write, slow_disk_hands_over, stop_hands_over, transfer_call,
                    knows_that_its_leader_is_gone, suspect_log_has_no_vote, same_seed_same_run);

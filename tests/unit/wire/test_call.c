@@ -94,8 +94,11 @@ START_TEST(truncated_calls_are_refused)
         buf_clear(&buf);
         gen_request(&rng, &arena, &request);
         call_encode_request(&buf, &request);
+        /* Without all of its origin it is what earlier builds send. */
+        size_t origin_bytes = request.request_id.len + request.trace_id.len;
+        size_t earlier_len = body_of(&buf).len - (origin_bytes > 0 ? origin_bytes + 2 : 0);
         for (size_t len = 0; len < body_of(&buf).len; len++)
-            ck_assert(!probe_request(bytes_of(body_of(&buf).data, len)));
+            ck_assert(probe_request(bytes_of(body_of(&buf).data, len)) == (len == earlier_len));
         buf_clear(&buf);
         gen_response(&rng, &arena, &response);
         call_encode_response(&buf, &response);

@@ -316,6 +316,10 @@ void gen_request(struct rng *rng, struct arena *arena, struct call_request *ret)
     ret->min_term = gen_number(rng);
     ret->min_index = gen_number(rng);
     ret->body = gen_bytes(rng, arena, 0, 300);
+    if (gen_bool(rng))
+        ret->request_id = bytes_of_string("r-4711_.A");
+    if (gen_bool(rng))
+        ret->trace_id = bytes_of_string("4bf92f3577b34da6a3ce929d0e0e4736");
 }
 
 void gen_response(struct rng *rng, struct arena *arena, struct call_response *ret)
@@ -572,7 +576,8 @@ bool same_request(const struct call_request *a, const struct call_request *b)
 {
     return a->id == b->id && a->kind == b->kind && a->hops == b->hops && a->slot == b->slot &&
            a->deadline_ms == b->deadline_ms && a->min_term == b->min_term &&
-           a->min_index == b->min_index && bytes_is_equal(a->body, b->body);
+           a->min_index == b->min_index && bytes_is_equal(a->body, b->body) &&
+           bytes_is_equal(a->request_id, b->request_id) && bytes_is_equal(a->trace_id, b->trace_id);
 }
 
 bool same_response(const struct call_response *a, const struct call_response *b)
