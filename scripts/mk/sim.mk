@@ -38,9 +38,15 @@ $(BUILD)/sim/sim-node: $(SIM_NODE_OBJS) $(SIM_NODE_LIBS)
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ -Wl,--start-group $^ -Wl,--end-group $(call libs,node $(NEED_node))
 
-.PHONY: sim-node print-sim-node print-scenario-node
+.PHONY: sim-node sim-rocks print-sim-node print-scenario-node
 sim-node: $(BUILD)/sim/sim-node
 	$(Q)$< --seed $(SEED) --count $(N) --out $(BUILD)/found
+
+# The same seeds on real RocksDB, in temporary folders: its iterators, snapshots, range tombstones
+# and recovery in place of ours. A crash is a close: disks neither fail nor forget there.
+ROCKS_TMP := $(if $(TMPDIR),$(TMPDIR),$(if $(wildcard /dev/shm/.),/dev/shm,/tmp))
+sim-rocks: $(BUILD)/sim/sim-node ## whole nodes on real RocksDB from one seed: SEED= N=
+	$(Q)TMPDIR=$(ROCKS_TMP) $< --seed $(SEED) --count $(N) --cluster store=rocks --out $(BUILD)/found
 
 print-sim-node:
 	@echo $(SIM_NODE_OBJS)

@@ -16,10 +16,48 @@ void *node_grow(void *array, uint32_t count, uint32_t *capacity, size_t size)
     return alloc_resize(array, *capacity, size);
 }
 
+/* ---- a node that failed says nothing more, wherever in a turn it noticed ----------------------------- */
+
+static bool mute_send(void *arg, node_id to, enum node_lane lane, const struct raft_packet *packet)
+{
+    (void)arg, (void)to, (void)lane, (void)packet;
+    return false;
+}
+
+static bool mute_request(void *arg, node_id to, const struct call_request *request)
+{
+    (void)arg, (void)to, (void)request;
+    return false;
+}
+
+static bool mute_response(void *arg, node_id to, const struct call_response *response)
+{
+    (void)arg, (void)to, (void)response;
+    return false;
+}
+
+static bool mute_frame(void *arg, node_id to, uint8_t kind, struct bytes body)
+{
+    (void)arg, (void)to, (void)kind, (void)body;
+    return false;
+}
+
+static void node_mute(struct node_world *world)
+{
+#ifdef LETHE_MUTANT_fail_goes_on
+    return;
+#endif
+    world->send = mute_send;
+    world->send_request = world->send_request == NULL ? NULL : mute_request;
+    world->send_response = world->send_response == NULL ? NULL : mute_response;
+    world->send_frame = world->send_frame == NULL ? NULL : mute_frame;
+}
+
 void node_fail(struct node *node, enum err err, const char *text)
 {
     if (!node->is_failed) {
         node->is_failed = true;
+        node_mute(&node->world);
         if (err == ERR_CORRUPT) {
             alarm_raise(node, NODE_ALARM_CORRUPT, "%s", text);
             alarm_save(node);
@@ -578,6 +616,9 @@ void node_turn(struct node *node)
     waiter_expire(node);
     sender_go_on(node);
     ready_run(node);
+    if (node->is_failed) { /* nor is anything written for it */
+        return;
+    }
     if (node->ticked_ms != ticked_ms || node->view_due) {
         node->view_due = false;
         stats_publish(node);

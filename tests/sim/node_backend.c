@@ -445,15 +445,20 @@ static enum step do_slow(struct world *world, const struct words *words)
     return seat->slow_ms > STALL_MAX_MS ? STEP_UNKNOWN : STEP_OK;
 }
 
-/* fail-write|fail-sync N present|absent [n=1], fail-promise N [n=1]: the n-th from now on fails. */
+/* fail-write|fail-sync N present|absent [n=1], fail-promise|fail-read N [n=1]: the n-th from now on
+ * fails, and all after it until the node is started again. */
 static enum step do_fail(struct world *world, const struct words *words)
 {
     LIVE(seat)
+    if (world->is_on_rocks)
+        return STEP_NOTHING;
     uint64_t n = words_number(words, "n", 1);
     bool is_present = words->words_count > 2 && strcmp(words->word[2], "present") == 0;
     enum memdisk_outcome outcome = is_present ? MEMDISK_PRESENT : MEMDISK_ABSENT;
     if (strcmp(words->word[0], "fail-promise") == 0)
         memdisk_fail_promise(seat->disk, n);
+    else if (strcmp(words->word[0], "fail-read") == 0)
+        memdisk_fail_read(seat->disk, n);
     else if (strcmp(words->word[0], "fail-sync") == 0)
         memdisk_fail_sync(seat->disk, n, outcome);
     else
@@ -477,7 +482,7 @@ static enum step do_forget_log(struct world *world, const struct words *words)
     SEAT(seat)
     if (!slot_at(world, words, 2, &slot))
         return STEP_UNKNOWN;
-    if (seat->node != NULL || !seat->disk->has_database)
+    if (seat->node != NULL || (seat->dir == NULL && !seat->disk->has_database))
         return STEP_NOTHING;
     return did(seat_forget_log(seat, slot, words_number(words, "to", 0)));
 }
@@ -522,6 +527,7 @@ static const struct {
     {"fail-write", do_fail},
     {"fail-sync", do_fail},
     {"fail-promise", do_fail},
+    {"fail-read", do_fail},
     {"disk-space", do_disk_space},
     {"forget-log", do_forget_log},
     {"expect", world_expect},

@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "msg/msg.h"
+#include "store/memory.h"
 
 enum { CHANNEL_TYPE = 2, TIMEOUT_MS = 5000, PAGE_LIMIT = 10000 };
 
@@ -108,7 +109,11 @@ static void op_show_page(struct op *op)
     struct why why = {0};
     struct msg_page_query query = {.channel = op_channel(op), .limit = PAGE_LIMIT};
     arena_init(&arena);
-    if (node_get_page(seat->node, &query, &arena, &page, &why) != OK) {
+    enum err err = node_get_page(seat->node, &query, &arena, &page, &why);
+    if (err == ERR_DISK_FAILED && seat->disk->reads_fail) {
+        op->err = err; /* the client is told so, and the node ends at its next turn */
+        seat->must_end = true;
+    } else if (err != OK) {
         world_fail(world, "I14: node %llu cannot read: %s", LLU(op->node), why.text);
     } else {
         witness_page(world->witness, op->node, op->slot, query.channel, &page);

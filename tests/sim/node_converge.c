@@ -10,7 +10,7 @@
 #include "node_witness.h"
 
 enum {
-    PROBE_ROUNDS = 40, /* a second each: a command in doubt holds its place for up to 30 s */
+    PROBE_ROUNDS = 20, /* a second each, but for those that find the node's places all taken */
     PROBE_MS = 6000,
     AMNESIA_ROUNDS = 100,
     SERVE_SECONDS = 30,
@@ -112,6 +112,7 @@ static void heal(struct world *world, const bool in[WORLD_NODES_MAX + 1])
         memdisk_fail_write(seat->disk, 0, MEMDISK_ABSENT);
         memdisk_fail_sync(seat->disk, 0, MEMDISK_ABSENT);
         memdisk_fail_promise(seat->disk, 0);
+        memdisk_fail_read(seat->disk, 0);
         for (node_id to = 1; to <= world->nodes; to++) {
             if (!in[to])
                 continue;
@@ -167,6 +168,33 @@ static enum step run_line(struct world *world, const char *line,
     return step;
 }
 
+/* Of the ops from..to, those that are a node's writes and not answered yet: each holds one of the few
+ * places (submit=2) until its deadline, at most 30 s after it was sent. */
+static uint32_t open_writes(const struct world *world, node_id id, uint32_t from, uint32_t to)
+{
+    uint32_t ret = 0;
+    for (uint32_t k = from; k < to; k++) {
+        const struct op *op = world->clients->ops[k];
+        ret += op->is_open && op->node == id && (op->kind == OP_SEND || op->kind == OP_DELETE);
+    }
+    return ret;
+}
+
+static bool any_is_refused_full(const struct world *world, uint32_t from)
+{
+    for (uint32_t k = from; k < world->clients->count; k++) {
+        if (world->clients->ops[k]->err == ERR_QUEUE_FULL)
+            return true;
+    }
+    return false;
+}
+
+/* A round of a node whose places are taken by what was sent before says nothing of its recovery. */
+struct probing {
+    uint32_t before; /* ops that are none of ours */
+    int rounds;      /* that count */
+};
+
 /* A fresh send, delete and read at every node, for every slot; refused ones are tried again. */
 static enum step probe_once(struct world *world, node_id id, slot_id slot, bool *ret_ok)
 {
@@ -199,13 +227,25 @@ static enum step probe_once(struct world *world, node_id id, slot_id slot, bool 
     return world->error[0] == '\0' ? STEP_OK : STEP_FAILED;
 }
 
+/* One round; counts it unless it met what was sent before. */
+static enum step probe_round(struct world *world, struct probing *probing, node_id id, slot_id slot,
+                             bool *ret_ok)
+{
+    uint32_t from = world->clients->count;
+    bool is_taken = open_writes(world, id, 0, probing->before) > 0;
+    enum step step = probe_once(world, id, slot, ret_ok);
+    probing->rounds += !(is_taken && any_is_refused_full(world, from));
+    return step;
+}
+
 static enum step probe_all(struct world *world, const bool in[WORLD_NODES_MAX + 1])
 {
     for (slot_id slot = 0; slot < world->slots; slot++) {
         for (node_id id = 1; id <= world->nodes; id++) {
             bool ok = !in[id];
-            for (int round = 0; round < PROBE_ROUNDS && !ok; round++) {
-                enum step step = probe_once(world, id, slot, &ok);
+            struct probing probing = {.before = world->clients->count};
+            while (probing.rounds < PROBE_ROUNDS && !ok) {
+                enum step step = probe_round(world, &probing, id, slot, &ok);
                 if (step != STEP_OK)
                     return step;
                 /* Who had a slow disk may not lead for ten seconds after. */
@@ -280,10 +320,15 @@ static enum step probe_any(struct world *world, const bool in[WORLD_NODES_MAX + 
 {
     for (slot_id slot = 0; slot < world->slots; slot++) {
         bool ok = false;
-        for (int round = 0; round < PROBE_ROUNDS && !ok; round++) {
+        struct probing probing[WORLD_NODES_MAX + 1];
+        int rounds = 0; /* of the node that was asked most often */
+        for (node_id id = 1; id <= world->nodes; id++)
+            probing[id] = (struct probing){.before = world->clients->count};
+        while (rounds < PROBE_ROUNDS && !ok) {
             for (node_id id = 1; id <= world->nodes && !ok; id++) {
-                if (in[id] && probe_once(world, id, slot, &ok) != STEP_OK)
+                if (in[id] && probe_round(world, &probing[id], id, slot, &ok) != STEP_OK)
                     return STEP_FAILED;
+                rounds = probing[id].rounds > rounds ? probing[id].rounds : rounds;
             }
             if (!ok && !world_run(world, 1000))
                 return world_no(world, "I39: an endless exchange of packets");

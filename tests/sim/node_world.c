@@ -2,10 +2,12 @@
 /* Nodes of a world: made, turned, crashed, restarted; and the disk's side of each. */
 #include "node_world.h"
 
+#include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "msg/msg.h"
@@ -118,6 +120,51 @@ static void world_limits(struct world *world, const struct words *words)
         options->log_keep_hours = 0;
     }
     options->submit_max_commands = words_number(words, "submit", options->submit_max_commands);
+    options->delete_log_max_records =
+        words_number(words, "delete_log", options->delete_log_max_records);
+    options->catchup_chunk_rows =
+        (uint32_t)words_number(words, "chunk_rows", options->catchup_chunk_rows);
+}
+
+/* A folder of its own in $TMPDIR; the path is owned. */
+static char *seat_make_dir(void)
+{
+    const char *parent = getenv("TMPDIR");
+    char path[256];
+    int len = snprintf(path, sizeof(path), "%s/lethe-sim-XXXXXX", parent != NULL ? parent : "/tmp");
+    if (len < 0 || (size_t)len >= sizeof(path) || mkdtemp(path) == NULL) {
+        perror("a folder for RocksDB cannot be made: set TMPDIR to one that may be written");
+        exit(2);
+    }
+    return alloc_string(path);
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    (void)st;
+    (void)kind;
+    (void)ftw;
+    return remove(path);
+}
+
+static void seat_remove_dir(struct seat *seat)
+{
+    enum { DESCRIPTORS_MAX = 8 };
+    if (seat->dir != NULL &&
+        nftw(seat->dir, remove_one, DESCRIPTORS_MAX, FTW_DEPTH | FTW_PHYS) != 0)
+        perror(seat->dir);
+    free(seat->dir);
+    seat->dir = NULL;
+}
+
+static bool words_want_rocks(const struct words *words)
+{
+    const char *store = words_option(words, "store");
+    if (store != NULL && strcmp(store, "rocks") != 0 && strcmp(store, "memory") != 0) {
+        fprintf(stderr, "scenario: store=memory or store=rocks\n");
+        exit(2);
+    }
+    return store != NULL && strcmp(store, "rocks") == 0;
 }
 
 struct world *world_new(const struct words *words, struct buf *transcript)
@@ -139,6 +186,7 @@ struct world *world_new(const struct words *words, struct buf *transcript)
         exit(2);
     }
     world->has_catchup = words_number(words, "catchup", 0) != 0;
+    world->is_on_rocks = words_want_rocks(words);
     world->rng = rng_of(words_number(words, "seed", 1));
     world->now_us = 1000000;
     world_limits(world, words);
@@ -153,6 +201,7 @@ struct world *world_new(const struct words *words, struct buf *transcript)
         *seat = (struct seat){.world = world,
                               .id = id,
                               .disk = memdisk_new(),
+                              .dir = world->is_on_rocks ? seat_make_dir() : NULL,
                               .rate_percent = 100,
                               .mono_us = 1000000};
         for (node_id to = 1; to <= world->nodes; to++)
@@ -180,6 +229,7 @@ void world_free(struct world *world)
     for (node_id id = 1; id <= world->nodes; id++) {
         seat_crash(&world->seats[id], MEMDISK_KEEP_ALL);
         memdisk_free(world->seats[id].disk);
+        seat_remove_dir(&world->seats[id]);
         for (node_id to = 1; to <= world->nodes; to++)
             world_drop_link(world, id, to);
     }
@@ -193,7 +243,8 @@ static enum err seat_open_store(struct seat *seat, bool accept_short_log, struct
 {
     struct store_options options;
     store_options_init(&options);
-    options.memdisk = seat->disk;
+    options.dir = seat->dir;
+    options.memdisk = seat->dir == NULL ? seat->disk : NULL;
     options.create = true;
     options.cluster_id = seat->world->options.cluster_id;
     options.node_id = seat->id;
@@ -234,7 +285,7 @@ void seat_start(struct seat *seat)
     assert(seat->node == NULL);
     seat->fatal = OK;
     seat->is_moved = true;
-    seat->is_paused = seat->is_drained = false;
+    seat->is_paused = seat->is_drained = seat->must_end = false;
     enum err err = seat_open(seat, &why);
     if (err != OK) { /* a disk that was told to fail may do so here: the node stays down */
         if (err == ERR_DISK_FAILED)
@@ -311,7 +362,11 @@ bool seat_forget_log(struct seat *seat, slot_id slot, raft_index to)
 void seat_turn(struct seat *seat)
 {
     seat->is_woken = seat->is_moved = false;
+    bool must_end = seat->must_end;
     node_turn(seat->node);
+    if (must_end && seat->fatal == OK)
+        world_fail(seat->world, "I10: node %llu goes on after a read that the disk failed",
+                   LLU(seat->id));
     check_turned(seat);
 }
 

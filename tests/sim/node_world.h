@@ -51,7 +51,8 @@ struct seat_slot {
 struct seat {
     struct world *world;
     node_id id;
-    struct memdisk *disk; /* owned */
+    struct memdisk *disk; /* owned; not used with store=rocks */
+    char *dir;            /* owned; NULL: the store is in memory */
     struct store *store;
     struct msg *msg;
     struct node *node;                                             /* NULL: down */
@@ -60,6 +61,7 @@ struct seat {
     uint64_t job_due_us; /* of the world's clock: when its next part is done */
     bool is_paused, is_stalled, is_woken, is_moved;
     bool is_dying;         /* its process is gone: what it says now is heard by nobody */
+    bool must_end;         /* a read for a client failed: the next turn is its last */
     bool is_drained;       /* it was told to stop, and refuses calls until it is started again */
     uint64_t slow_ms;      /* how long a part of a job takes */
     unsigned rate_percent; /* its clock's rate */
@@ -81,6 +83,7 @@ struct world {
     struct buf *transcript; /* borrowed */
     uint32_t nodes, slots;
     bool has_catchup; /* nodes may send installs */
+    bool is_on_rocks; /* real RocksDB, in temporary folders: disks neither fail nor lose anything */
     struct node_options options;
     struct raft_options limits;
     struct node_member members[WORLD_NODES_MAX];

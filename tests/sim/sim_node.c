@@ -12,7 +12,7 @@ enum { CHANNELS = 5, KINDS_MAX = 40 };
 struct drawn {
     unsigned nodes, slots, seq_guess, numbers;
     bool has_network, has_cuts, has_crashes, has_writes, has_slow, has_clocks, has_single_steps;
-    bool has_log_limits, has_forget;
+    bool has_log_limits, has_forget, has_reads;
     unsigned loss, dup, reorder, delay;
 };
 
@@ -37,6 +37,7 @@ static void draw_faults(struct rng *rng, struct drawn *d)
     d->has_cuts = one_in(rng, 3);
     d->has_crashes = one_in(rng, 2);
     d->has_writes = one_in(rng, 5);
+    d->has_reads = one_in(rng, 6);
     d->has_slow = one_in(rng, 5);
     d->has_clocks = one_in(rng, 5);
     d->has_single_steps = one_in(rng, 2);
@@ -77,6 +78,10 @@ static void draw_cluster(struct rng *rng, struct buf *line, void *state)
         buf_printf(line, " dedup_window=%u", (unsigned)rng_between(rng, 4000, 60000));
     if (one_in(rng, 8))
         buf_append_string(line, " submit=2");
+    if (d->has_log_limits && one_in(rng, 2)) /* the floor moves, so that a delta is not enough */
+        buf_printf(line, " delete_log=%u", (unsigned)rng_between(rng, 1, 4));
+    if (d->has_log_limits && one_in(rng, 2))
+        buf_append_string(line, " chunk_rows=3");
     buf_put_u8(line, '\n');
     if (one_in(rng, 2)) /* else it begins without leaders */
         buf_printf(line, "elect %u\n", any_node(rng, d));
@@ -303,11 +308,16 @@ static void draw_link(struct rng *rng, struct buf *line, void *state)
         buf_printf(line, "%s %u->%u n=%u\n", verb, a, b, (unsigned)rng_between(rng, 1, 3));
 }
 
-static void draw_write_fault(struct rng *rng, struct buf *line, void *state)
+static void draw_disk_fault(struct rng *rng, struct buf *line, void *state)
 {
+    const struct drawn *d = state;
     unsigned node = any_node(rng, state);
     const char *outcome = one_in(rng, 2) ? "present" : "absent";
     unsigned n = (unsigned)rng_between(rng, 1, 4);
+    if (d->has_reads && (!d->has_writes || one_in(rng, 3))) {
+        buf_printf(line, "fail-read %u n=%u\n", node, (unsigned)rng_between(rng, 1, 40));
+        return;
+    }
     switch (rng_below(rng, 4)) {
     case 0:
         buf_printf(line, "fail-sync %u %s n=%u\n", node, outcome, n);
@@ -380,11 +390,11 @@ static void draw_command(struct rng *rng, struct buf *line, void *state, unsigne
         {9, draw_read},
         {2, draw_role},
         {d->has_crashes ? 3 : 0, draw_crash},
-        {d->has_crashes || d->has_writes ? 6 : 0, draw_restart},
+        {d->has_crashes || d->has_writes || d->has_reads ? 6 : 0, draw_restart},
         {d->has_cuts ? 3 : 0, draw_cut},
         {d->has_cuts || d->has_network ? 4 : 0, draw_heal},
         {d->has_network ? 6 : 0, draw_link},
-        {d->has_writes ? 2 : 0, draw_write_fault},
+        {d->has_writes || d->has_reads ? 2 : 0, draw_disk_fault},
         {d->has_slow ? 4 : 0, draw_slow},
         {d->has_clocks ? 3 : 0, draw_clock},
         {d->has_cuts ? 2 : 0, draw_pause},

@@ -41,13 +41,31 @@ static double now_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* Puts more options at the end of the cluster line that begins there; none of them is drawn. */
+static void put_more(struct buf *text, size_t line, const char *more)
+{
+    const uint8_t *end = memchr(text->data + line, '\n', text->len - line);
+    if (more[0] == '\0' || end == NULL)
+        return;
+    struct buf rest = BUF_INIT;
+    size_t at = (size_t)(end - text->data);
+    buf_append(&rest, text->data + at, text->len - at);
+    text->len = at;
+    buf_printf(text, " %s", more);
+    buf_append_bytes(text, buf_bytes(&rest));
+    buf_done(&rest);
+}
+
 /* Draws the whole scenario of a seed: what is drawn never depends on what happens. */
-static void draw(const struct generator *generator, uint64_t seed, struct buf *text)
+static void draw(const struct generator *generator, uint64_t seed, const char *more,
+                 struct buf *text)
 {
     struct rng rng = rng_of(seed * 0x9e3779b97f4a7c15ull + 1);
     void *state = alloc_zero(generator->state_bytes);
     buf_printf(text, "# %s, seed %llu\nlenient\n", generator->name, (unsigned long long)seed);
+    size_t line = text->len;
     generator->cluster(&rng, text, state);
+    put_more(text, line, more);
     unsigned steps = (unsigned)rng_between(&rng, generator->steps_min, generator->steps_max);
     for (unsigned i = 0; i < steps; i++)
         generator->command(&rng, text, state, i);
@@ -139,13 +157,14 @@ static void keep_failure(const struct generator *generator, uint64_t seed, struc
             result->error, path, lines_of(buf_string(text)));
 }
 
-static bool run_seed(const struct generator *generator, uint64_t seed, const char *out)
+static bool run_seed(const struct generator *generator, uint64_t seed, const char *more,
+                     const char *out)
 {
     struct buf text = BUF_INIT;
     struct scenario_result result;
     char name[64];
     snprintf(name, sizeof(name), "%s-%llu", generator->name, (unsigned long long)seed);
-    draw(generator, seed, &text);
+    draw(generator, seed, more, &text);
     scenario_run(name, buf_string(&text), &result);
     bool ret = result.ok;
     if (!ret)
@@ -159,7 +178,7 @@ int simulate_main(const struct generator *generator, int argc, char **argv)
 {
     uint64_t seed = 1, count = 100, passed = 0, failed = 0;
     double seconds = 1e9, started = now_s();
-    const char *out = "found";
+    const char *out = "found", *more = "";
     bool print = false;
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
@@ -171,18 +190,21 @@ int simulate_main(const struct generator *generator, int argc, char **argv)
             seconds = strtod(value, NULL), i++;
         else if (strcmp(argv[i], "--out") == 0)
             out = value, i++;
+        else if (strcmp(argv[i], "--cluster") == 0)
+            more = value, i++;
         else if (strcmp(argv[i], "--print") == 0)
             print = true;
         else {
             fprintf(stderr,
-                    "usage: %s [--seed S] [--count N] [--seconds S] [--out DIR] [--print]\n",
+                    "usage: %s [--seed S] [--count N] [--seconds S] [--out DIR] "
+                    "[--cluster 'store=rocks'] [--print]\n",
                     argv[0]);
             return 2;
         }
     }
     if (print) {
         struct buf text = BUF_INIT;
-        draw(generator, seed, &text);
+        draw(generator, seed, more, &text);
         fwrite(text.data, 1, text.len, stdout);
         buf_done(&text);
         return 0;
@@ -191,7 +213,7 @@ int simulate_main(const struct generator *generator, int argc, char **argv)
            (unsigned long long)(seed + count - 1));
     fflush(stdout);
     for (uint64_t i = 0; i < count && failed < 5 && now_s() - started < seconds; i++) {
-        if (run_seed(generator, seed + i, out))
+        if (run_seed(generator, seed + i, more, out))
             passed++;
         else
             failed++;

@@ -20,7 +20,8 @@ struct generator {
     unsigned converge_ticks;
 };
 
-/* main() of a simulator: [--seed S] [--count N] [--seconds S] [--out DIR] [--verbose].
+/* main() of a simulator: [--seed S] [--count N] [--seconds S] [--out DIR]
+ * [--cluster OPTIONS, put at the end of each cluster line] [--print].
  * Prints the seeds, then "N passed, N failed". */
 int simulate_main(const struct generator *generator, int argc, char **argv);
 
