@@ -19,6 +19,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 import time
 import urllib.parse
 
@@ -31,6 +32,14 @@ COMPOSE_FILE = os.path.join(ROOT, "conf", "compose", "docker-compose.yaml")
 NODES = (1, 2, 3)
 SLOTS = 64
 IMAGE_MAX_BYTES = 200 * 1000 * 1000
+# Prometheus where no registry is: Debian's, at the places that the usual image has.
+PROMETHEUS_IMAGE = "lethe-prometheus:bookworm"
+PROMETHEUS_DOCKERFILE = """FROM {base}
+RUN apt-get -q update && DEBIAN_FRONTEND=noninteractive \\
+    apt-get -q -y install --no-install-recommends prometheus && install -d -o nobody /prometheus
+USER nobody
+ENTRYPOINT ["prometheus"]
+"""
 CHANNELS = [f"room/{n}" for n in range(12)]
 
 
@@ -68,6 +77,9 @@ class Set:
         self.ports = dict(zip(NODES, free_ports(len(NODES))))
         self.environment = dict(os.environ, LETHE_IMAGE=self.image, LETHE_BASE=self.base,
                                 DOCKER_BUILDKIT="0", COMPOSE_DOCKER_CLI_BUILD="0")
+        self.prometheus_port, self.grafana_port = free_ports(2)
+        self.environment.update(PROMETHEUS_PORT=str(self.prometheus_port), GRAFANA_PORT=str(self.grafana_port))
+        self.environment.setdefault("PROMETHEUS_IMAGE", PROMETHEUS_IMAGE)
         self.environment.update({f"LETHE_PORT{n}": str(port) for n, port in self.ports.items()})
         self.sent = {channel: [] for channel in CHANNELS}  # (seq, payload) as acknowledged
         self.deleted = {channel: set() for channel in CHANNELS}
@@ -190,7 +202,8 @@ class Set:
         return found[0]
 
     def down(self):
-        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "3", may_fail=True)
+        docker("rm", "-f", "-v", f"{self.project}-alone", may_fail=True)
+        self.compose("--profile", "watch", "down", "--volumes", "--remove-orphans", "--timeout", "3", may_fail=True)
 
     def logs(self):
         return self.compose("logs", "--no-color", "--tail", "25", may_fail=True)
@@ -233,6 +246,22 @@ def refuses_to_be_open(one):
     code, text = run(["docker", "run", "--rm", "-e", "LETHE_HTTP_LISTEN=0.0.0.0:5001", one.image],
                      60, may_fail=True)
     check(code != 0 and "allow_insecure" in text, f"ended with {code}: {text}")
+
+
+def runs_read_only(one):
+    """on a read-only root file system, without capabilities: healthy, serves, and has written nothing to it"""
+    name = f"{one.project}-alone"
+    docker("run", "-d", "--name", name, "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt",
+           "no-new-privileges", one.image)
+    wait_until("it is healthy", 40, lambda: docker(
+        "inspect", "--format", "{{.State.Health.Status}}", name) == "healthy")
+    check("seq 1," in docker("exec", name, "lethectl", "send", "2/room", "hello"), "it takes no message")
+    changed = docker("diff", name)
+    check(changed == "", f"it changed its root file system: {changed}")
+    docker("stop", "-t", "20", name)
+    code = docker("inspect", "--format", "{{.State.ExitCode}}", name)
+    check(code == "0", f"it ended with {code}: {docker('logs', name)}")
+    docker("rm", "-v", name)
 
 
 def starts_in_any_order(one):
@@ -369,9 +398,61 @@ def survives_new_containers(one):
     one.check_equal()
 
 
-TESTS = [image_builds, image_is_sane, refuses_to_be_open, starts_in_any_order, all_become_healthy,
+def ask_prometheus(one, path):
+    connection = http.client.HTTPConnection("127.0.0.1", one.prometheus_port, timeout=5)
+    try:
+        connection.request("GET", "/api/v1/" + path)
+        return json.loads(connection.getresponse().read())["data"]
+    except (OSError, http.client.HTTPException, ValueError, KeyError) as fault:
+        raise Failed(f"Prometheus: {path}: {fault!r}") from fault
+    finally:
+        connection.close()
+
+
+def ask_grafana(one, path):
+    connection = http.client.HTTPConnection("127.0.0.1", one.grafana_port, timeout=5)
+    try:
+        connection.request("GET", path)
+        reply = connection.getresponse()
+        return reply.status == 200 and json.loads(reply.read())
+    except (OSError, http.client.HTTPException, ValueError) as fault:
+        raise Failed(f"Grafana: {path}: {fault!r}") from fault
+    finally:
+        connection.close()
+
+
+def is_watched(one):
+    """the profile `watch`: Prometheus finds three nodes and has the alerts; Grafana, where its image is here"""
+    image = one.environment["PROMETHEUS_IMAGE"]
+    if image == PROMETHEUS_IMAGE and not docker("images", "-q", image):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "Dockerfile"), "w", encoding="utf-8") as file:
+                file.write(PROMETHEUS_DOCKERFILE.format(base=one.base))
+            run(["docker", "build", "-q", "-t", image, folder], 600, one.environment)
+    one.compose("--profile", "watch", "up", "-d", "--no-build", "prometheus")
+
+    def all_up():
+        found = ask_prometheus(one, "query?query=" + urllib.parse.quote('up{job="lethe"}==1'))["result"]
+        check(len(found) == 3, f"up: {found}")
+        return True
+
+    wait_until("Prometheus has scraped three nodes", 60, all_up)
+    leaders = ask_prometheus(one, "query?query=" + urllib.parse.quote("sum(lethe_slots_led)"))["result"]
+    check(leaders and leaders[0]["value"][1] == str(SLOTS), f"slots that are led: {leaders}")
+    rules = [rule["name"] for group in ask_prometheus(one, "rules")["groups"] for rule in group["rules"]]
+    check("LetheNoLeader" in rules and "LetheQuorumAtRisk" in rules, f"rules: {rules}")
+    note = f"{len(rules)} rules"
+    grafana = one.environment.get("GRAFANA_IMAGE", "grafana/grafana:9.5.21")
+    if not docker("images", "-q", grafana):
+        return f"{note}; Grafana not tried: no image {grafana}"
+    one.compose("--profile", "watch", "up", "-d", "--no-build", "grafana")
+    wait_until("Grafana has the dashboard", 60, ask_grafana, one, "/api/dashboards/uid/lethe")
+    return f"{note}; Grafana has the dashboard"
+
+
+TESTS = [image_builds, image_is_sane, runs_read_only, refuses_to_be_open, starts_in_any_order, all_become_healthy,
          any_node_answers, deletes_reach_all, redirect_works, survives_a_kill, comes_back_by_itself,
-         survives_a_partition, restarts_as_a_whole, survives_new_containers]
+         survives_a_partition, restarts_as_a_whole, survives_new_containers, is_watched]
 
 
 def main():
