@@ -253,7 +253,7 @@ def runs_read_only(one):
     name = f"{one.project}-alone"
     docker("run", "-d", "--name", name, "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt",
            "no-new-privileges", one.image)
-    wait_until("it is healthy", 40, lambda: docker(
+    wait_until("it is healthy", 90, lambda: docker(
         "inspect", "--format", "{{.State.Health.Status}}", name) == "healthy")
     check("seq 1," in docker("exec", name, "lethectl", "send", "2/room", "hello"), "it takes no message")
     changed = docker("diff", name)
@@ -272,7 +272,7 @@ def starts_in_any_order(one):
     check(status == 503, f"node 3 is ready without a majority: {status} {reply}")
     status, reply = one.call(3, "POST", one.path("room/0", "/messages"), {"payload": "aGk="})
     check(status == 503, f"node 3 took a message without a majority: {status} {reply}")
-    wait_until("node 3 is healthy", 30, lambda: one.health(3) == "healthy")
+    wait_until("node 3 is healthy", 90, lambda: one.health(3) == "healthy")
     one.compose("up", "-d", "--no-build", "node1")
     one.wait_ready([3, 1])
     one.compose("up", "-d", "--no-build", "node2")
@@ -282,7 +282,7 @@ def starts_in_any_order(one):
 def all_become_healthy(one):
     """Docker's health check finds all three healthy, and only loopback ports are published"""
     for node in NODES:
-        wait_until(f"node {node} is healthy", 40, lambda n=node: one.health(n) == "healthy")
+        wait_until(f"node {node} is healthy", 90, lambda n=node: one.health(n) == "healthy")
         published = json.loads(one.inspect(node, "{{json .NetworkSettings.Ports}}"))
         check(not published.get("11110/tcp"), f"the peers' port is published: {published}")
         check({p["HostIp"] for p in published["5001/tcp"]} == {"127.0.0.1"}, f"{published}")
