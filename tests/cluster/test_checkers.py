@@ -8,7 +8,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import checkers, dump, model  # noqa: E402  pylint: disable=wrong-import-position
+from lib import checkers, dump, model, tail  # noqa: E402  pylint: disable=wrong-import-position
 from lib.proxy import Pipe  # noqa: E402  pylint: disable=wrong-import-position
 
 SLOT = 1
@@ -364,6 +364,52 @@ class Checkers(unittest.TestCase):
         world = story()
         self.find(world, "append", 0)["bad_reply"] = "KeyError 'log_index'"
         self.refuse("X", world)
+
+
+class Tails(unittest.TestCase):
+    """What a reader of a tail saw, against the log: messages 1-4, delete of 2-3, message 5, delete of 5."""
+    LOG = [model.Message(1, 2, 0, "u", "n1"), model.Message(2, 3, 0, "u", "n2"),
+           model.Message(3, 4, 0, "u", "n3"), model.Message(4, 5, 0, "u", "n4"),
+           model.Delete(6, ((2, 3),), "d1"), model.Message(5, 7, 0, "u", "n5"),
+           model.Delete(8, ((5, 5),), "d2")]
+
+    class Reader:
+        def __init__(self, events):
+            self.events = events
+
+    @staticmethod
+    def message(seq, number=None, is_sound=True):
+        return ("message", [seq, "u", number or f"n{seq}", is_sound])
+
+    @staticmethod
+    def delete(index, *ranges):
+        return ("delete", {"delete_id": f"1-{index}" if index else None, "ranges": list(map(list, ranges))})
+
+    def story(self):
+        return [self.message(1), self.message(2), self.message(3), self.message(4),
+                self.delete(6, (2, 3)), self.message(5), self.delete(8, (5, 5))]
+
+    def faults(self, events):
+        return tail.judge(self.Reader(events), self.LOG)
+
+    def test_sound(self):
+        self.assertEqual([], self.faults(self.story()))
+        late = [self.message(1), self.delete(None, (2, 3)), self.message(4), self.delete(8, (5, 5))]
+        self.assertEqual([], self.faults(late))
+
+    def test_each_fault_is_found(self):
+        story = self.story()
+        for name, events in {
+                "lost": story[:3] + story[4:], "twice": story[:4] + story[3:], "damaged": [
+                    self.message(1, is_sound=False)] + story[1:],
+                "another's": [self.message(1, "n9")] + story[1:], "swapped": story[1::-1] + story[2:],
+                "delete lost": story[:4] + story[5:], "delete twice": story[:5] + story[4:],
+                "delete too early": story[:3] + [story[4], story[3]] + story[5:],
+                "delete too large": story[:4] + [self.delete(6, (2, 4))] + story[5:],
+                "delete of nobody": story + [self.delete(9, (1, 1))],
+                "message of nobody": story + [self.message(6)],
+                "back again": story + [self.message(5)]}.items():
+            self.assertTrue(self.faults(events), name)
 
 
 class Ranges(unittest.TestCase):

@@ -132,8 +132,20 @@ def test_status(cluster):
     check([n["node"] for n in nodes] == [1, 2, 3], str(nodes))
 
 
+def asked_by(cluster, process):
+    """The nodes to whose HTTP ports the process has a connection."""
+    folder = f"/proc/{process.pid}/fd"
+    mine = {os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)}
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        rows = [line.split() for line in file.readlines()[1:]]
+    ports = {int(row[2].split(":")[1], 16) for row in rows
+             if row[3] == "01" and f"socket:[{row[9]}]" in mine}
+    return [node for node in (1, 2, 3) if int(cluster.server(node).split(":")[1]) in ports]
+
+
 def test_tail(cluster):
-    """follows what comes, each message once and in order, through the death of the node it asks"""
+    """follows what comes, each message once and in order, and deletes, through the death of the node
+    whose stream it reads"""
     environment = dict(os.environ, LETHE_SERVER=cluster.servers(), XDG_CONFIG_HOME=cluster.dir)
     path = os.path.join(cluster.dir, "tail.out")
     good(cluster, "send", "2/tail", "0")
@@ -146,25 +158,38 @@ def test_tail(cluster):
             lines = [json.loads(line) for line in file.read().splitlines()]
         return [line["payload"] for line in lines if "payload" in line]
 
+    def deleted():
+        with open(path, encoding="utf-8") as file:
+            lines = [json.loads(line) for line in file.read().splitlines()]
+        return [[line["start_seq"], line["end_seq"]] for line in lines if "start_seq" in line]
+
+    asked = []
     try:
         wait_until("the first", 10, lambda: seen() == ["0"])
         for number in range(1, 6):
             good(cluster, "send", "2/tail", str(number))
         wait_until("five more", 10, lambda: len(seen()) == 6)
-        cluster.sh("kill", "1")
+        asked = asked_by(cluster, process)
+        check(len(asked) == 1, f"it reads from {asked}")
+        others = [node for node in (1, 2, 3) if node != asked[0]]
+        cluster.sh("kill", str(asked[0]))
         for number in range(6, 11):
             wait_until("a send with a node down", 20, lambda n=number: ctl(
                 cluster, "send", "2/tail", str(n), "--client-msg-no", f"t{n}")[0] == 0)
         wait_until("the rest", 20, lambda: len(seen()) == 11)
         check(seen() == [str(n) for n in range(11)], str(seen()))
-        code, out, err = ctl(cluster, "status", nodes=[2])
-        check(code == 1 and "NOT WELL" in out and "node 1: no answer" in out, f"{code} {out} {err}")
+        good(cluster, "delete", "2/tail", "3-4", "--yes", "--reason", "while one is down")
+        wait_until("the delete", 20, lambda: deleted() == [[3, 4]])
+        wait_until("another node is read", 5, lambda: asked_by(cluster, process)[0] in others)
+        code, out, err = ctl(cluster, "status", nodes=[others[0]])
+        check(code == 1 and "NOT WELL" in out and f"node {asked[0]}: no answer" in out, f"{code} {out} {err}")
         code, _, err = ctl(cluster, "health", "--exit-when-healthy", "--timeout", "1s")
         check(code == 7 and "not healthy in time" in err, f"{code} {err}")
     finally:
         process.terminate()
         process.wait()
-    cluster.sh("start", "1")
+    for node in asked:
+        cluster.sh("start", str(node))
     good(cluster, "health", "--exit-when-healthy", "--timeout", "30s")
 
 

@@ -477,3 +477,10 @@ def check(records, dumps, collected=()):
     """All findings over a finished history and the dumps of all stopped nodes. collected: records
     that the delete log had once, as GET /v1/deletes tells them."""
     return Checker(records, dumps, collected).run()
+
+
+def witness(dumps):
+    """channel -> all that was ever applied to it, in log order: model.Message and model.Delete."""
+    checker = Checker([], dumps)
+    checker.build_witness()
+    return checker.events
