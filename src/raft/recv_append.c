@@ -296,8 +296,10 @@ static void probe_again(struct raft *raft, struct progress *p)
     if (p->state == RAFT_PROBE) {
         p->probe_sent = false;
         raft->replicate_wanted = true;
-    } else if (p->state == RAFT_REPLICATE && p->match + 1 < p->next &&
-               p->next - 1 >= raft->log.base.index) {
+    } else if (p->state == RAFT_REPLICATE && p->next - 1 < raft->log.base.index) {
+        /* What was lost was compacted too: an install, although nothing new is proposed. */
+        raft->replicate_wanted = true;
+    } else if (p->state == RAFT_REPLICATE && p->match + 1 < p->next) {
         struct raft_packet *packet = out_packet(raft, RAFT_APPEND, p->peer);
         packet->number = p->session;
         packet->pos = (struct raft_pos){log_term(&raft->log, p->next - 1), p->next - 1};
