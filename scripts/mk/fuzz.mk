@@ -6,7 +6,8 @@
 #   make fuzz SECONDS=60          every fuzzer for so long, one after another
 #   make fuzz FUZZ="frame call"   only these
 #   make fuzz-replay              the kept inputs alone, with $(CC): needs no clang
-#   make fuzz-seed                writes the kept inputs of the wire fuzzers again
+#   make fuzz-seed                writes the kept inputs of binary forms again
+#   make fuzz-live                a running node instead of a parser
 #
 # What a run finds on its way goes to $(BUILD)/fuzz/found, a crash to $(BUILD)/fuzz/crash-*:
 # `$(BUILD)/fuzz/replay-<name> <file>` runs it again.
@@ -49,6 +50,14 @@ $(BUILD)/fuzz/replay-%: $(BUILD)/fuzz/cc/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/cc/te
 $(BUILD)/fuzz/seed: $(BUILD)/fuzz/cc/tests/fuzz/seed.o $(BUILD)/fuzz/cc.a
 	$(say) LINK $@
 	$(Q)$(CC) -fsanitize=$(FUZZ_SANITIZE) -o $@ $^ $(FUZZ_LIBS)
+
+# With a running node: an address sanitizer's build is as good, LETHED= names any.
+LIVE_SECONDS ?= 20
+.PHONY: fuzz-live
+fuzz-live: $(BUILD)/bin/lethed ## damaged requests and frames against a running node: LIVE_SECONDS= each, SEED=
+	$(Q)for what in http peer; do \
+	    LETHED=$(abspath $(BUILD))/bin/lethed $(PYTHON) tests/fuzz/live.py $$what --seconds $(LIVE_SECONDS) --seed $(SEED) || exit 1; \
+	done
 
 .PHONY: fuzz fuzz-replay fuzz-seed
 ifeq ($(CLANG),)

@@ -18,7 +18,7 @@ test: ## all that CI runs; the last line is "N passed, N failed"
 	$(Q)scripts/install-deps build lint fuzz test
 	$(Q)scripts/install-deps ui || echo "no browser: ui-check will be skipped"
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(UNIT_ROOMS:%=$(BUILD)/unit/%)
-	$(Q)MAKE="$(MAKE)" scripts/run-tests lint unit scenario "sim N=2000" "sim-rocks N=60" mutants-quick fuzz-replay api-check guide-check ops-check man-check install-check alerts-check ui-check cluster \
+	$(Q)MAKE="$(MAKE)" scripts/run-tests lint unit scenario "sim N=2000" "sim-rocks N=60" mutants-quick fuzz-replay fuzz-live valgrind api-check guide-check ops-check man-check install-check alerts-check ui-check cluster \
 	    "$(ASAN) -j$(JOBS) unit" "$(ASAN) -j$(JOBS) scenario" "$(ASAN) -j$(JOBS) sim N=300" \
 	    "$(TSAN) -j$(JOBS) unit-threads"
 
