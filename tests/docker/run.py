@@ -89,9 +89,11 @@ class Set:
                    self.environment, may_fail)[1]
 
     def container(self, node):
-        found = self.compose("ps", "-q", f"node{node}", may_fail=True).split()
-        check(found, f"node {node} has no container")
-        return found[-1]
+        # By labels: of containers that have ended, version 2's own list says nothing.
+        found = docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.project}",
+                       "--filter", f"label=com.docker.compose.service=node{node}").split()
+        check(len(found) == 1, f"node {node} has the containers {found}")
+        return found[0]
 
     def inspect(self, node, form):
         return docker("inspect", "--format", form, self.container(node))
@@ -377,9 +379,7 @@ def restarts_as_a_whole(one):
     one.compose("stop")
     spent = time.monotonic() - started
     for node in NODES:
-        code = docker("inspect", "--format", "{{.State.ExitCode}}", docker(
-            "ps", "-aq", "--filter", f"label=com.docker.compose.project={one.project}", "--filter",
-            f"label=com.docker.compose.service=node{node}"))
+        code = one.inspect(node, "{{.State.ExitCode}}")
         check(code == "0", f"node {node} ended with {code}")
     check(spent < 20, f"stopping took {spent:.0f} s")
     one.compose("start")
