@@ -61,6 +61,7 @@ struct group {
     struct list transfers;     /* calls that wait for another leader */
     struct list compacts;      /* COMPACT calls that wait for the disk */
     uint64_t last_time_ms;     /* of the last command proposed here */
+    uint64_t first_time_ms;    /* of the first; 0: none yet */
 
     node_id leader;
     uint8_t role;

@@ -9,7 +9,9 @@
  *
  * Time. The age of messages is judged by retention_clock, not by the wall clock: a clock that jumps ahead
  * by a year must not empty every channel with a limit of 30 days. It begins where the log is (the newest
- * message of the slot: stamped when it was written, by whoever led then), follows the wall clock, and
+ * message of the slot: stamped when it was written, by whoever led then; what this node stamped itself
+ * does not count, so that one whose clock is wrong believes others. Hence slots without a clock are
+ * looked at by followers too, before they lead), follows the wall clock, and
  * is bounded by monotonic time: what is ahead is caught up with at double speed. The price: after a
  * jump that was right (a machine that slept, a slot without writes on a node that restarts), age
  * limits are late by at most the jump, for as long. Late is harmless, early is not. Counts and bytes
@@ -38,20 +40,21 @@ struct retention {
     bool is_busy; /* then what is below `asked` is the background's */
     slot_id slot;
     uint64_t due_ms, began_ms;
-    uint64_t newest_ms; /* of the slot, as far as this pass saw it */
+    uint64_t newest_ms, newest_other_ms; /* of the slot, as far as this pass saw it */
     uint8_t after_id[CHANNEL_ID_MAX_BYTES];
     struct channel after; /* id in after_id, empty: from the beginning */
 
     /* asked */
     struct msg *msg;
-    uint64_t now_ms;
+    uint64_t now_ms, own_ms; /* own: from there on stamps may be this node's */
+    bool is_led;
     /* answered */
     struct arena arena;
     struct retention_item items[RETENTION_DELETES_MAX];
     uint32_t items_count;
     struct channel last; /* id in arena */
     bool has_more;
-    uint64_t seen_ms;
+    uint64_t seen_ms, seen_other_ms;
     enum err err;
     struct why why;
 };
@@ -98,7 +101,11 @@ static enum err retention_look(struct retention *retention, const struct msg_cha
     if (channel->last_timestamp_ms > retention->seen_ms) {
         retention->seen_ms = channel->last_timestamp_ms;
     }
-    if (channel->first_seq == 0) {
+    bool is_others = channel->last_timestamp_ms < retention->own_ms;
+    if (is_others && channel->last_timestamp_ms > retention->seen_other_ms) {
+        retention->seen_other_ms = channel->last_timestamp_ms;
+    }
+    if (channel->first_seq == 0 || !retention->is_led) {
         return OK;
     }
     enum err err =
@@ -123,6 +130,7 @@ static void retention_job_run(struct node_background_job *job)
     arena_clear(&retention->arena);
     retention->items_count = 0;
     retention->seen_ms = 0;
+    retention->seen_other_ms = 0;
     enum err err =
         msg_list_channels(retention->msg, &query, &retention->arena, &channels, &retention->why);
     retention->has_more = channels.more;
@@ -168,16 +176,36 @@ static void retention_set_after(struct retention *retention, struct channel chan
         (struct channel){channel.type, bytes_of(retention->after_id, channel.id.len)};
 }
 
+static void retention_next_slot(struct retention *retention)
+{
+    retention->newest_ms = 0;
+    retention->newest_other_ms = 0;
+    retention->slot++;
+    retention_set_after(retention, (struct channel){0, BYTES_NONE});
+}
+
 static void retention_end_slot(struct node *node, struct retention *retention)
 {
     struct group *group = &node->groups[retention->slot];
     if (!group->ages.is_set && retention->newest_ms != 0) {
-        retention_clock_set(&group->ages, node->world.wall_ms(node->world.arg),
-                            retention->newest_ms, node->now_ms);
+        bool has_other = retention->newest_other_ms != 0;
+        if (has_other || retention->is_led) {
+            retention_clock_set(&group->ages, node->world.wall_ms(node->world.arg),
+                                has_other ? retention->newest_other_ms : retention->newest_ms,
+                                node->now_ms);
+        }
     }
-    retention->newest_ms = 0;
-    retention->slot++;
-    retention_set_after(retention, (struct channel){0, BYTES_NONE});
+    retention_next_slot(retention);
+}
+
+/* Those led here, and to begin their clocks those that have none. */
+static bool retention_wants(const struct group *group)
+{
+    if (group->role == RAFT_LEADER) {
+        return !group->is_undecided;
+    }
+    return !group->ages.is_set && atomic_load(&group->holds) &&
+           !atomic_load(&group->is_replacing) && !atomic_load(&group->is_unfit);
 }
 
 /* Submits the next part of the walk, or ends the pass. */
@@ -185,11 +213,8 @@ static void retention_go_on(struct node *node)
 {
     struct retention *retention = node->retention;
     while (retention->slot < node->groups_count &&
-           (node->groups[retention->slot].role != RAFT_LEADER ||
-            node->groups[retention->slot].is_undecided)) {
-        retention->slot++;
-        retention->newest_ms = 0;
-        retention_set_after(retention, (struct channel){0, BYTES_NONE});
+           !retention_wants(&node->groups[retention->slot])) {
+        retention_next_slot(retention);
     }
     if (retention->slot >= node->groups_count) {
         uint64_t rest_ms = (node->now_ms - retention->began_ms) * RETENTION_REST_FACTOR;
@@ -199,7 +224,11 @@ static void retention_go_on(struct node *node)
         retention->slot = 0;
         return;
     }
+    const struct group *group = &node->groups[retention->slot];
     retention->msg = node->msg;
+    retention->is_led = group->role == RAFT_LEADER;
+    uint64_t wall_ms = node->world.wall_ms(node->world.arg);
+    retention->own_ms = group->first_time_ms != 0 ? group->first_time_ms : wall_ms;
     retention->now_ms = retention_clock_turn(&node->groups[retention->slot].ages,
                                              node->world.wall_ms(node->world.arg), node->now_ms);
     retention->is_busy = true;
@@ -212,12 +241,20 @@ static void retention_job_done(struct node_background_job *job)
     struct node *node = job->node;
     struct group *group = &node->groups[retention->slot];
     retention->is_busy = false;
+    if (retention->err != OK && retention->err != ERR_DISK_FAILED && !retention->is_led) {
+        retention_next_slot(retention); /* it may be replaced right now: another pass looks again */
+        retention_go_on(node);
+        return;
+    }
     if (retention->err != OK) {
         node_fail(node, retention->err, retention->why.text);
         return;
     }
     if (retention->seen_ms > retention->newest_ms) {
         retention->newest_ms = retention->seen_ms;
+    }
+    if (retention->seen_other_ms > retention->newest_other_ms) {
+        retention->newest_other_ms = retention->seen_other_ms;
     }
     bool has_items = retention->items_count > 0 && group->role == RAFT_LEADER;
     for (uint32_t i = 0; has_items && i < retention->items_count; i++) {

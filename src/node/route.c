@@ -11,6 +11,9 @@
 void route_stamp(struct group *group, struct blob *command)
 {
     uint64_t wall_ms = group->node->world.wall_ms(group->node->world.arg);
+    if (group->first_time_ms == 0) {
+        group->first_time_ms = wall_ms;
+    }
     if (wall_ms > group->last_time_ms) {
         group->last_time_ms = wall_ms;
     }

@@ -202,6 +202,7 @@ static enum step do_drain(struct world *world, const struct words *words)
 CLIENT_VERB(do_send, clients_send)
 CLIENT_VERB(do_retry, clients_retry)
 CLIENT_VERB(do_delete, clients_delete)
+CLIENT_VERB(do_retain, clients_retain)
 CLIENT_VERB(do_read, clients_read)
 
 /* ---- network -------------------------------------------------------------------------------------------- */
@@ -504,6 +505,7 @@ static const struct {
     {"send", do_send},
     {"retry", do_retry},
     {"delete", do_delete},
+    {"retain", do_retain},
     {"read", do_read},
     {"deliver", do_deliver},
     {"drop", do_drop},

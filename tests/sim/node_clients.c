@@ -161,7 +161,7 @@ static void op_answered(struct op *op, enum err err)
     op_check(op);
     if (err == OK && op->kind == OP_READ)
         op_show_page(op);
-    else if (err == OK && op->kind != OP_TRANSFER)
+    else if (err == OK && op->kind != OP_TRANSFER && op->kind != OP_RETAIN)
         op_show_result(op);
 }
 
@@ -367,6 +367,21 @@ enum step clients_delete(struct clients *clients, struct seat *seat, const struc
     }
     ranges_done(&ranges);
     return step;
+}
+
+enum step clients_retain(struct clients *clients, struct seat *seat, const struct words *words)
+{
+    if (words->words_count < 3)
+        return STEP_UNKNOWN;
+    struct op *op = op_new(clients, seat, words, OP_RETAIN);
+    struct command command = {
+        .kind = COMMAND_SET_RETENTION,
+        .set_retention = {.channel = op_channel(op),
+                          .max_age_ms = words_number(words, "age", 0),
+                          .max_messages = words_number(words, "messages", 0)}};
+    op->call.kind = NODE_CALL_COMMAND;
+    op->call.command = command_encode(&command);
+    return op_start(op, seat, words);
 }
 
 enum step clients_read(struct clients *clients, struct seat *seat, const struct words *words)

@@ -8,7 +8,7 @@
 #include "node_witness.h"
 #include "node_world.h"
 
-enum op_kind { OP_SEND, OP_DELETE, OP_READ, OP_TRANSFER };
+enum op_kind { OP_SEND, OP_DELETE, OP_READ, OP_TRANSFER, OP_RETAIN };
 
 struct op {
     struct clients *clients;
@@ -43,6 +43,8 @@ struct op *clients_find(struct clients *clients, const char *as); /* newest of t
 /* Commands of the language. */
 enum step clients_send(struct clients *clients, struct seat *seat, const struct words *words);
 enum step clients_retry(struct clients *clients, struct seat *seat, const struct words *words);
+/* retain N channel [age=ms] [messages=n]: its limits; none: without. */
+enum step clients_retain(struct clients *clients, struct seat *seat, const struct words *words);
 enum step clients_delete(struct clients *clients, struct seat *seat, const struct words *words);
 enum step clients_read(struct clients *clients, struct seat *seat, const struct words *words);
 enum step clients_transfer(struct clients *clients, struct seat *seat, const struct words *words);

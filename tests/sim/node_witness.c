@@ -220,7 +220,9 @@ static void apply_delete(struct witness *witness, slot_id slot, uint64_t index,
     struct msg_delete_result *result = &entry->deleted;
     struct witness_channel *channel = witness_channel(witness, slot, delete_->channel);
     uint64_t last_seq = channel == NULL ? 0 : channel->last_seq;
-    clients_applied_delete(witness->world->clients, slot, index, delete_->request_id);
+    /* Nobody sent what a channel's limits delete. */
+    if (!bytes_is_equal(delete_->operator_name, bytes_of_string("retention")))
+        clients_applied_delete(witness->world->clients, slot, index, delete_->request_id);
     result->last_seq = last_seq;
     for (uint32_t i = 0; i < delete_->ranges_count; i++) {
         if (delete_->ranges[i].end > last_seq && (command->flags & COMMAND_CLAMP) == 0) {

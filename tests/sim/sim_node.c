@@ -349,6 +349,17 @@ static void draw_slow(struct rng *rng, struct buf *line, void *state)
     }
 }
 
+/* Limits that clocks which jump would trip over; what goes must be the same everywhere. */
+static void draw_retain(struct rng *rng, struct buf *line, void *state)
+{
+    buf_printf(line, "retain %u %c", any_node(rng, state), any_channel(rng));
+    if (one_in(rng, 2))
+        buf_printf(line, " age=%u", (unsigned)rng_between(rng, 1, 60) * 1000);
+    if (one_in(rng, 2))
+        buf_printf(line, " messages=%u", (unsigned)rng_between(rng, 1, 20));
+    buf_put_u8(line, '\n');
+}
+
 static void draw_clock(struct rng *rng, struct buf *line, void *state)
 {
     static const char *const rates[] = {"0.5", "0.8", "1", "1.3", "2"};
@@ -397,6 +408,7 @@ static void draw_command(struct rng *rng, struct buf *line, void *state, unsigne
         {d->has_writes || d->has_reads ? 2 : 0, draw_disk_fault},
         {d->has_slow ? 4 : 0, draw_slow},
         {d->has_clocks ? 3 : 0, draw_clock},
+        {d->has_clocks ? 2 : 0, draw_retain},
         {d->has_cuts ? 2 : 0, draw_pause},
         {one_in(rng, 2) ? 1 : 0, draw_serve},
     };
