@@ -152,6 +152,9 @@ void node_receive_response(struct node *node, node_id from, const struct call_re
     if (err == ERR_DRAINING || err == ERR_STARTING) {
         err = ERR_NO_LEADER; /* that node stops or starts; this one does not */
     }
+    if (err == OK && call->kind == NODE_CALL_TRANSFER) {
+        call->to = response->leader; /* who leads now, as the old leader says */
+    }
     if (err == OK && call->kind == NODE_CALL_COMMAND) {
         call->result = forward_result(response->result);
         if (call->result == NULL) {

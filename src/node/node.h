@@ -135,6 +135,9 @@ struct node_slot {
     uint8_t install_kind;                 /* installing: enum raft_install_kind */
     uint64_t install_bytes, install_rows; /* received in the session that runs */
     uint64_t leader_silent_ms;
+    uint32_t
+        voters_count; /* by its configuration, or the table where this node has no part in it */
+    node_id voters[RAFT_MEMBERS_MAX];
     uint32_t replicas_count; /* on a node that does not lead: only what it knows itself */
     struct node_replica replicas[RAFT_MEMBERS_MAX * 2];
 };

@@ -108,6 +108,15 @@ static void stats_replicas(const struct group *group, const struct raft_status *
     }
 }
 
+static void stats_voters(const struct group *group, const struct raft_status *status,
+                         struct node_slot *view)
+{
+    struct members_place place = table_place(group->node, group->slot);
+    const node_id *ids = view->holds ? status->config.voters : place.ids;
+    view->voters_count = view->holds ? status->config.voters_count : place.count;
+    memcpy(view->voters, ids, view->voters_count * sizeof(*ids));
+}
+
 static void stats_view(struct group *group, struct node_slot *view)
 {
     struct raft_status status;
@@ -136,6 +145,7 @@ static void stats_view(struct group *group, struct node_slot *view)
     view->install_bytes = status.installing ? group->receiving.bytes : 0;
     view->install_rows = status.installing ? group->receiving.rows : 0;
     view->leader_silent_ms = (uint64_t)status.leader_silent_ticks * group->node->options.tick_ms;
+    stats_voters(group, &status, view);
     stats_replicas(group, &status, view);
     if (!view->holds && status.role != RAFT_LEADER) {
         view->replicas_count = 0;
@@ -259,10 +269,18 @@ static void cluster_peers(struct node *node, uint64_t now_ms, struct node_cluste
     }
 }
 
-static bool slot_is_degraded(const struct node_slot *view, const struct node *node)
+/* A leader knows each replica. Another node knows its own, and which of the voters it hears of.
+ * Under view_lock. */
+static bool slot_is_degraded(const struct node_slot *view, const struct node *node, uint64_t now_ms)
 {
     if (view->leader == 0 || view->amnesia || view->installing || view->quarantined) {
         return true;
+    }
+    for (uint32_t i = 0; i < view->voters_count; i++) {
+        const struct peer *peer = node_find_peer(node, view->voters[i]);
+        if (peer == NULL || !peer_is_up(node, peer, now_ms)) {
+            return true;
+        }
     }
     for (uint32_t i = 0; i < view->replicas_count; i++) {
         if (view->role == RAFT_LEADER &&
@@ -290,7 +308,7 @@ void node_get_cluster(struct node *node, struct node_cluster *ret)
     for (uint32_t i = 0; i < node->groups_count; i++) {
         const struct node_slot *view = &node->views[i];
         ret->slots_with_leader += view->leader != 0;
-        ret->slots_degraded += slot_is_degraded(view, node);
+        ret->slots_degraded += slot_is_degraded(view, node, now_ms);
         for (uint32_t p = 0; p < ret->peers_count; p++) {
             ret->peers[p].leaders += view->leader == ret->peers[p].id;
         }

@@ -45,6 +45,9 @@ void waiter_finish(struct node *node, struct node_call *call, enum err err, cons
     call->err = err;
     call->applied_index = group->applied;
     call->leader = atomic_load(&group->holds) ? group->leader : table_route(group);
+    if (err == OK && call->kind == NODE_CALL_TRANSFER && call->to != 0) {
+        call->leader = call->to; /* of another node's slot this one may not have heard it yet */
+    }
     if (err != OK) {
         free(call->admin);
         call->admin = NULL;

@@ -271,10 +271,119 @@ START_TEST(a_quiet_peer_is_up_all_the_time)
 }
 END_TEST
 
+/* A leader whose disk hangs would live on by its heartbeats, while nothing commits: it hands over before
+ * anybody's patience ends, takes nothing back while it is slow, and may lead again when it is calm. */
+START_TEST(slow_disk_hands_over)
+{
+    struct fakeworld *world = world_of(23, 1, false);
+    node_id slow = elected(world);
+    struct node_alarm alarm;
+    ck_assert(!test_alarm(world, slow, NODE_ALARM_SLOW_DISK, &alarm));
+    fakeworld_hold_disk(world, slow, true);
+    fakeworld_run(world, 4000);
+    node_id next = fakeworld_elect(world, 0);
+    ck_assert_uint_ne(next, 0);
+    ck_assert_uint_ne(next, slow);
+    ck_assert(test_alarm(world, slow, NODE_ALARM_SLOW_DISK, &alarm));
+    struct fakecall call;
+    ck_assert_int_eq(fakecall_command(world, next, &call, 0, test_append("c", "x", NULL), 2000),
+                     OK);
+    test_wait(world, &call, 2000);
+    ck_assert_int_eq(call.call.err, OK);
+    fakecall_done(&call);
+
+    fakeworld_hold_disk(world, slow, false);
+    fakeworld_run(world, 5000);
+    ck_assert(test_alarm(world, slow, NODE_ALARM_SLOW_DISK, &alarm)); /* it may hang again */
+    ck_assert_int_eq(fakecall_start_transfer(world, next, &call, 0, slow, 1500), OK);
+    test_wait(world, &call, 2500);
+    ck_assert_uint_ne(fakeworld_elect(world, 0), slow);
+    fakecall_done(&call);
+    fakeworld_run(world, 12000);
+    ck_assert(!test_alarm(world, slow, NODE_ALARM_SLOW_DISK, &alarm));
+    next = fakeworld_elect(world, 0);
+    ck_assert_int_eq(fakecall_start_transfer(world, next, &call, 0, slow, 3000), OK);
+    test_wait(world, &call, 4000);
+    ck_assert_int_eq(call.call.err, OK);
+    fakecall_done(&call);
+    ck_assert_uint_eq(fakeworld_elect(world, 0), slow);
+    fakeworld_free(world);
+}
+END_TEST
+
+/* Who asks may hear of the new leader later than of the answer. */
+START_TEST(transfer_tells_who_leads)
+{
+    struct fakeworld *world = world_of(21, 1, false);
+    node_id leader = elected(world);
+    node_id to = leader % 3 + 1, asker = to % 3 + 1;
+    for (int round = 0; round < 2; round++) {
+        struct fakecall call;
+        fakeworld_cut(world, to, asker, true);
+        ck_assert_int_eq(fakecall_start_transfer(world, asker, &call, 0, round == 0 ? to : 0, 5000),
+                         OK);
+        test_wait(world, &call, 6000);
+        ck_assert_int_eq(call.call.err, OK);
+        ck_assert_uint_ne(call.call.leader, leader);
+        ck_assert_uint_eq(call.call.leader, fakeworld_elect(world, 0));
+        fakecall_done(&call);
+        fakeworld_cut(world, to, asker, false);
+        fakeworld_run(world, 3000);
+        leader = fakeworld_elect(world, 0);
+        to = leader % 3 + 1;
+        asker = to % 3 + 1;
+    }
+    fakeworld_free(world);
+}
+END_TEST
+
+static uint32_t degraded(struct fakeworld *world, node_id id)
+{
+    struct node_cluster cluster;
+    node_get_cluster(fakeworld_node(world, id), &cluster);
+    return cluster.slots_degraded;
+}
+
+/* Whoever is asked counts the slots that lack a replica, led here or not. */
+START_TEST(degraded_slots_are_counted_by_all)
+{
+    struct fakeworld_options options;
+    fakeworld_options_init(&options, 3, 22);
+    options.node.slot_count = 6;
+    options.node.balance = false;
+    options.greets = true; /* followers hear of each other by their links */
+    struct fakeworld *world = fakeworld_new(&options);
+    for (node_id id = 1; id <= 3; id++) {
+        test_start(world, id);
+    }
+    node_id leader = elected(world);
+    node_id gone = leader % 3 + 1, other = gone % 3 + 1;
+    for (slot_id slot = 0; slot < 6; slot++) {
+        struct fakecall call;
+        ck_assert_uint_ne(fakeworld_elect(world, slot), 0);
+        ck_assert_int_eq(fakecall_start_transfer(world, leader, &call, slot, leader, 5000), OK);
+        test_wait(world, &call, 6000);
+        fakecall_done(&call);
+    }
+    fakeworld_run(world, 3000);
+    ck_assert_uint_eq(degraded(world, leader), 0);
+    ck_assert_uint_eq(degraded(world, other), 0);
+    fakeworld_crash(world, gone, MEMDISK_KEEP_ALL);
+    fakeworld_run(world, 4000);
+    ck_assert_uint_eq(degraded(world, leader), 6);
+    ck_assert_uint_eq(degraded(world, other), 6);
+    test_start(world, gone);
+    fakeworld_run(world, 4000);
+    ck_assert_uint_eq(degraded(world, other), 0);
+    fakeworld_free(world);
+}
+END_TEST
+
 Suite *suite_handover(void)
 {
-    return UNIT_SUITE("handover", 120, nobody_notices_a_transfer, nobody_notices_a_drain,
-                      the_wait_is_bounded, a_new_leader_hurries_what_waits_at_the_old_one,
-                      leaders_are_evened_out, nothing_moves_without_balance,
-                      a_quiet_peer_is_up_all_the_time);
+    return UNIT_SUITE("handover", 120, slow_disk_hands_over, transfer_tells_who_leads,
+                      degraded_slots_are_counted_by_all, nobody_notices_a_transfer,
+                      nobody_notices_a_drain, the_wait_is_bounded,
+                      a_new_leader_hurries_what_waits_at_the_old_one, leaders_are_evened_out,
+                      nothing_moves_without_balance, a_quiet_peer_is_up_all_the_time);
 }
