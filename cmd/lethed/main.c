@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { REPLIES_TIMEOUT_MS = 2000 };
+enum { REPLIES_TIMEOUT_MS = 2000, REPEATS_MS = 1000 };
 
 /* ---- options: from the configuration to each room's plain struct ------------------------------ */
 
@@ -255,7 +255,8 @@ static void wait_for_stop(struct signal_source *signals, int argc, char **argv,
                           struct config *config, struct node *node, struct http *http)
 {
     enum signal_event event = SIGNAL_NONE;
-    while ((event = signal_wait(signals, -1)) != SIGNAL_STOP) {
+    while ((event = signal_wait(signals, REPEATS_MS)) != SIGNAL_STOP) {
+        log_tell_repeats(false);
         if (event != SIGNAL_RELOAD)
             continue;
         tell_manager(NOTIFY_RELOADING);
@@ -310,6 +311,7 @@ static int run(int argc, char **argv, struct config *config)
     if (node != NULL)
         node_stop(node, (uint32_t)config->node_stop_timeout_ms);
     signal_close(&signals);
+    log_tell_repeats(true);
     if (err == OK)
         log_info("lethed", "stopped");
     return err == OK ? LETHED_OK : err == ERR_BAD_CONFIG ? LETHED_BAD_CONFIG : LETHED_CANNOT_START;

@@ -127,7 +127,7 @@
     X(auth_allow_insecure, "auth.allow_insecure", BOOL, "false", 0, 1, "", FIXED, \
       "listen on other than loopback addresses although nobody has to prove who they are") \
     X(log_level, "log.level", CHOICE, "info", 0, 0, "error|warn|info|debug", RELOAD, \
-      "the least important lines that are still written to stderr") \
+      "the least important lines that are still written to stderr; audit lines always are, unless log.rooms says otherwise") \
     X(log_rooms, "log.rooms", LIST, "", 0, 16, "", RELOAD, \
       "rooms with a level of their own, room=level each: net=debug,http=warn") \
     X(log_format, "log.format", CHOICE, "text", 0, 0, "text|json", RELOAD, \

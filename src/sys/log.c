@@ -114,7 +114,38 @@ bool log_is_on(enum log_level level, const char *room)
         if (own != LEVEL_INHERIT && strcmp(rooms[i].name, room) == 0)
             return (int)level <= own;
     }
-    return (int)level <= atomic_load_explicit(&general_level, memory_order_relaxed);
+    if ((int)level <= atomic_load_explicit(&general_level, memory_order_relaxed))
+        return true;
+    return level <= LOG_LEVEL_INFO && strcmp(room, "audit") == 0;
+}
+
+static _Atomic(struct log_gate *) gates; /* listed ones, newest first */
+
+void log_gate_list(struct log_gate *gate, enum log_level level, const char *room,
+                   const char *sentence)
+{
+    if (atomic_load_explicit(&gate->is_listed, memory_order_relaxed) ||
+        atomic_exchange(&gate->is_listed, true))
+        return;
+    gate->level = level;
+    gate->room = room;
+    gate->sentence = sentence;
+    gate->next = atomic_load(&gates);
+    while (!atomic_compare_exchange_weak(&gates, &gate->next, gate)) {
+    }
+}
+
+void log_tell_repeats(bool is_end)
+{
+    uint64_t now_ms = clock_mono_ms() + 1;
+    for (struct log_gate *gate = atomic_load(&gates); gate != NULL; gate = gate->next) {
+        if (!is_end && now_ms < atomic_load(&gate->next_ms))
+            continue;
+        uint64_t times = atomic_exchange(&gate->suppressed, 0);
+        if (times > 0)
+            log_write(gate->level, gate->room, 0, "a line was repeated",
+                      " sentence=%s times=%" PRIu64, LOG_QUOTED(gate->sentence), times);
+    }
 }
 
 bool log_gate_pass(struct log_gate *gate, uint64_t every_ms, uint64_t *ret_suppressed)

@@ -330,6 +330,47 @@ START_TEST(repeats_are_counted)
 }
 END_TEST
 
+START_TEST(end_of_a_burst_is_told)
+{
+    start(LOG_FORMAT_TEXT);
+    const struct timespec pause = {0, 150000000};
+    nanosleep(&pause, NULL); /* of the test before */
+    log_often(10);
+    ck_assert_str_eq(behind_time(written()), "warn net: often i=0\n");
+    log_tell_repeats(false);
+    ck_assert_str_eq(written(), ""); /* the burst may go on */
+    nanosleep(&pause, NULL);
+    log_tell_repeats(false);
+    ck_assert_str_eq(behind_time(written()),
+                     "warn net: a line was repeated sentence=often times=9\n");
+    log_tell_repeats(true);
+    ck_assert_str_eq(written(), "");
+    log_often(3);
+    (void)written();
+    log_tell_repeats(true);
+    ck_assert_str_eq(behind_time(written()),
+                     "warn net: a line was repeated sentence=often times=2\n");
+    stop();
+}
+END_TEST
+
+START_TEST(audit_is_never_silenced_by_the_way)
+{
+    start(LOG_FORMAT_TEXT);
+    log_set(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
+    log_info("http", "left out");
+    log_info("audit", "an order");
+    ck_assert_str_eq(behind_time(written()), "info audit: an order\n");
+    log_debug("audit", "left out");
+    ck_assert_str_eq(written(), "");
+    log_set_room("audit", LOG_LEVEL_WARN); /* on purpose */
+    log_info("audit", "an order");
+    ck_assert_str_eq(written(), "");
+    log_reset_rooms();
+    stop();
+}
+END_TEST
+
 START_TEST(what_stderr_does_not_take_is_counted)
 {
     int ends[2];
@@ -419,6 +460,7 @@ Suite *suite_log(void)
     return UNIT_SUITE("log", 120, a_line_has_its_parts, levels_are_general_or_a_rooms_own,
                       names_are_parsed, values_are_quoted_when_they_must_be, a_line_stays_one_line,
                       json_lines, json_stays_json_when_fields_are_not_fields,
-                      any_text_makes_valid_json, repeats_are_counted,
-                      what_stderr_does_not_take_is_counted, threads_do_not_mix_lines);
+                      any_text_makes_valid_json, repeats_are_counted, end_of_a_burst_is_told,
+                      audit_is_never_silenced_by_the_way, what_stderr_does_not_take_is_counted,
+                      threads_do_not_mix_lines);
 }
