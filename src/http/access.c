@@ -2,7 +2,6 @@
 #include "http/access.h"
 
 #include <stdlib.h>
-#include <strings.h>
 
 #include "base/alloc.h"
 #include "http/reply.h"
@@ -45,21 +44,6 @@ enum err access_reload(struct access *access, struct why *why)
 
 /* ---- who asks ------------------------------------------------------------------------------------------ */
 
-/* The token of "Bearer xyz"; empty: there is none. */
-static struct bytes bearer_of(const char *header)
-{
-    static const char scheme[] = "Bearer";
-    size_t len = sizeof(scheme) - 1;
-    if (strncasecmp(header, scheme, len) != 0 || header[len] != ' ')
-        return BYTES_NONE;
-    const char *at = header + len;
-    at += strspn(at, " ");
-    struct bytes ret = bytes_of_string(at);
-    while (ret.len > 0 && ret.data[ret.len - 1] == ' ')
-        ret.len--;
-    return ret;
-}
-
 /* What the token may do, copied: the set may be replaced while the request goes on. */
 static void keep_caller(struct request *req, const struct token *token)
 {
@@ -100,7 +84,7 @@ static enum err no_token(struct request *req, const char *header, struct why *wh
     req->has_bad_token = true;
     if (req->headers.has_two_authorizations)
         return why_set(why, ERR_UNAUTHORIZED, "'Authorization' is there more than once");
-    if (bearer_of(header).len == 0)
+    if (token_of_header(header).len == 0)
         return why_set(why, ERR_UNAUTHORIZED, "'Authorization' is not 'Bearer' and a token");
     return why_set(why, ERR_UNAUTHORIZED, "this token is not known here");
 }
@@ -141,7 +125,7 @@ enum err access_check(struct request *req, struct why *why)
         return OK;
 #ifndef LETHE_MUTANT_strangers_welcome
     if (header == NULL || req->headers.has_two_authorizations ||
-        !find_caller(req, bearer_of(header)))
+        !find_caller(req, token_of_header(header)))
         return no_token(req, header, why);
 #endif
 #ifdef LETHE_MUTANT_any_role

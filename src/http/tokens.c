@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/utf8.h"
@@ -60,6 +61,20 @@ void token_hash(struct bytes token, uint8_t ret_hash[TOKEN_HASH_BYTES])
 {
     int failed = gnutls_hash_fast(GNUTLS_DIG_SHA256, token.data, token.len, ret_hash);
     assert(failed == 0);
+}
+
+struct bytes token_of_header(const char *header)
+{
+    static const char scheme[] = "Bearer";
+    size_t len = sizeof(scheme) - 1;
+    if (strncasecmp(header, scheme, len) != 0 || header[len] != ' ')
+        return BYTES_NONE;
+    const char *at = header + len;
+    at += strspn(at, " ");
+    struct bytes ret = bytes_of_string(at);
+    while (ret.len > 0 && ret.data[ret.len - 1] == ' ')
+        ret.len--;
+    return ret;
 }
 
 /* ---- reading the file ---------------------------------------------------------------------------- */
@@ -170,6 +185,10 @@ static enum err parse_grant(struct line *line, struct bytes text, struct token_g
         if (bytes_is_equal(role, bytes_of_string(role_names[i])))
             grant->role = (uint8_t)(1u << i);
     }
+    if (grant->role == 0 &&
+        role.len > 16) /* likely the token, at the wrong place: not to be shown */
+        return refuse(line,
+                      "the second word is no list of roles: read, write, delete, admin, metrics");
     if (grant->role == 0)
         return refuse(line, "'%s' is no role: read, write, delete, admin, metrics",
                       text_of(line, role));

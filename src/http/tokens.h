@@ -68,6 +68,8 @@ MUST_USE enum err tokens_parse(const char *path, struct bytes text, struct token
 void tokens_free(struct tokens *tokens); /* NULL is fine */
 uint32_t tokens_count(const struct tokens *tokens);
 
+/* The token of an Authorization header, "Bearer xyz", borrowed from it; empty: there is none. */
+struct bytes token_of_header(const char *header);
 /* SHA-256. */
 void token_hash(struct bytes token, uint8_t ret_hash[TOKEN_HASH_BYTES]);
 /* The token with this hash, borrowed from tokens; NULL: nobody's. The time that it takes says nothing about
