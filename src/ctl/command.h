@@ -103,6 +103,7 @@ int ctl_run_import(struct ctl *ctl);
 int ctl_run_export(struct ctl *ctl);
 int ctl_run_replicas(struct ctl *ctl);
 int ctl_run_check(struct ctl *ctl);
+int ctl_run_store_compact(struct ctl *ctl);
 int ctl_run_log_compact(struct ctl *ctl);
 int ctl_run_log_collect(struct ctl *ctl);
 int ctl_run_full_sync(struct ctl *ctl);

@@ -265,6 +265,50 @@ int ctl_run_check(struct ctl *ctl)
     return code;
 }
 
+/* ---- store compact -------------------------------------------------------------------------------- */
+
+static int show_families(struct ctl *ctl, const struct client_json *job)
+{
+    static const char *const heads[] = {"FAMILY", "RESULT", ">BEFORE", ">AFTER"};
+    if (ctl->is_json)
+        return ctl_write_json(job);
+    struct client_table *table = client_table_new(heads, ARRAY_LEN(heads));
+    const struct client_json *items = client_json_find(job, "items");
+    struct buf out = BUF_INIT;
+    for (size_t i = 0; i < client_json_count(items); i++) {
+        const struct client_json *item = client_json_item(items, i);
+        ctl_add_text(table, item, "family");
+        ctl_add_text(table, item, "result");
+        ctl_add_u64(table, item, "bytes_before");
+        ctl_add_u64(table, item, "bytes_after");
+    }
+    client_table_print(table, &out);
+    int code = ctl_write(buf_bytes(&out));
+    client_table_free(table);
+    buf_done(&out);
+    return code;
+}
+
+int ctl_run_store_compact(struct ctl *ctl)
+{
+    struct client_json *job = NULL;
+    struct buf body = BUF_INIT;
+    buf_append_string(&body, "{");
+    if (ctl->words_count > 0) {
+        buf_append_string(&body, "\"family\":");
+        client_json_print_text(bytes_of_string(ctl->words[0]), &body);
+    }
+    buf_append_string(&body, "}");
+    int code = ctl_job_run(ctl, "/v1/admin/compactions", buf_string(&body), &job);
+    if (job != NULL && client_json_count(client_json_find(job, "items")) > 0) {
+        int shown = show_families(ctl, job);
+        code = code == CTL_OK ? shown : code;
+    }
+    client_json_free(job);
+    buf_done(&body);
+    return code;
+}
+
 /* ---- job ... ----------------------------------------------------------------------------------- */
 
 static void job_id_path(const struct ctl *ctl, const char *suffix, struct buf *path)

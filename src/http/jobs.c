@@ -61,12 +61,27 @@ static void write_result(struct buf *out, const struct node_job_item *item)
         jwrite_member_text(out, "reason", item->reason);
 }
 
+/* A column family of this node: of no slot. */
+static void write_family(struct buf *out, const struct node_job_item *item)
+{
+    jwrite_member_null(out, "slot");
+    jwrite_member_text(out, "family", item->family);
+    write_result(out, item);
+    jwrite_member_u64(out, "bytes_before", item->before_bytes);
+    jwrite_member_u64(out, "bytes_after", item->after_bytes);
+    buf_append_string(out, ",\"nodes\":[]}");
+}
+
 /* An item about a whole slot, with those of its members that follow it. Returns the one behind. */
 static uint32_t write_item(struct buf *out, const struct node_job *job, uint32_t at)
 {
     uint32_t slot = job->items[at].slot;
     jwrite_comma(out);
     buf_put_u8(out, '{');
+    if (job->kind == NODE_JOB_COMPACTION) {
+        write_family(out, &job->items[at]);
+        return at + 1;
+    }
     jwrite_member_u64(out, "slot", slot);
     if (job->items[at].node == 0)
         write_result(out, &job->items[at++]);
@@ -161,6 +176,23 @@ void check_run(struct request *req)
         err = fields_number(body, "slot", 0, HTTP_MAX_INTEGER, &slot, &is_one_slot, &why);
     if (err == OK)
         err = node_start_check(node, is_one_slot ? (int64_t)slot : -1, id, &why);
+    if (err != OK)
+        reply_problem(req, err, &why);
+    else
+        jobs_accept(req, id);
+}
+
+void compaction_run(struct request *req)
+{
+    struct why why = {.err = OK};
+    const struct jvalue *body = NULL;
+    char family[40] = "", id[NODE_JOB_ID_BYTES];
+    enum err err = fields_parse(req, &body, &why);
+    if (err == OK)
+        err = fields_text(body, "family", family, sizeof(family), &why);
+    if (err == OK)
+        err = node_start_compaction(http_node(req->http), family[0] == '\0' ? NULL : family, id,
+                                    &why);
     if (err != OK)
         reply_problem(req, err, &why);
     else

@@ -111,6 +111,7 @@ enum node_background_lane {
     NODE_BACKGROUND_CATCHUP,
     NODE_BACKGROUND_CHECK,
     NODE_BACKGROUND_BACKUP,
+    NODE_BACKGROUND_COMPACTION,
     NODE_BACKGROUND_LANES
 };
 enum node_background_lane node_background_lane(const struct node_background_job *job);

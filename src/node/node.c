@@ -240,6 +240,7 @@ void node_free(struct node *node)
     node_end_calls(node);
     background_forget(node);
     sender_forget(node);
+    compaction_free(node);
     checks_free(node);
     backups_free(node->backups);
     jobs_free(node->job_table);
@@ -605,6 +606,7 @@ void node_turn(struct node *node)
         backups_end(node);
     }
     node_take_calls(node);
+    compaction_turn(node);
     checks_run(node);
     backups_run(node);
     read_ask(node);
@@ -648,6 +650,7 @@ uint64_t node_next_deadline_ms(const struct node *node)
 void node_drain(struct node *node)
 {
     atomic_store(&node->draining, true);
+    store_stop_compacting(node->store);
     node->world.wake(node->world.arg);
 }
 

@@ -9,10 +9,11 @@
 /* ---- jobs: work that outlasts a request ------------------------------------------------------- */
 /* Each node has its own, in memory: a restart forgets them. The last NODE_JOBS_MAX are kept; while
  * one of a kind is open, no other of that kind begins. */
-#define NODE_JOB_KIND_TABLE(X) /* symbol, slug */                                                  \
-    X(CHECK, "check")          /* replicas recompute their digests: node_start_check */            \
-    X(BACKUP, "backup")        /* a copy of this node's store: node_start_backup */                \
-    X(VERIFY, "verify_backup") /* every row of one is read: node_start_verify */
+#define NODE_JOB_KIND_TABLE(X)  /* symbol, slug */                                                 \
+    X(CHECK, "check")           /* replicas recompute their digests: node_start_check */           \
+    X(BACKUP, "backup")         /* a copy of this node's store: node_start_backup */               \
+    X(VERIFY, "verify_backup")  /* every row of one is read: node_start_verify */                  \
+    X(COMPACTION, "compaction") /* its tables are written anew: node_start_compaction */
 
 #define NODE_JOB_STATE_TABLE(X) /* symbol, slug */                                                 \
     X(QUEUED, "queued")                                                                            \
@@ -42,6 +43,9 @@ struct node_job_item {
     node_id node;       /* 0: the slot as a whole */
     const char *result; /* static text: "ok", "diverged", "unchecked" ... */
     char reason[96];    /* why; "": there is nothing to say */
+    /* COMPACTION: of one column family, static text; slot and node are 0 */
+    const char *family;
+    uint64_t before_bytes, after_bytes;
 };
 
 struct node_job {
@@ -62,6 +66,12 @@ struct node_job {
  * per replica "ok", "diverged", or "unchecked" with the reason. Fills ret_id (NODE_JOB_ID_BYTES).
  * Errors: ERR_NOT_FOUND (slot), ERR_CONFLICT (one is open), ERR_BUSY (jobs), ERR_DRAINING. */
 MUST_USE enum err node_start_check(struct node *node, int64_t slot, char *ret_id, struct why *why);
+/* Begins to write this node's tables anew, of one column family or (NULL) of all, one after the
+ * other, so that the bytes of what was deleted go. Items: per family "ok" with its size before and
+ * after. It can be cancelled between two families. Fills ret_id.
+ * Errors: ERR_BAD_PARAMETER (family), ERR_CONFLICT (one is open), ERR_BUSY (jobs), ERR_DRAINING. */
+MUST_USE enum err node_start_compaction(struct node *node, const char *family, char *ret_id,
+                                        struct why *why);
 /* A copy; items go into arena. ERR_NOT_FOUND: why says whose it is, or which there are. */
 MUST_USE enum err node_get_job(struct node *node, struct bytes id, struct arena *arena,
                                struct node_job *ret, struct why *why);

@@ -19,6 +19,7 @@
 #include "node/catchup.h"
 #include "node/check.h"
 #include "node/admit.h"
+#include "node/compaction.h"
 #include "node/disk.h"
 #include "node/driver.h"
 #include "node/group.h"
@@ -88,12 +89,15 @@ struct node {
     uint64_t refilled_ms;
     struct group *receiving; /* the one that has all credits; NULL: none */
 
-    struct jobs *job_table;    /* owned. Thread: any */
-    struct backups *backups;   /* owned. Thread: any */
-    struct checks *checks;     /* owned: the check that runs; NULL: none */
-    atomic_bool checks_wanted; /* a job waits. Thread: any */
-    bool check_is_own;         /* it is the node's own, which checks what it leads */
-    bool checks_moved;         /* something happened to it in this turn */
+    struct jobs *job_table;        /* owned. Thread: any */
+    struct backups *backups;       /* owned. Thread: any */
+    struct compaction *compaction; /* owned: the one that runs; NULL: none */
+    atomic_bool compaction_wanted; /* a job waits. Thread: any */
+    atomic_int compaction_family;  /* of that job; STORE_FAMILIES: all. Thread: any */
+    struct checks *checks;         /* owned: the check that runs; NULL: none */
+    atomic_bool checks_wanted;     /* a job waits. Thread: any */
+    bool check_is_own;             /* it is the node's own, which checks what it leads */
+    bool checks_moved;             /* something happened to it in this turn */
     uint64_t checks_due_ms, checks_ordered;
     uint64_t uncached_us; /* when the store's cache was emptied last. Thread: background, CHECK */
 

@@ -58,6 +58,10 @@ struct engine_ops {
     /* A copy of the database as of now in the new folder path, from files that do not change any more
      * where that is possible. ERR_NOT_SUPPORTED: this engine has none. */
     enum err (*checkpoint)(struct engine *engine, const char *path, struct why *why);
+    /* Writes the family's memtable out, then all its tables again, and fills the sizes. */
+    enum err (*compact)(struct engine *engine, enum store_family family,
+                        struct store_compacted *ret, struct why *why);
+    void (*stop_compacting)(struct engine *engine); /* one that runs ends soon, others at once */
     /* What was read before is read from the disk again. */
     void (*forget_cached)(struct engine *engine);
     void (*stats)(struct engine *engine, struct store_stats *ret); /* its part of the figures */

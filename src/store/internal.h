@@ -32,6 +32,7 @@ struct store {
 
     atomic_uint_fast64_t writes, synced_writes, written_bytes;
     atomic_uint_fast32_t tombstones[STORE_FAMILIES]; /* ranges since its last flush */
+    atomic_bool is_compacting_over;                  /* store_stop_compacting was called */
     atomic_bool flush_failed;                        /* one that was asked for in passing */
     atomic_int open_iters, open_snapshots;
 };

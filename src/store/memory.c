@@ -381,6 +381,23 @@ static enum err memory_flush(struct engine *engine, enum store_family family, bo
     return OK;
 }
 
+/* Nothing is kept twice here: there is nothing to write again. */
+static enum err memory_compact(struct engine *engine, enum store_family family,
+                               struct store_compacted *ret, struct why *why)
+{
+    struct memdisk *disk = disk_of(engine);
+    (void)why;
+    mutex_lock(&disk->lock);
+    ret->before_bytes = ret->after_bytes = disk->tables[family].bytes;
+    mutex_unlock(&disk->lock);
+    return OK;
+}
+
+static void memory_stop_compacting(struct engine *engine)
+{
+    (void)engine;
+}
+
 static void memory_forget_cached(struct engine *engine)
 {
     (void)engine; /* it has none */
@@ -437,6 +454,8 @@ static const struct engine_ops memory_ops = {
     .iter_close = memory_iter_close,
     .flush = memory_flush,
     .checkpoint = memory_checkpoint,
+    .compact = memory_compact,
+    .stop_compacting = memory_stop_compacting,
     .forget_cached = memory_forget_cached,
     .stats = memory_stats,
     .close = memory_close,

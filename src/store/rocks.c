@@ -278,6 +278,9 @@ static enum err rocks_iter_close(struct engine_iter *iter)
 }
 
 /* ---- the whole ---------------------------------------------------------------------------------- */
+/* Every table of the last level, but those that this compaction wrote itself. */
+enum { BOTTOMMOST_FORCE_OPTIMIZED = 3 };
+
 static enum err flush_one(struct rocks *rocks, enum store_family family, bool wait, struct why *why)
 {
     char *error = NULL;
@@ -334,6 +337,39 @@ static uint64_t text_property_of(struct rocks *rocks, int family, const char *na
     uint64_t value = text == NULL ? 0 : strtoull(text, NULL, 10);
     rocksdb_free(text);
     return value;
+}
+
+static uint64_t tables_bytes(struct rocks *rocks, enum store_family family)
+{
+    return property_of(rocks, (int)family, "rocksdb.live-sst-files-size");
+}
+
+/* The C interface tells no error of a compaction: one counts as an error in the background. */
+static enum err rocks_compact(struct engine *engine, enum store_family family,
+                              struct store_compacted *ret, struct why *why)
+{
+    struct rocks *rocks = rocks_of(engine);
+    const char *errors = "rocksdb.background-errors";
+    uint64_t before = property_of(rocks, (int)family, errors);
+    enum err err = flush_one(rocks, family, true, why);
+    if (err != OK)
+        return err;
+    ret->before_bytes = tables_bytes(rocks, family);
+    rocksdb_compactoptions_t *options = rocksdb_compactoptions_create();
+    rocksdb_compactoptions_set_exclusive_manual_compaction(options, 0);
+    rocksdb_compactoptions_set_bottommost_level_compaction(options, BOTTOMMOST_FORCE_OPTIMIZED);
+    rocksdb_compact_range_cf_opt(rocks->db, rocks->families[family], options, NULL, 0, NULL, 0);
+    rocksdb_compactoptions_destroy(options);
+    ret->after_bytes = tables_bytes(rocks, family);
+    if (property_of(rocks, (int)family, errors) > before)
+        return why_set(why, ERR_DISK_FAILED, "compacting '%s' met an error of the disk",
+                       engine_family_names[family]);
+    return OK;
+}
+
+static void rocks_stop_compacting(struct engine *engine)
+{
+    rocksdb_disable_manual_compaction(rocks_of(engine)->db);
 }
 
 static uint64_t log_file_bytes(const char *path)
@@ -430,6 +466,8 @@ static const struct engine_ops rocks_ops = {
     .iter_prev = rocks_iter_prev,
     .iter_close = rocks_iter_close,
     .flush = rocks_flush,
+    .compact = rocks_compact,
+    .stop_compacting = rocks_stop_compacting,
     .checkpoint = rocks_checkpoint,
     .forget_cached = rocks_forget_cached,
     .stats = rocks_stats,

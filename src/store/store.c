@@ -425,6 +425,29 @@ void store_stats(struct store *store, struct store_stats *ret)
         ret->range_tombstones_in_memtables += atomic_load(&store->tombstones[i]);
 }
 
+const char *store_family_name(enum store_family family)
+{
+    assert(family < STORE_FAMILIES);
+    return engine_family_names[family];
+}
+
+enum err store_compact(struct store *store, enum store_family family, struct store_compacted *ret,
+                       struct why *why)
+{
+    *ret = (struct store_compacted){0};
+    enum err err = OK;
+    if (!atomic_load(&store->is_compacting_over))
+        err = store->engine->ops->compact(store->engine, family, ret, why);
+    ret->is_cut_short = atomic_load(&store->is_compacting_over);
+    return err;
+}
+
+void store_stop_compacting(struct store *store)
+{
+    if (!atomic_exchange(&store->is_compacting_over, true))
+        store->engine->ops->stop_compacting(store->engine);
+}
+
 enum err store_flush(struct store *store, struct why *why)
 {
     enum err err = store->engine->ops->flush(store->engine, STORE_FAMILIES, true, why);

@@ -291,6 +291,18 @@ MUST_USE enum err store_flush(struct store *store, struct why *why); /* all fami
  * Not a byte is copied of files that never change, when dir is on the same file system.
  * Errors: ERR_NOT_SUPPORTED (in memory), ERR_IO, ERR_DISK_FULL  dir may be there in part. */
 MUST_USE enum err store_checkpoint(struct store *store, const char *dir, struct why *why);
+const char *store_family_name(enum store_family family); /* static text */
+struct store_compacted {
+    uint64_t before_bytes, after_bytes; /* of the family's tables */
+    bool is_cut_short;                  /* by store_stop_compacting */
+};
+/* Writes a family's tables anew, the last level too, without what was deleted and nobody reads any
+ * more. Blocks for minutes when there is much; reads and writes go on. Thread: one at a time.
+ * Errors: ERR_DISK_FAILED */
+MUST_USE enum err store_compact(struct store *store, enum store_family family,
+                                struct store_compacted *ret, struct why *why);
+/* The store is about to be closed: a compaction that runs ends, and none begins any more. */
+void store_stop_compacting(struct store *store);
 /* Test of the disk's health, each second: background errors that rose are ERR_DISK_FAILED. */
 MUST_USE enum err store_poll(struct store *store, struct why *why);
 

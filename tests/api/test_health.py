@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Health, version, figures, and what the node knows of its cluster."""
+import base64
 import json
 import os
 import re
@@ -8,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-from lib import Client, Daemon, Failed, check, equal
+from lib import LETHECTL, Client, Daemon, Failed, check, equal
 
 
 def test_livez(daemon):
@@ -380,6 +381,37 @@ def test_backups(daemon):
     client.ask("DELETE", "/v1/admin/backups/first", expect=200)
     client.ask("DELETE", "/v1/admin/backups/first", expect=404)
     equal(len(client.get("/v1/admin/backups", expect=200).json["backups"]), 1)
+
+
+def test_compactions(_daemon):
+    """Bytes of deleted messages go, now; the job says so for each family."""
+    daemon = Daemon()
+    try:
+        client = Client(daemon)
+        payload = base64.b64encode(os.urandom(60000)).decode()
+        for _ in range(20):
+            client.post("/v1/channels/2/big/messages", {"payload": payload}, expect=201)
+        job = wait_job(client, client.post("/v1/admin/compactions", {"family": "messages"},
+                                           expect=202).headers["location"])
+        equal((job["kind"], job["state"], job["slot"], len(job["items"])), ("compaction", "done", None, 1))
+        item = job["items"][0]
+        equal((item["family"], item["result"], item["slot"], item["nodes"]), ("messages", "ok", None, []))
+        check(item["bytes_after"] > 20 * 60000, item)
+        client.post("/v1/channels/2/big/deletes", {"through_seq": 20}, expect=200)
+        job = wait_job(client, client.post("/v1/admin/compactions", {}, expect=202).headers["location"])
+        equal([i["family"] for i in job["items"]],
+              ["default", "slots", "raft", "messages", "channels", "deleted", "delete_log", "dedup"])
+        item = [i for i in job["items"] if i["family"] == "messages"][0]
+        check(item["bytes_before"] > 20 * 60000 and item["bytes_after"] < 60000, item)
+        refused = client.post("/v1/admin/compactions", {"family": "nonsense"}, expect=400)
+        check("delete_log" in refused.json["detail"], refused.json)
+        client.post("/v1/admin/compactions", {"family": 7}, expect=400)
+        equal(subprocess.run([LETHECTL, "store", "compact", "dedup", "--server", f"127.0.0.1:{daemon.port}"],
+                             capture_output=True, text=True, check=True,
+                             timeout=30).stdout.split("\n")[0].split(),
+              ["FAMILY", "RESULT", "BEFORE", "AFTER"])
+    finally:
+        daemon.stop()
 
 
 def test_checks_and_jobs(daemon):

@@ -309,7 +309,7 @@ static void real_free(struct real *real)
 static enum err real_start_background(struct real *real, struct why *why)
 {
     static const char *const names[NODE_BACKGROUND_LANES] = {"lethe-back", "lethe-check",
-                                                             "lethe-backup"};
+                                                             "lethe-backup", "lethe-compact"};
     for (unsigned i = 0; i < NODE_BACKGROUND_LANES; i++) {
         if (real_background_start(&real->background[i], names[i], world_wake, real) != OK) {
             return why_set(why, ERR_INTERNAL, "cannot start the thread '%s'", names[i]);

@@ -900,6 +900,13 @@ enum err node_start_check(struct node *node, int64_t slot, char *ret_id, struct 
     return err;
 }
 
+enum err node_start_compaction(struct node *node, const char *family, char *ret_id, struct why *why)
+{
+    if (family != NULL && strcmp(family, "messages") != 0)
+        return why_set(why, ERR_BAD_PARAMETER, "there is no family '%s'", family);
+    return jobs_add(node->jobs, NODE_JOB_COMPACTION, -1, 1, 1000, ret_id, why);
+}
+
 static void go_on(struct node *node, const char *id)
 {
     char begun[NODE_JOB_ID_BYTES];

@@ -473,11 +473,55 @@ START_TEST(the_table_is_bounded)
 }
 END_TEST
 
+/* ---- compactions -------------------------------------------------------------------------------- */
+
+/* One family after the other; a cancel is heeded between two; a job of one family has one item. */
+START_TEST(compaction_goes_by_families)
+{
+    struct fakeworld *world = test_world(1, NULL);
+    struct node *node = fakeworld_node(world, 1);
+    char id[NODE_JOB_ID_BYTES], other[NODE_JOB_ID_BYTES];
+    struct arena arena;
+    struct why why;
+    arena_init(&arena);
+    ck_assert_int_eq(node_start_compaction(node, "nonsense", id, &why), ERR_BAD_PARAMETER);
+    ck_assert_ptr_nonnull(strstr(why.text, "delete_log"));
+    ck_assert_int_eq(node_start_compaction(node, NULL, id, &why), OK);
+    ck_assert_int_eq(node_start_compaction(node, NULL, other, &why), ERR_CONFLICT);
+    fakeworld_run(world, 100);
+    struct node_job job = job_of(world, 1, id, &arena);
+    ck_assert_int_eq(job.state, NODE_JOB_DONE);
+    ck_assert_uint_eq(job.items_count, 8);
+    ck_assert_str_eq(job.items[3].family, "messages");
+
+    fakeworld_hold_background(world, 1, true);
+    ck_assert_int_eq(node_start_compaction(node, NULL, id, &why), OK);
+    fakeworld_run(world, 100);
+    ck_assert_int_eq(job_of(world, 1, id, &arena).state, NODE_JOB_RUNNING);
+    ck_assert_int_eq(node_cancel_job(node, bytes_of_string(id), &why), OK);
+    fakeworld_hold_background(world, 1, false);
+    fakeworld_run(world, 100);
+    job = job_of(world, 1, id, &arena);
+    ck_assert_int_eq(job.state, NODE_JOB_CANCELLED);
+    ck_assert_uint_eq(job.items_count, 0);
+
+    ck_assert_int_eq(node_start_compaction(node, "dedup", id, &why), OK);
+    fakeworld_run(world, 100);
+    job = job_of(world, 1, id, &arena);
+    ck_assert_int_eq(job.state, NODE_JOB_DONE);
+    ck_assert_uint_eq(job.items_count, 1);
+    ck_assert_str_eq(job.items[0].family, "dedup");
+    arena_done(&arena);
+    fakeworld_free(world);
+}
+END_TEST
+
 Suite *suite_check(void)
 {
-    return UNIT_SUITE("check", 120, equal_replicas_are_ok, rotten_rows_are_named_and_healed,
-                      rotten_leader_hands_over, a_new_leader_heals_what_the_old_one_found,
-                      quarantine_survives_a_restart, down_is_unchecked, behind_is_unchecked,
-                      leader_lost_in_the_middle, one_at_a_time_and_cancelled, a_stop_ends_it,
-                      checks_by_itself, the_table_is_bounded);
+    return UNIT_SUITE("check", 120, compaction_goes_by_families, equal_replicas_are_ok,
+                      rotten_rows_are_named_and_healed, rotten_leader_hands_over,
+                      a_new_leader_heals_what_the_old_one_found, quarantine_survives_a_restart,
+                      down_is_unchecked, behind_is_unchecked, leader_lost_in_the_middle,
+                      one_at_a_time_and_cancelled, a_stop_ends_it, checks_by_itself,
+                      the_table_is_bounded);
 }
