@@ -168,6 +168,7 @@ START_TEST(the_largest_result)
     ck_assert_int_eq(wire_result_decode(buf_bytes(&buf), &arena, &again, NULL), OK);
     ck_assert(same_result(&result, &again));
     struct call_response response = {.id = 1, .result = buf_bytes(&buf)};
+    ck_assert_uint_le(response.result.len, call_max_body_bytes());
     call_encode_response(&frame, &response);
     ck_assert(probe_response(body_of(&frame)));
     arena_done(&arena);

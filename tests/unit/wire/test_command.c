@@ -353,6 +353,8 @@ START_TEST(unknown_versions_kinds_and_flags)
     }
     ck_assert_uint_eq(command.check.id, 7);
     ck_assert_uint_eq(command_kind_of(BYTES_NONE), 0);
+    command.kind = COMMAND_KIND_LAST + 1; /* of our own making, too */
+    ck_assert_int_eq(command_check(&command, &why), ERR_BAD_PARAMETER);
     blob_unref(blob);
     arena_done(&arena);
 }

@@ -40,6 +40,10 @@ START_TEST(round_trip_and_every_cut)
         ck_assert_int_eq(members_decode(buf_bytes(&buf), &again, NULL), OK);
         ck_assert(is_same(&members, &again));
         members_done(&again);
+        members_copy(&members, &again);
+        ck_assert(is_same(&members, &again));
+        ck_assert(again.rows != members.rows && again.places != members.places);
+        members_done(&again);
         for (size_t len = 0; i < 20 && len < buf.len; len++)
             ck_assert_int_ne(members_decode(bytes_of(buf.data, len), &again, NULL), OK);
         buf_put_u8(&buf, 0);
@@ -103,6 +107,17 @@ START_TEST(what_is_refused)
 }
 END_TEST
 
+/* However well it is formed: no more than an entry may carry is looked at. */
+START_TEST(a_table_that_is_too_long)
+{
+    struct members again;
+    struct buf buf = BUF_INIT;
+    memset(buf_extend(&buf, MEMBERS_MAX_BYTES + 1), MEMBERS_VERSION, MEMBERS_MAX_BYTES + 1);
+    ck_assert_int_eq(members_decode(buf_bytes(&buf), &again, NULL), ERR_BAD_FORMAT);
+    buf_done(&buf);
+}
+END_TEST
+
 Suite *suite_members(void);
 Suite *suite_members(void)
 {
@@ -111,6 +126,7 @@ Suite *suite_members(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, round_trip_and_every_cut);
     tcase_add_test(tcase, what_is_refused);
+    tcase_add_test(tcase, a_table_that_is_too_long);
     suite_add_tcase(suite, tcase);
     return suite;
 }
