@@ -68,7 +68,7 @@ static void assert_same(struct pair *p, struct store_iter *const iters[ENGINES],
 {
     for (uint32_t step = 0;; step++) {
         bool a = store_iter_next(iters[0]), b = store_iter_next(iters[1]);
-        /* Of millions of rows: each of Check's own assertions writes a line to a file. */
+        /* Once a row: each of Check's own assertions writes a line to a file. */
         if (a != b)
             ck_abort_msg("one engine has more rows than the other");
         if (!a)
