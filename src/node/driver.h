@@ -137,6 +137,10 @@ void node_claim_loop(struct node *node);
 void node_release_loop(struct node *node);
 void *node_world_arg(const struct node *node);
 const struct members *node_members(const struct node *node); /* in force; until the next turn */
+/* Where the node of this row is reached from here: as this node's own options say, when they name it
+ * (behind a translating router, or a test's proxy, it may differ from node to node), else as the
+ * table says. Until the next turn. */
+const char *node_address_of(const struct node *node, const struct members_row *row);
 
 /* ---- for tests -------------------------------------------------------------------------------- */
 bool node_group_status(const struct node *node, slot_id slot, struct raft_status *ret);

@@ -75,6 +75,18 @@ void table_of_options(const struct node *node, struct members *ret)
     }
 }
 
+const char *node_address_of(const struct node *node, const struct members_row *row)
+{
+#ifndef LETHE_MUTANT_table_address
+    for (uint32_t i = 0; i < node->options.members_count; i++) {
+        if (node->members[i].id == row->id) {
+            return node->members[i].address;
+        }
+    }
+#endif
+    return row->address;
+}
+
 /* ---- what follows from it ---------------------------------------------------------------------------- */
 
 static void table_peers(struct node *node)
@@ -93,7 +105,7 @@ static void table_peers(struct node *node)
             *peer = *old;
         }
         peer->member.id = row->id;
-        copy_text(peer->member.address, NODE_ADDRESS_MAX_BYTES, row->address);
+        copy_text(peer->member.address, NODE_ADDRESS_MAX_BYTES, node_address_of(node, row));
         if (row->http_address[0] != 0) {
             copy_text(peer->member.http_address, NODE_ADDRESS_MAX_BYTES, row->http_address);
         }

@@ -217,7 +217,8 @@ static enum err links_members(struct real *real, const struct members *table,
         const struct members_row *row = &table->rows[i];
         struct net_member *member = &ret[i];
         *member = (struct net_member){.id = row->id, .is_removed = !members_is_live(row)};
-        (void)snprintf(member->address, sizeof(member->address), "%s", row->address);
+        (void)snprintf(member->address, sizeof(member->address), "%s",
+                       node_address_of(real->node, row));
         enum err err = row->id == node_self(real->node) || member->is_removed
                            ? OK
                            : recall_peer(real, member, why);
