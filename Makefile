@@ -29,7 +29,7 @@ say = @printf '%-6s %s\n'
 endif
 
 # ---- rooms: each may use only those it names; the linker sees nothing else --------------------
-ROOMS := base sys raft wire store msg net node http client ctl bench config
+ROOMS := base sys raft wire store msg net node http client ctl bench config rescue
 NEED_base :=
 NEED_sys := base
 NEED_raft := base
@@ -43,6 +43,7 @@ NEED_client := sys base
 NEED_ctl := client sys base
 NEED_bench := client sys base
 NEED_config := sys base
+NEED_rescue := msg store wire raft sys base
 
 LIBS_base := -lz -lxxhash
 LIBS_sys := -lpthread
@@ -52,9 +53,10 @@ LIBS_http := -lmicrohttpd -ljansson -lgnutls
 LIBS_client := -lcurl -ljansson
 LIBS_bench := -levent_core -levent_extra
 LIBS_config := -lyaml
+LIBS_rescue := -ljansson
 
 PROGRAMS := lethed lethectl lethe-bench
-NEED_lethed := config http $(NEED_http)
+NEED_lethed := config rescue http $(NEED_http)
 NEED_lethectl := ctl $(NEED_ctl)
 NEED_lethe-bench := bench $(NEED_bench)
 

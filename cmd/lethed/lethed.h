@@ -15,4 +15,9 @@ int lethed_dump(int argc, char **argv);
 /* lethed token: makes a token and its line for auth.tokens_file. */
 int lethed_token(int argc, char **argv);
 
+/* lethed restore: the data folder of a new cluster, out of backups. */
+int lethed_restore(int argc, char **argv);
+/* lethed recover: likewise, out of what survived the loss of a majority. */
+int lethed_recover(int argc, char **argv);
+
 #endif

@@ -326,6 +326,10 @@ int main(int argc, char **argv)
     failpoint_start();
     if (argc > 1 && strcmp(argv[1], "dump") == 0)
         return lethed_dump(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "restore") == 0)
+        return lethed_restore(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "recover") == 0)
+        return lethed_recover(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "token") == 0)
         return lethed_token(argc - 1, argv + 1);
     if (config_load(argc, argv, environ, &config, &action, &why) != OK)

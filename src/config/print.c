@@ -148,6 +148,7 @@ void config_print_help(struct buf *out)
     buf_append_string(
         out, "usage: lethed [FLAG ...]\n"
              "       lethed dump --data-dir DIR [--rows]\n"
+             "       lethed restore|recover --help\n"
              "\n"
              "Runs one node in the foreground; SIGTERM and SIGINT stop it, SIGHUP reads the\n"
              "configuration again. Flags win over LETHE_* variables, these over the file.\n"

@@ -168,15 +168,15 @@ void delete_status_run(struct request *req)
 struct list_state {
     struct walk walk; /* first */
     struct msg_deletes_query query;
-    bool has_channel, is_one_slot;
+    bool has_channel, is_one_slot, has_marks;
     uint64_t floor, scope, last_index;
     struct table table; /* accepts TEXT */
 };
 
-static const char *const columns[] = {"delete_id", "channel_type",  "channel_id",      "start_seq",
-                                      "end_seq",   "deleted_count", "already_deleted", "deleted_at",
-                                      "slot",      "log_index",     "operator",        "request_id",
-                                      "reason"};
+static const char *const columns[] = {
+    "delete_id",     "channel_type",    "channel_id", "start_seq", "end_seq",
+    "deleted_count", "already_deleted", "deleted_at", "slot",      "log_index",
+    "after_index",   "operator",        "request_id", "reason"};
 
 enum { CURSOR_SLOT, CURSOR_SINCE_INDEX };
 
@@ -197,6 +197,7 @@ static void write_record(struct buf *out, const struct msg_delete_record *record
     jwrite_member_u64(out, "deleted_at", record->deleted_at_ms);
     jwrite_member_u64(out, "slot", record->slot);
     jwrite_member_u64(out, "log_index", record->log_index);
+    jwrite_member_u64(out, "after_index", record->after_index);
     jwrite_member_string(out, "operator", record->operator_name);
     jwrite_member_string(out, "reason", record->reason);
     jwrite_member_string(out, "request_id", record->request_id);
@@ -249,6 +250,7 @@ static void add_row(struct table *table, const struct msg_delete_record *record)
     table_cell_u64(table, record->deleted_at_ms);
     table_cell_u64(table, record->slot);
     table_cell_u64(table, record->log_index);
+    table_cell_u64(table, record->after_index);
     table_cell_bytes(table, record->operator_name);
     table_cell_bytes(table, record->request_id);
     table_cell_bytes(table, record->reason);
@@ -270,6 +272,17 @@ static void write_item(struct request *req, struct list_state *state,
     }
 }
 
+/* Behind the records of a slot: there are no others up to the index that was read. So that who
+ * keeps the log elsewhere sees that nothing is missing. */
+static void write_mark(struct buf *out, uint32_t slot, const struct msg_deletes *found)
+{
+    buf_put_u8(out, '{');
+    jwrite_member_u64(out, "slot", slot);
+    jwrite_member_u64(out, "after_index", found->last_index);
+    jwrite_member_u64(out, "through_index", found->applied_index);
+    buf_append_string(out, "}\n");
+}
+
 static enum err visit(struct request *req, struct walk *walk, struct why *why)
 {
     struct list_state *state = (struct list_state *)walk;
@@ -281,6 +294,8 @@ static enum err visit(struct request *req, struct walk *walk, struct why *why)
         return err;
     for (uint32_t i = 0; i < found.count; i++)
         write_item(req, state, &found.records[i]);
+    if (state->has_marks && !found.more)
+        write_mark(&req->out, walk->at, &found);
     state->floor = found.floor;
     state->last_index =
         found.more && found.count > 0 ? found.records[found.count - 1].log_index : 0;
@@ -393,6 +408,23 @@ static enum err set_slots(struct request *req, struct list_state *state, struct 
     return OK;
 }
 
+/* Of a whole log alone: with a filter, what lies between is not known. */
+static enum err read_marks(struct request *req, struct list_state *state, struct why *why)
+{
+    static const char *const filters[] = {"operator", "reason", "since", "until", "channel_id"};
+    enum err err = query_bool(&req->query, "marks", &state->has_marks, why);
+    if (err != OK || !state->has_marks)
+        return err;
+    if (req->accepts != MEDIA_NDJSON)
+        return why_set(why, ERR_BAD_PARAMETER, "'marks' goes with 'Accept: application/x-ndjson'");
+    for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
+        if (query_has(&req->query, filters[i]))
+            return why_set(why, ERR_BAD_PARAMETER, "'marks' and '%s' exclude each other",
+                           filters[i]);
+    }
+    return OK;
+}
+
 static enum err read_cursor(struct request *req, struct list_state *state, struct why *why)
 {
     struct bytes text;
@@ -428,6 +460,8 @@ static void start_list(struct request *req, bool in_path)
         err = read_channel(req, state, &why);
     if (err == OK)
         err = set_slots(req, state, &why);
+    if (err == OK)
+        err = read_marks(req, state, &why);
     if (err == OK)
         err = read_cursor(req, state, &why);
     if (err == OK && req->accepts == MEDIA_TEXT)

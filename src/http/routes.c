@@ -69,7 +69,7 @@ const struct route routes[] = {
     {"GET", "/v1/deletes/{id}", "delete_status", delete_status_run, "wait timeout redirect", 0,
      JSON, false, ROLE_READ | ROLE_DELETE | ACCESS_IN_BODY},
     {"GET", "/v1/deletes", "deletes", deletes_run,
-     "slot since_index channel_type channel_id operator reason since until limit cursor "
+     "slot since_index channel_type channel_id operator reason since until limit cursor marks "
      "consistency columns", 0, LISTED, false, ROLE_READ},
 
     {"GET", "/v1/cluster", "cluster", cluster_run, "", 0, JSON, false, TELLS_STATE},

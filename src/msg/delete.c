@@ -321,3 +321,34 @@ enum err delete_apply(struct msg *msg, struct slot *slot, const struct entry *en
     free(removal.dropped_hashes);
     return err;
 }
+
+/* What lies behind the last seq is deleted before it was: the totals there are those of the last one. */
+enum err delete_raise(struct msg *msg, struct slot *slot, const struct entry *entry,
+                      uint64_t through_seq, struct why *why)
+{
+    struct head *head;
+    struct removal removal = {0};
+    enum err err = head_get(msg, slot, entry->command->delete_.channel, &head, why);
+    if (err != OK || through_seq <= head->last_seq) {
+        return err;
+    }
+    if (through_seq > MSG_SEQ_MAX) {
+        return why_set(why, ERR_BAD_PARAMETER, "seq %" PRIu64 " is above the highest there can be",
+                       through_seq);
+    }
+    if (head_is_changed(msg, head)) {
+        err = msg_apply_flush(msg, why);
+    }
+    struct range range = {head->last_seq + 1, through_seq};
+    const struct normal normal = {&range, 1};
+    if (!head->exists) {
+        head->row.created_ms = entry->command->time_ms;
+    }
+    head->last_seq = through_seq;
+    if (err == OK) {
+        err = remove_ranges(msg, slot, head, entry, &normal, &removal, why);
+    }
+    free(removal.dropped_starts);
+    free(removal.dropped_hashes);
+    return err;
+}

@@ -40,14 +40,25 @@ static bool is_wanted(const struct msg_deletes_query *query, const struct row_de
     return query->reason.len == 0 || bytes_is_equal(row->reason, query->reason);
 }
 
+/* What lies before each record: the record before it, or the floor, behind which none was collected. */
+static enum err find_before(struct msg *msg, const struct store_snapshot *snapshot, uint32_t slot,
+                            uint64_t floor, struct msg_delete_record *record)
+{
+    record->after_index = floor < record->log_index ? floor : 0;
+    enum err err = store_find_delete_before(msg->store, snapshot, slot, record->after_index,
+                                            record->log_index, &record->after_index);
+    return err == ERR_NOT_FOUND ? OK : err;
+}
+
 static enum err collect_records(struct msg *msg, const struct store_snapshot *snapshot,
-                                const struct msg_deletes_query *query, struct arena *arena,
-                                struct msg_deletes *ret, struct why *why)
+                                const struct msg_deletes_query *query, uint64_t floor,
+                                struct arena *arena, struct msg_deletes *ret, struct why *why)
 {
     uint32_t limit = query->limit == 0 || query->limit > MSG_LIST_MAX ? MSG_LIST_MAX : query->limit;
     uint32_t count = 0, capacity = 0;
     struct msg_delete_record *records = NULL;
     bool more = false;
+    uint64_t before = 0; /* the record that the iterator showed last, of the whole slot's */
     struct store_iter *iter =
         query->since_index == UINT64_MAX
             ? NULL
@@ -55,6 +66,8 @@ static enum err collect_records(struct msg *msg, const struct store_snapshot *sn
                                     query->since_index + 1, UINT64_MAX);
     while (!more && iter != NULL && store_iter_next(iter)) {
         const struct row_delete_record *row = store_iter_delete_record(iter);
+        uint64_t after_index = query->channel == NULL ? before : 0;
+        before = row->log_index;
         if (!is_wanted(query, row)) {
             continue;
         }
@@ -70,9 +83,15 @@ static enum err collect_records(struct msg *msg, const struct store_snapshot *sn
             }
             records = grown;
         }
-        copy_record(arena, query->slot, row, &records[count++]);
+        copy_record(arena, query->slot, row, &records[count]);
+        records[count++].after_index = after_index;
     }
     enum err err = store_iter_done(iter);
+    for (uint32_t i = 0; err == OK && i < count; i++) {
+        if (records[i].after_index == 0) {
+            err = find_before(msg, snapshot, query->slot, floor, &records[i]);
+        }
+    }
     if (err != OK) {
         return why_set(why, err, "cannot read the delete log of slot %u", query->slot);
     }
@@ -96,7 +115,13 @@ enum err msg_list_deletes(struct msg *msg, const struct msg_deletes_query *query
         err = slot_read_state(msg->store, snapshot, query->slot, &state, why);
     }
     if (err == OK) {
-        err = collect_records(msg, snapshot, query, arena, &found, why);
+        err = collect_records(msg, snapshot, query, state.floor, arena, &found, why);
+    }
+    if (err == OK) {
+        found.last_index = state.floor;
+        enum err none = store_find_delete_before(msg->store, snapshot, query->slot, state.floor,
+                                                 UINT64_MAX, &found.last_index);
+        err = none == ERR_NOT_FOUND ? OK : none;
     }
     store_snapshot_free(msg->store, snapshot);
     if (err == OK) {

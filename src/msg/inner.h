@@ -162,6 +162,8 @@ MUST_USE enum err append_apply(struct msg *msg, struct slot *slot, const struct 
                                struct why *why);
 MUST_USE enum err delete_apply(struct msg *msg, struct slot *slot, const struct entry *entry,
                                struct why *why);
+MUST_USE enum err delete_raise(struct msg *msg, struct slot *slot, const struct entry *entry,
+                               uint64_t through_seq, struct why *why);
 MUST_USE enum err members_apply(struct msg *msg, struct slot *slot, const struct entry *entry,
                                 struct why *why);
 MUST_USE enum err floor_apply(struct msg *msg, struct slot *slot, const struct entry *entry,

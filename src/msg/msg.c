@@ -205,6 +205,26 @@ enum err msg_apply(struct msg *msg, uint32_t slot_id, uint64_t index, uint64_t t
     return err;
 }
 
+enum err msg_raise(struct msg *msg, uint32_t slot_id, uint64_t index, uint64_t term,
+                   const struct msg_raise *raise, struct why *why)
+{
+    struct slot *slot;
+    enum err err = slot_open(msg, slot_id, &slot, why);
+    if (err != OK) {
+        return err;
+    }
+    assert(index > slot->applied.index);
+    arena_clear(&msg->arena);
+    const struct command command = {.kind = COMMAND_DELETE,
+                                    .time_ms = raise->time_ms,
+                                    .delete_ = {.channel = raise->channel,
+                                                .operator_name = raise->operator_name,
+                                                .reason = raise->reason}};
+    const struct entry entry = {.index = index, .term = term, .command = &command};
+    err = delete_raise(msg, slot, &entry, raise->through_seq, why);
+    return err == OK ? finish_entry(msg, slot, index, term, why) : err;
+}
+
 enum err msg_apply_nothing(struct msg *msg, uint32_t slot_id, uint64_t index, uint64_t term,
                            struct why *why)
 {

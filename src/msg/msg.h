@@ -42,6 +42,17 @@ MUST_USE enum err msg_apply_flush(struct msg *msg, struct why *why);
  * flush before (asserts). */
 void msg_forget_cache(struct msg *msg);
 
+/* Raises a channel's last seq to through_seq and deletes what lies between, with a record of its own: those
+ * seqs are never given out. The channel is made when there is none; nothing when it is there already.
+ * It is no command: for a store that no other replica shares (src/rescue). */
+struct msg_raise {
+    struct channel channel;
+    uint64_t through_seq, time_ms;
+    struct bytes operator_name, reason;
+};
+MUST_USE enum err msg_raise(struct msg *msg, uint32_t slot, uint64_t index, uint64_t term,
+                            const struct msg_raise *raise, struct why *why);
+
 /* ---- queries: any thread; slices and arrays go into arena ------------------------------------ */
 MUST_USE enum err msg_get_page(struct msg *msg, const struct msg_page_query *query,
                                struct arena *arena, struct msg_page *ret, struct why *why);

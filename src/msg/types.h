@@ -117,6 +117,7 @@ struct msg_channels {
 struct msg_delete_record {
     uint32_t slot;
     uint64_t log_index, deleted_at_ms;
+    uint64_t after_index; /* no other delete of the slot lies between it and log_index */
     struct channel channel;
     const struct range *ranges;
     uint32_t ranges_count;
@@ -138,6 +139,7 @@ struct msg_deletes {
     uint32_t count;
     bool more;
     uint64_t floor, applied_index;
+    uint64_t last_index; /* of the slot's newest record, or the floor */
 };
 
 /* Which range a delete means, before it is proposed. */

@@ -252,10 +252,8 @@ enum err backup_open(const char *path, struct store **ret_store, struct why *why
 
 static enum err read_last_delete(struct store *store, uint32_t slot, uint64_t *ret)
 {
-    struct store_iter *iter = store_iter_delete_log(store, NULL, slot, NULL, 0, UINT64_MAX);
-    while (store_iter_next(iter))
-        *ret = store_iter_seq(iter);
-    return store_iter_done(iter);
+    enum err err = store_find_delete_before(store, NULL, slot, 0, UINT64_MAX, ret);
+    return err == ERR_NOT_FOUND ? OK : err;
 }
 
 static enum err read_value_is_there(struct store *store, uint32_t slot, enum store_slot_key key,
@@ -270,7 +268,7 @@ static enum err read_value_is_there(struct store *store, uint32_t slot, enum sto
     return err == ERR_NOT_FOUND ? OK : err;
 }
 
-static enum err read_slot(struct store *store, uint32_t slot, struct backup_slot *ret,
+enum err backup_read_slot(struct store *store, uint32_t slot, struct backup_slot *ret,
                           struct why *why)
 {
     struct row_hard_state hard = {0};
@@ -317,7 +315,7 @@ static enum err describe(const char *path, struct backup_manifest *manifest, str
     manifest->identity = *store_identity(copy);
     manifest->slots = alloc_array(manifest->identity.slot_count, sizeof(*manifest->slots));
     for (uint32_t i = 0; err == OK && i < manifest->identity.slot_count; i++)
-        err = read_slot(copy, i, &manifest->slots[i], why);
+        err = backup_read_slot(copy, i, &manifest->slots[i], why);
     store_close(copy);
     return err;
 }

@@ -62,6 +62,9 @@ MUST_USE enum err backup_write_manifest(const char *dir, const struct backup_man
 /* path: of one backup. ERR_NOT_FOUND, and as backup_manifest_decode. */
 MUST_USE enum err backup_read_manifest(const char *path, struct backup_manifest *ret,
                                        struct why *why);
+/* What a store holds of a slot; *ret is zeroed before. */
+MUST_USE enum err backup_read_slot(struct store *store, uint32_t slot, struct backup_slot *ret,
+                                   struct why *why);
 /* The copy in it, to be read alone. The caller ends it with store_close. */
 MUST_USE enum err backup_open(const char *path, struct store **ret_store, struct why *why);
 

@@ -186,3 +186,24 @@ enum err store_find_deleted_before(struct store *store, const struct store_snaps
     buf_done(&raw);
     return err;
 }
+
+enum err store_find_delete_before(struct store *store, const struct store_snapshot *snapshot,
+                                  uint32_t slot, uint64_t above, uint64_t below,
+                                  uint64_t *ret_index)
+{
+    if (below == 0 || above >= below - 1)
+        return ERR_NOT_FOUND;
+    const struct engine_ops *ops = store->engine->ops;
+    struct store_key lower, upper;
+    key_delete_record(&lower, slot, above + 1);
+    key_delete_record(&upper, slot, below);
+    struct engine_iter *iter =
+        ops->iter_new(store->engine, store_engine_snapshot(snapshot), STORE_DELETE_LOG,
+                      key_bytes(&lower), key_bytes(&upper), false);
+    ops->iter_last(iter);
+    enum err err = ERR_NOT_FOUND;
+    if (iter->valid)
+        err = key_delete_record_parse(iter->key, ret_index) ? OK : ERR_CORRUPT;
+    enum err status = ops->iter_close(iter);
+    return status == OK ? err : status;
+}

@@ -188,6 +188,10 @@ MUST_USE enum err store_get_dedup(struct store *store, const struct store_snapsh
                                   uint32_t slot, uint64_t generation, struct channel channel,
                                   struct bytes from_uid, struct bytes client_msg_no,
                                   struct row_dedup *ret);
+/* The highest log index of a delete record in (above, below); ERR_NOT_FOUND. */
+MUST_USE enum err store_find_delete_before(struct store *store,
+                                           const struct store_snapshot *snapshot, uint32_t slot,
+                                           uint64_t above, uint64_t below, uint64_t *ret_index);
 /* The message row with the highest seq <= seq. */
 MUST_USE enum err store_find_message_before(struct store *store,
                                             const struct store_snapshot *snapshot, uint32_t slot,

@@ -25,6 +25,35 @@ def test_channels(daemon):
     equal({c["channel_id"] for c in lines}, names)
 
 
+def test_journal(daemon):
+    """marks=1: each slot's deletes, and behind them how far they are complete, over pages too."""
+    client, path = Client(daemon), "/v1/channels/3/journal"
+    client.fill((3, "journal"), 30)
+    for seq in range(1, 11):
+        client.delete(f"{path}/messages?start_seq={seq}&end_seq={seq}&reason=journal", expect=200)
+    ndjson = {"Accept": "application/x-ndjson"}
+    whole = client.get("/v1/deletes?marks=1&limit=10000", ndjson, expect=200).lines
+    marks = [line for line in whole if "through_index" in line]
+    equal([line["slot"] for line in marks], list(range(64)))
+    known = {}  # a chain: each line begins where what is known of its slot ends
+    for line in whole:
+        check(line["after_index"] <= known.get(line["slot"], 0), line)
+        known[line["slot"]] = line.get("through_index", line.get("log_index"))
+    pages, cursor = [], ""
+    while cursor is not None:
+        page = client.get("/v1/deletes?marks=1&limit=3" + cursor, ndjson, expect=200)
+        pages += page.lines
+        cursor = page.headers.get("lethe-next-cursor")
+        cursor = cursor and "&cursor=" + cursor
+    equal([line.get("delete_id") for line in pages], [line.get("delete_id") for line in whole])
+    mine = client.get("/v1/channels/3/journal/deletes", expect=200).json["deletes"]
+    equal([one["after_index"] for one in mine[1:]], [one["log_index"] for one in mine[:-1]])
+    client.get("/v1/deletes?marks=1", expect=400)
+    client.get("/v1/deletes?marks=maybe", ndjson, expect=400)
+    for name in ("reason=x", "operator=x", "since=0", "channel_type=3&channel_id=journal"):
+        client.get("/v1/deletes?marks=1&" + name, ndjson, expect=400)
+
+
 TEXT = {"Accept": "text/plain"}
 
 

@@ -23,10 +23,11 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 OPS = os.path.join(ROOT, "scripts", "ops")
 SCRIPTS = ("status", "transfer", "balance", "rolling-restart", "compact", "collect", "check",
-           "full-sync")
+           "full-sync", "journal")
 NODES = (1, 2, 3)
 # What each needs so that its command line is right.
-WORDS = {"transfer": ["1", "2"], "full-sync": ["1", "2"], "rolling-restart": ["--command", "true"]}
+WORDS = {"transfer": ["1", "2"], "full-sync": ["1", "2"], "rolling-restart": ["--command", "true"],
+         "journal": [os.path.join(tempfile.gettempdir(), "journal-of-nobody")]}
 
 
 class Failed(Exception):

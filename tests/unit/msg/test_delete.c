@@ -320,6 +320,87 @@ START_TEST(the_delete_log_lists_and_filters)
 }
 END_TEST
 
+START_TEST(each_record_says_what_is_before_it)
+{
+    struct rig rig = {0};
+    rig_open_memory(&rig);
+    uint32_t slot = rig_slot(channel_of("room"));
+    rig_fill(&rig, "room", 20);
+    for (uint32_t i = 1; i <= 5; i++) {
+        rig.time_ms = 1000 * i;
+        rig_delete(&rig, "room", i, i);
+    }
+    rig_flush(&rig);
+    struct channel channel = channel_of("room");
+    struct msg_deletes_query query = {.slot = slot};
+    struct msg_deletes all, some;
+    ck_assert_ok(msg_list_deletes(rig.msg, &query, &rig.arena, &all, why));
+    ck_assert_uint_eq(all.count, 5);
+    ck_assert_uint_eq(all.records[0].after_index, 0);
+    ck_assert_uint_eq(all.last_index, all.records[4].log_index);
+    for (uint32_t i = 1; i < all.count; i++) {
+        ck_assert_uint_eq(all.records[i].after_index, all.records[i - 1].log_index);
+    }
+    /* From the middle on, and with filters, it is the same. */
+    struct msg_deletes_query queries[] = {
+        {.slot = slot, .since_index = all.records[2].log_index},
+        {.slot = slot, .since_ms = 4000},
+        {.slot = slot, .channel = &channel, .since_index = all.records[2].log_index}};
+    for (size_t i = 0; i < ARRAY_LEN(queries); i++) {
+        ck_assert_ok(msg_list_deletes(rig.msg, &queries[i], &rig.arena, &some, why));
+        ck_assert_uint_eq(some.count, 2);
+        ck_assert_uint_eq(some.records[0].after_index, all.records[2].log_index);
+        ck_assert_uint_eq(some.records[1].after_index, all.records[3].log_index);
+    }
+    /* What was collected is not known any more: the floor says up to where. */
+    struct command command = {.kind = COMMAND_RAISE_FLOOR,
+                              .raise_floor = {.floor = all.records[1].log_index + 0}};
+    msg_result_free(rig_apply(&rig, slot, &command));
+    rig_flush(&rig);
+    ck_assert_ok(msg_list_deletes(rig.msg, &query, &rig.arena, &some, why));
+    ck_assert_uint_eq(some.count, 3);
+    ck_assert_uint_eq(some.records[0].after_index, all.records[1].log_index);
+    rig_close(&rig);
+}
+END_TEST
+
+/* For a restore: seqs that may have been given out. */
+START_TEST(last_seq_is_raised_over_a_hole)
+{
+    struct rig rig = {0};
+    rig_open_memory(&rig);
+    uint32_t slot = rig_slot(channel_of("room"));
+    rig_fill(&rig, "room", 5);
+    rig_delete(&rig, "room", 4, 5); /* the hole joins what was deleted at the end */
+    struct msg_raise raise = {.channel = channel_of("room"),
+                              .through_seq = 105,
+                              .time_ms = 9000,
+                              .reason = bytes_of_string("restore")};
+    ck_assert_ok(msg_raise(rig.msg, slot, ++rig.index[slot], 1, &raise, why));
+    raise.through_seq = 50; /* nothing */
+    ck_assert_ok(msg_raise(rig.msg, slot, ++rig.index[slot], 1, &raise, why));
+    raise.channel = channel_of("unheard of");
+    uint32_t other = rig_slot(raise.channel);
+    ck_assert_ok(msg_raise(rig.msg, other, ++rig.index[other], 1, &raise, why));
+    (void)rig_check(&rig, slot);
+    (void)rig_check(&rig, other);
+    struct msg_channel found;
+    ck_assert_ok(msg_get_channel(rig.msg, channel_of("room"), &rig.arena, &found, why));
+    ck_assert_uint_eq(found.last_seq, 105);
+    ck_assert_uint_eq(found.message_count, 3);
+    ck_assert_ok(msg_get_channel(rig.msg, raise.channel, &rig.arena, &found, why));
+    ck_assert_uint_eq(found.last_seq, 50);
+    ck_assert_uint_eq(found.message_count, 0);
+    rig_reopen(&rig);
+    struct msg_append_result next = rig_append(&rig, "room", message_of("x", NULL));
+    ck_assert_uint_eq(next.seq, 106);
+    ck_assert_uint_eq(rig_append(&rig, "unheard of", message_of("x", NULL)).seq, 51);
+    (void)rig_check(&rig, slot);
+    (void)rig_check(&rig, other);
+    rig_close(&rig);
+}
+END_TEST
+
 START_TEST(deletes_above_an_index_are_counted)
 {
     struct rig rig = {0};
@@ -389,5 +470,6 @@ Suite *suite_delete(void)
                       beyond_the_end_is_refused_or_cut, several_ranges_are_one_delete,
                       ten_thousand_seqs_in_one_delete, a_deleted_seq_names_its_delete,
                       previews_resolve_every_form, the_delete_log_lists_and_filters,
+                      each_record_says_what_is_before_it, last_seq_is_raised_over_a_hole,
                       deletes_above_an_index_are_counted, retention_is_kept_in_the_row);
 }
