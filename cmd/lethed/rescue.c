@@ -42,7 +42,8 @@ struct asked {
     "                      [--seq-margin N] [--address HOST:PORT] [--http-address HOST:PORT]\n"    \
     "\n"                                                                                           \
     "Makes the data folder of a new cluster of one node out of backups, each of another node of\n" \
-    "one cluster. The journal is what 'GET /v1/deletes' gave as application/x-ndjson.\n"
+    "one cluster. The journal is what 'GET /v1/deletes?marks=1' gave as application/x-ndjson\n"    \
+    "(scripts/ops/journal). --address is where other nodes will reach this one.\n"
 #define RECOVER_USAGE                                                                              \
     "usage: lethed recover --survey [--json] DIR...\n"                                             \
     "       lethed recover --commit --lost N[,N ...] --data-dir DIR [--data-dir DIR ...]\n"        \

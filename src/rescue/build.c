@@ -553,6 +553,23 @@ static enum err check_folder(const char *dir, struct why *why)
     return err;
 }
 
+/* A table of the cluster's nodes says where each is reached: what it says of the old ones is of no use. */
+static enum err check_address(const struct rescue_options *options, struct why *why)
+{
+    bool has_table = false;
+    for (uint32_t i = 0; i < options->sources_count; i++)
+        has_table = has_table || options->sources[i].members_count > 0;
+    if (has_table && options->address[0] == '\0')
+        return why_set(why, ERR_BAD_PARAMETER,
+                       "say where other nodes will reach this one, its own address in "
+                       "'cluster.members': --address HOST:PORT");
+    if (strlen(options->address) > MEMBERS_ADDRESS_MAX_BYTES ||
+        strlen(options->http_address) > MEMBERS_ADDRESS_MAX_BYTES)
+        return why_set(why, ERR_BAD_PARAMETER, "an address is longer than %d bytes",
+                       MEMBERS_ADDRESS_MAX_BYTES);
+    return OK;
+}
+
 static enum err check_options(const struct rescue_options *options, struct why *why)
 {
     const struct store_identity *of = &options->sources[0].identity;
@@ -568,7 +585,8 @@ static enum err check_options(const struct rescue_options *options, struct why *
         return why_set(why, ERR_BAD_PARAMETER, "the node's id is not within 1 and 65535");
     if (options->seq_margin == 0 || options->seq_margin > INT64_MAX / 4)
         return why_set(why, ERR_BAD_PARAMETER, "the margin of seqs is 0, or impossible");
-    return check_folder(options->data_dir, why);
+    enum err err = check_address(options, why);
+    return err == OK ? check_folder(options->data_dir, why) : err;
 }
 
 /* Complete under another name, then under its own. */

@@ -80,8 +80,9 @@ struct rescue_options {
     const char *data_dir;   /* that is made: absent, or an empty folder */
     const char *cluster_id; /* another one than the sources' */
     node_id node_id;
-    const char *address, *http_address; /* of that node, for its table; "": not known */
-    const char *const *journals;        /* files */
+    /* Of that node, for its table: the first must be known when a source has a table. */
+    const char *address, *http_address;
+    const char *const *journals; /* files */
     uint32_t journals_count;
     bool needs_journal; /* restore: without one nothing is known of deletes since the backup */
     bool accept_resurrection; /* deletes that the journal does not have are lost */

@@ -10,6 +10,7 @@
 #include "store/store.h"
 #include "sys/file.h"
 #include "wire/config.h"
+#include "wire/members.h"
 
 static struct channel channel_of(const char *id)
 {
@@ -101,6 +102,25 @@ uint64_t old_delete(struct old *old, const char *channel, uint64_t start, uint64
                                           .ranges_count = 1,
                                           .reason = bytes_of_string("test")}};
     return enter(old, old_slot(channel), &command, is_applied);
+}
+
+void old_table(struct old *old)
+{
+    struct members table = {.replica_count = 3, .places_count = OLD_SLOTS};
+    struct buf buf = BUF_INIT;
+    table.places = alloc_array(OLD_SLOTS, sizeof(*table.places));
+    for (node_id id = 1; id <= 3; id++) {
+        struct members_row *row = members_insert(&table, id);
+        row->state = MEMBERS_ACTIVE;
+        snprintf(row->address, sizeof(row->address), "old:%d", (int)id);
+        for (uint32_t i = 0; i < OLD_SLOTS; i++)
+            table.places[i].ids[table.places[i].count++] = id;
+    }
+    members_encode(&buf, &table);
+    struct command command = {.kind = COMMAND_MEMBERS, .members = {.table = buf_bytes(&buf)}};
+    enter(old, 0, &command, true);
+    buf_done(&buf);
+    members_done(&table);
 }
 
 void line_delete(struct buf *buf, const char *channel, uint64_t index, uint64_t after,

@@ -42,6 +42,9 @@ uint64_t old_append(struct old *old, const char *channel, const char *payload, b
 uint64_t old_delete(struct old *old, const char *channel, uint64_t start, uint64_t end,
                     bool is_applied);
 
+/* The table of the cluster's nodes 1, 2 and 3, applied in slot 0. */
+void old_table(struct old *old);
+
 /* A journal line of such a delete, and a mark. */
 void line_delete(struct buf *buf, const char *channel, uint64_t index, uint64_t after,
                  uint64_t start, uint64_t end, uint64_t time_ms);

@@ -9,6 +9,7 @@
 #include "store/backup.h"
 #include "sys/file.h"
 #include "wire/config.h"
+#include "wire/members.h"
 
 /* "a" and "b" live in different slots. */
 #define A "a"
@@ -30,6 +31,7 @@ struct case_of {
     struct old old;
     struct buf lines;
     bool accept, has_journal;
+    const char *address;
     uint32_t sources;
     struct rescue_report report;
     struct why why;
@@ -37,7 +39,8 @@ struct case_of {
 
 static void case_init(struct case_of *c)
 {
-    *c = (struct case_of){.base = unit_temp_dir(), .lines = BUF_INIT, .has_journal = true};
+    *c = (struct case_of){
+        .base = unit_temp_dir(), .lines = BUF_INIT, .has_journal = true, .address = ""};
     snprintf(c->into, sizeof(c->into), "%s/new", c->base);
     snprintf(c->journal, sizeof(c->journal), "%s/journal", c->base);
     for (int i = 0; i < 3; i++)
@@ -61,7 +64,7 @@ static enum err build_as(struct case_of *c, const char *cluster_id)
     struct rescue_options options = {.data_dir = c->into,
                                      .cluster_id = cluster_id,
                                      .node_id = 7,
-                                     .address = "h:1",
+                                     .address = c->address,
                                      .http_address = "",
                                      .journals = journals,
                                      .journals_count = c->has_journal ? 1 : 0,
@@ -349,6 +352,49 @@ START_TEST(half_a_slot_is_no_source)
 }
 END_TEST
 
+START_TEST(table_names_the_new_node_alone)
+{
+    struct case_of c;
+    case_init(&c);
+    old_table(&c.old);
+    old_append(&c.old, A, "x", true);
+    old_close(&c.old);
+    mark_all(&c, 30);
+    ck_assert_int_eq(build(&c), ERR_BAD_PARAMETER);
+    ck_assert_ptr_nonnull(strstr(c.why.text, "--address"));
+    c.address = "new:7";
+    assert_built(&c);
+    struct store_options options;
+    struct store *store = NULL;
+    struct store_value value;
+    struct bytes bytes;
+    struct members table = {0};
+    store_options_init(&options);
+    options.dir = c.into;
+    options.read_only = true;
+    ck_assert_ok(store_open(&options, &store, why));
+    store_value_init(&value);
+    ck_assert_ok(store_get_slot_value(store, NULL, 0, STORE_SLOT_MEMBERS, &value, &bytes));
+    ck_assert_ok(members_decode(bytes_of(bytes.data + 8, bytes.len - 8), &table, why));
+    ck_assert_uint_eq(table.rows_count, 1);
+    ck_assert_uint_eq(table.rows[0].id, 7);
+    ck_assert_uint_eq(table.rows[0].incarnation, 555);
+    ck_assert_str_eq(table.rows[0].address, "new:7");
+    ck_assert_uint_eq(table.places_count, OLD_SLOTS);
+    for (uint32_t i = 0; i < OLD_SLOTS; i++) {
+        ck_assert_uint_eq(table.places[i].count, 1);
+        ck_assert_uint_eq(table.places[i].ids[0], 7);
+    }
+    ck_assert_int_eq(store_get_slot_value(store, NULL, 0, STORE_SLOT_KNOWN_MEMBERS, &value, &bytes),
+                     ERR_NOT_FOUND);
+    members_done(&table);
+    store_value_done(&value);
+    store_close(store);
+    (void)seqs_in(c.into, A); /* the digest has it too */
+    case_done(&c);
+}
+END_TEST
+
 /* From a backup as from a folder. */
 START_TEST(backup_is_a_source)
 {
@@ -373,9 +419,10 @@ END_TEST
 
 Suite *suite_build(void)
 {
-    return UNIT_SUITE(
-        "build", 60, state_comes_back_under_another_identity,
-        seqs_that_were_given_out_do_not_return, journal_is_replayed_before_the_first_read,
-        delete_of_another_leader_is_not_lost, gaps_are_refused, wrong_words_change_nothing,
-        damaged_journal_changes_nothing, half_a_slot_is_no_source, backup_is_a_source);
+    return UNIT_SUITE("build", 60, state_comes_back_under_another_identity,
+                      seqs_that_were_given_out_do_not_return,
+                      journal_is_replayed_before_the_first_read,
+                      delete_of_another_leader_is_not_lost, gaps_are_refused,
+                      wrong_words_change_nothing, damaged_journal_changes_nothing,
+                      half_a_slot_is_no_source, table_names_the_new_node_alone, backup_is_a_source);
 }
