@@ -17,7 +17,8 @@ CLANG ?= $(firstword $(shell command -v clang-14 clang 2>/dev/null))
 FUZZ_SANITIZE := address,undefined
 FUZZ_SOURCES := $(wildcard src/base/*.c src/wire/*.c src/sys/*.c src/store/*.c src/config/*.c) \
                 $(addprefix src/http/,base64.c cursor.c jvalue.c path.c query.c tokens.c) \
-                tests/unit/wire/values.c tests/unit/wire/probe.c
+                src/msg/remote.c src/msg/remote_answer.c \
+                tests/unit/wire/values.c tests/unit/wire/probe.c tests/unit/msg/remote_probe.c
 FUZZ_CFLAGS := -std=gnu11 -g -O1 -fno-omit-frame-pointer $(WARN) -D_GNU_SOURCE -Isrc -I. -MMD -MP \
                -fno-sanitize-recover=all
 FUZZ_LIBS := -Wl,--as-needed $(call libs,base sys store config) -ljansson -lgnutls

@@ -29,15 +29,15 @@ static void write_channel(struct buf *out, const struct msg_channel *channel, no
 static void channel_read(struct request *req)
 {
     struct why why = {.err = OK};
-    struct msg_channel channel;
+    struct msg_answer answer;
     if (reply_calls_error(req))
         return;
-    enum err err =
-        node_get_channel(http_node(req->http), req->channel, &req->arena, &channel, &why);
+    enum err err = request_answer(req, &req->call, 0, &answer, &why);
     if (err != OK) {
         reply_problem(req, err, &why);
         return;
     }
+    struct msg_channel channel = answer.channel;
     channel.channel = req->channel; /* also where nothing is known of it yet */
     channel.slot = req->slot;
     reply_set_applied(req, channel.applied_index);
@@ -52,6 +52,7 @@ void channel_run(struct request *req)
 {
     struct why why = {.err = OK};
     struct reading *reading = req->state = arena_zero(&req->arena, sizeof(*reading));
+    request_ask(req, MSG_QUERY_CHANNEL);
     enum err err = reading_parse(req, reading, &why);
     if (err != OK)
         reply_problem(req, err, &why);
@@ -90,20 +91,32 @@ static void add_row(struct table *table, const struct msg_channel *channel, node
     table_cell_u64(table, channel->delete_version);
 }
 
+static void ask(struct walk *walk, uint32_t slot, struct msg_query *ret)
+{
+    const struct channels_state *state = (const struct channels_state *)walk;
+    *ret = (struct msg_query){.kind = MSG_QUERY_CHANNELS,
+                              .channels = {.slot = slot,
+                                           .type = state->type,
+                                           .prefix = state->prefix,
+                                           .limit = (uint32_t)walk->left}};
+    if (slot == walk->at)
+        ret->channels.after = state->after;
+}
+
 static enum err visit(struct request *req, struct walk *walk, struct why *why)
 {
     struct channels_state *state = (struct channels_state *)walk;
-    struct msg_channels_query query = {.slot = walk->at,
-                                       .type = state->type,
-                                       .prefix = state->prefix,
-                                       .after = state->after,
-                                       .limit = (uint32_t)walk->left};
-    struct msg_channels found = {.count = 0};
+    struct msg_answer answer;
     struct buf *out = &req->out;
-    enum err err = node_list_channels(http_node(req->http), &query, &req->arena, &found, why);
+    enum err err = walk_answer(req, walk, &answer, why);
     if (err != OK)
         return err;
-    node_id leader = req->calls[walk->at + req->calls_count - walk->group_end].leader;
+    struct msg_channels found = answer.channels;
+    if (found.count > walk->left) { /* another node read it before it was known what is left */
+        found.count = (uint32_t)walk->left;
+        found.more = true;
+    }
+    node_id leader = walk_call(req, walk)->leader;
     for (uint32_t i = 0; i < found.count; i++) {
         if (req->accepts == MEDIA_TEXT) {
             add_row(&state->table, &found.channels[i], leader);
@@ -194,6 +207,7 @@ void channels_run(struct request *req)
 {
     struct why why = {.err = OK};
     struct channels_state *state = req->state = arena_zero(&req->arena, sizeof(*state));
+    state->walk.ask = ask;
     state->walk.visit = visit;
     state->walk.finish = finish;
     if (table_refuses_columns(req))

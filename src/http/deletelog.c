@@ -101,8 +101,9 @@ static void status_read(struct request *req)
     if (reply_calls_error(req))
         return;
     reply_set_applied(req, req->call.applied_index);
-    enum err err = node_get_delete(http_node(req->http), req->slot, state->log_index, &req->arena,
-                                   &state->record, &why);
+    struct msg_answer answer;
+    enum err err = request_answer(req, &req->call, 0, &answer, &why);
+    state->record = answer.record;
     if (err == OK)
         err = access_check_channel(req, state->record.channel, &why);
     if (err != OK)
@@ -160,6 +161,7 @@ void delete_status_run(struct request *req)
         reply_problem(req, err, &why);
         return;
     }
+    request_ask(req, MSG_QUERY_DELETE)->number = state->log_index;
     request_prepare_read(req, &req->call, req->slot, NODE_LINEARIZABLE);
     request_wait_calls(req, &req->call, 1, status_read);
 }
@@ -283,15 +285,28 @@ static void write_mark(struct buf *out, uint32_t slot, const struct msg_deletes 
     buf_append_string(out, "}\n");
 }
 
+static void ask(struct walk *walk, uint32_t slot, struct msg_query *ret)
+{
+    const struct list_state *state = (const struct list_state *)walk;
+    *ret = (struct msg_query){.kind = MSG_QUERY_DELETES, .deletes = state->query};
+    ret->deletes.slot = slot;
+    ret->deletes.limit = (uint32_t)walk->left;
+    if (slot != walk->at)
+        ret->deletes.since_index = 0;
+}
+
 static enum err visit(struct request *req, struct walk *walk, struct why *why)
 {
     struct list_state *state = (struct list_state *)walk;
-    struct msg_deletes found = {.count = 0};
-    state->query.slot = walk->at;
-    state->query.limit = (uint32_t)walk->left;
-    enum err err = node_list_deletes(http_node(req->http), &state->query, &req->arena, &found, why);
+    struct msg_answer answer;
+    enum err err = walk_answer(req, walk, &answer, why);
     if (err != OK)
         return err;
+    struct msg_deletes found = answer.deletes;
+    if (found.count > walk->left) { /* another node read it before it was known what is left */
+        found.count = (uint32_t)walk->left;
+        found.more = true;
+    }
     for (uint32_t i = 0; i < found.count; i++)
         write_item(req, state, &found.records[i]);
     if (state->has_marks && !found.more)
@@ -450,6 +465,7 @@ static void start_list(struct request *req, bool in_path)
 {
     struct why why = {.err = OK};
     struct list_state *state = req->state = arena_zero(&req->arena, sizeof(*state));
+    state->walk.ask = ask;
     state->walk.visit = visit;
     state->walk.finish = finish;
     state->has_channel = in_path;

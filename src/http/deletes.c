@@ -299,17 +299,16 @@ static void send_delete(struct request *req, const struct delete_state *state,
 static void delete_resolved(struct request *req)
 {
     const struct delete_state *state = req->state;
-    struct msg_delete_result *preview = arena_zero(&req->arena, sizeof(*preview));
+    struct msg_answer answer;
     struct msg_channel channel;
     struct why why = {.err = OK};
-    uint64_t applied_index = 0;
-    if (reply_calls_error(req) || (req->headers.if_match != NULL && !tag_holds(req, &channel)))
+    if (reply_calls_error(req) || (req->headers.if_match != NULL && !tag_holds(req, 1, &channel)))
         return;
-    enum err err = node_preview_delete(http_node(req->http), &state->request, &req->arena, preview,
-                                       &applied_index, &why);
+    enum err err = request_answer(req, &req->call, 0, &answer, &why);
+    const struct msg_delete_result *preview = &answer.preview;
     if (err == OK && preview->err != OK)
         err = preview->err;
-    reply_set_applied(req, applied_index);
+    reply_set_applied(req, answer.applied_index);
     if (err != OK) {
         reply_problem_begin(req, err, &why);
         if (err == ERR_END_BEYOND_LAST)
@@ -331,6 +330,9 @@ static void start(struct request *req, struct delete_state *state, enum err err,
         return;
     }
     state->request.channel = req->channel;
+    request_ask(req, MSG_QUERY_PREVIEW)->preview = state->request;
+    if (req->headers.if_match != NULL)
+        request_ask(req, MSG_QUERY_CHANNEL);
     request_prepare_read(req, &req->call, req->slot, NODE_LINEARIZABLE);
     request_wait_calls(req, &req->call, 1, delete_resolved);
 }

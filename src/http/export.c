@@ -7,6 +7,7 @@
 #include "http/http.h"
 #include "http/jwrite.h"
 #include "http/payload.h"
+#include "http/piece.h"
 #include "http/reading.h"
 #include "http/reply.h"
 #include "sys/log.h"
@@ -19,7 +20,7 @@ struct export
     uint64_t next, to; /* next: 0 when all is written */
     uint64_t messages, deleted;
     bool is_done;
-    struct arena piece;
+    struct piece_reader reader;
 };
 
 static void write_hole(struct buf *out, struct range hole)
@@ -71,40 +72,44 @@ static enum stream_next export_more(struct request *req)
         write_end(export, &req->out);
         return STREAM_GOES_ON;
     }
-    struct msg_page_query query = {.channel = req->channel,
-                                   .from_seq = export->next,
-                                   .to_seq = export->to,
-                                   .limit = PIECE_MAX_MESSAGES,
-                                   .max_bytes = PIECE_MAX_BYTES};
-    struct msg_page page;
-    arena_clear(&export->piece);
-    enum err err = node_get_page(http_node(req->http), &query, &export->piece, &page, &why);
+    bool waits;
+    export->reader.queries_count = 1;
+    export->reader.queries[0] = (struct msg_query){.kind = MSG_QUERY_PAGE,
+                                                   .page = {.channel = req->channel,
+                                                            .from_seq = export->next,
+                                                            .to_seq = export->to,
+                                                            .limit = PIECE_MAX_MESSAGES,
+                                                            .max_bytes = PIECE_MAX_BYTES}};
+    enum err err = piece_read(req, &export->reader, &waits, &why);
+    if (waits)
+        return STREAM_WAITS;
     if (err != OK) {
         log_every(100, LOG_LEVEL_WARN, "http", "an export broke off",
                   "code=%s why=%s " ORIGIN_FIELDS, err_slug(err), LOG_QUOTED(why.text),
                   ORIGIN_ARGS(req->id, req->trace));
         return STREAM_BREAKS;
     }
-    write_piece(export, &page, &req->out);
-    export->next = page.more ? page.next_seq : 0;
+    const struct msg_page *page = &export->reader.answers[0].page;
+    write_piece(export, page, &req->out);
+    export->next = page->more ? page->next_seq : 0;
     return req->out.len > 0 ? STREAM_GOES_ON : STREAM_AGAIN;
 }
 
 static void export_done(void *state)
 {
     struct export *export = state;
-    arena_done(&export->piece);
+    piece_done(&export->reader);
 }
 
 static void export_begin(struct request *req)
 {
     struct export *export = req->state;
-    struct msg_channel channel = {.last_seq = 0};
+    struct msg_answer answer;
     struct why why = {.err = OK};
     if (reply_calls_error(req))
         return;
-    enum err err =
-        node_get_channel(http_node(req->http), req->channel, &req->arena, &channel, &why);
+    enum err err = request_answer(req, &req->call, 0, &answer, &why);
+    struct msg_channel channel = answer.channel;
     if (err == OK)
         err = request_become_reader(req, &why);
     if (err != OK) {
@@ -116,7 +121,7 @@ static void export_begin(struct request *req)
     if (export->next > export->to)
         export->next = 0;
     reply_set_applied(req, channel.applied_index);
-    arena_init(&export->piece);
+    piece_init(&export->reader, export->reading.consistency != NODE_LOCAL);
     request_stream(req, MEDIA_NDJSON, export_more, export, export_done);
 }
 
@@ -125,6 +130,7 @@ void export_run(struct request *req)
     struct why why = {.err = OK};
     struct export *export = req->state = arena_zero(&req->arena, sizeof(*export));
     export->next = 1;
+    request_ask(req, MSG_QUERY_CHANNEL);
     enum err err = reading_parse(req, &export->reading, &why);
     if (err == OK)
         err = query_number(&req->query, "from_seq", 1, HTTP_MAX_INTEGER, &export->next, &why);

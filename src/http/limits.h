@@ -39,7 +39,8 @@ enum {
     HTTP_MAX_WAIT_MS = 60 * 1000, /* of a long poll */
 
     HTTP_PAGE_DEFAULT_MESSAGES = 50,
-    HTTP_PAGE_MAX_SEQS = 1000, /* in seqs= */
+    HTTP_PAGE_MAX_SEQS = 1000,    /* in seqs= */
+    HTTP_FORWARDED_POLL_MS = 250, /* who waits for something new looks that often at another node */
     HTTP_LIST_DEFAULT_ITEMS = 100,
     HTTP_LIST_MAX_ITEMS = 10000,
     HTTP_LIST_SLOTS_AT_ONCE = 64,  /* reads that a list over all slots starts together */

@@ -173,6 +173,8 @@ static struct bytes reply_body(struct request *req)
     return buf_bytes(&req->scratch);
 }
 
+static void plan_calls(struct request *req);
+
 /* The stream's next bytes, when the client can take some. What is not written yet is at most what one
  * `more` gave: a client that reads slowly holds nothing else up, and one that reads nothing for as
  * long as a reply may take is cut off by its deadline. */
@@ -190,10 +192,13 @@ static ssize_t read_stream(void *cls, uint64_t position, char *to, size_t max)
         case STREAM_AGAIN:
             break;
         case STREAM_WAITS:
-            assert(req->waits && req->watches);
+            assert(req->waits && (req->wake_ms == 0 || req->watches));
             set_deadline(req, 0);
             MHD_suspend_connection(req->connection);
-            watch_add(&loop_of(req)->watch, req);
+            if (req->wake_ms == 0)
+                plan_calls(req);
+            else
+                watch_add(&loop_of(req)->watch, req);
             return 0;
         case STREAM_ENDS:
             return MHD_CONTENT_READER_END_OF_STREAM;
@@ -315,6 +320,7 @@ static void free_answers(struct request *req)
     for (uint32_t i = 0; i < req->calls_count; i++) {
         msg_result_free(req->calls[i].result);
         free(req->calls[i].admin);
+        blob_unref(req->calls[i].answer);
     }
 }
 
@@ -350,7 +356,7 @@ static void on_end(void *cls, struct MHD_Connection *handle, void **request_cont
         return;
     CAST_OBJ(req, *request_context, REQUEST_MAGIC);
     *request_context = NULL;
-    if (req->stage == REQUEST_WAITING)
+    if (req->stage == REQUEST_WAITING || req->stream_more != NULL)
         free_answers(req);
     access_audit(req, CONTAINER_OF(req, struct connection, request)->remote);
     inflight_release(req);
@@ -536,6 +542,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *handle, cons
         }
         return on_body_end(req);
     case REQUEST_WAITING:
+        request_keep_answers(req);
         return run(req, req->next);
     case REQUEST_REPLIED:
         break;

@@ -353,23 +353,30 @@ static void write_lines(struct request *req, const struct page_state *state,
     reply_send(req, 200, MEDIA_NDJSON);
 }
 
+static void ask_page(struct request *req, const struct page_state *state)
+{
+    struct msg_query *query = request_ask(req, state->seqs != NULL        ? MSG_QUERY_SEQS
+                                               : state->has_client_msg_no ? MSG_QUERY_CLIENT_MSG_NO
+                                                                          : MSG_QUERY_PAGE);
+    query->seqs = state->seqs;
+    query->seqs_count = state->seqs_count;
+    query->client_msg_no = state->client_msg_no;
+    query->from_uid = state->from_uid;
+    if (query->kind != MSG_QUERY_PAGE)
+        return;
+    query->page = state->query;
+    /* first_seq and last_seq are those of the channel all the same: look where nothing can be. */
+    if (state->is_empty_window)
+        query->page.from_seq = query->page.to_seq = HTTP_MAX_INTEGER;
+}
+
 static enum err get_page(struct request *req, const struct page_state *state, struct msg_page *page,
                          struct why *why)
 {
-    struct node *node = http_node(req->http);
-    if (state->seqs != NULL)
-        return node_get_seqs(node, req->channel, state->seqs, state->seqs_count, &req->arena, page,
-                             why);
-    if (state->has_client_msg_no)
-        return node_find_client_msg_no(node, req->channel, state->client_msg_no, state->from_uid,
-                                       &req->arena, page, why);
-    if (!state->is_empty_window)
-        return node_get_page(node, &state->query, &req->arena, page, why);
-    /* first_seq and last_seq are those of the channel all the same: look where nothing can be. */
-    struct msg_page_query query = state->query;
-    query.from_seq = query.to_seq = HTTP_MAX_INTEGER;
-    enum err err = node_get_page(node, &query, &req->arena, page, why);
-    if (err == OK) {
+    struct msg_answer answer;
+    enum err err = request_answer(req, &req->call, 0, &answer, why);
+    *page = answer.page;
+    if (err == OK && state->is_empty_window) {
         page->messages_count = page->deleted_count = 0;
         page->more = false;
         page->next_seq = 0;
@@ -391,13 +398,15 @@ static void messages_look(struct request *req)
         return;
     }
     uint64_t now_ms = clock_mono_ms();
-    struct msg_channel channel = {.last_seq = 0};
+    struct msg_query query = {.kind = MSG_QUERY_CHANNEL, .channel = req->channel};
+    struct msg_answer answer;
     struct arena arena;
     arena_init(&arena);
-    enum err err = node_get_channel(http_node(req->http), req->channel, &arena, &channel, &why);
+    enum err err = node_ask(http_node(req->http), &query, &arena, &answer, &why);
     arena_done(&arena);
-    if (err == OK && channel.last_seq < state->query.from_seq && now_ms < state->wait_end_ms) {
-        request_wait_applied(req, channel.applied_index, state->wait_end_ms, messages_look);
+    if (err == OK && answer.channel.last_seq < state->query.from_seq &&
+        now_ms < state->wait_end_ms) {
+        request_wait_applied(req, answer.applied_index, state->wait_end_ms, messages_look);
         return;
     }
     state->must_answer = now_ms >= state->wait_end_ms;
@@ -418,7 +427,11 @@ static bool long_poll(struct request *req, struct page_state *state, const struc
             return true;
         }
     }
-    request_wait_applied(req, page->applied_index, state->wait_end_ms, messages_look);
+    /* What is applied here says nothing of a state that another node read: it is looked at again. */
+    uint64_t wake_ms = clock_mono_ms() + HTTP_FORWARDED_POLL_MS;
+    if (req->call.answer == NULL || wake_ms > state->wait_end_ms)
+        wake_ms = state->wait_end_ms;
+    request_wait_applied(req, page->applied_index, wake_ms, messages_look);
     return true;
 }
 
@@ -453,10 +466,12 @@ void messages_run(struct request *req)
     enum err err = read_page_query(req, state, &why);
     if (err == OK)
         err = reading_parse(req, &state->reading, &why);
-    if (err != OK)
+    if (err != OK) {
         reply_problem(req, err, &why);
-    else
-        reading_start(req, &state->reading, messages_read);
+        return;
+    }
+    ask_page(req, state);
+    reading_start(req, &state->reading, messages_read);
 }
 
 /* ---- one message ------------------------------------------------------------------------------------ */
@@ -488,17 +503,17 @@ static void refuse_message(struct request *req, enum err err, const struct why *
 static void message_read(struct request *req)
 {
     struct why why = {.err = OK};
-    struct msg_message message = {.seq = 0};
-    uint64_t delete_index = 0, applied_index = req->call.applied_index;
+    struct msg_answer answer;
     if (reply_calls_error(req))
         return;
-    enum err err = node_get_message(http_node(req->http), req->channel, req->number, &req->arena,
-                                    &message, &delete_index, &applied_index, &why);
-    reply_set_applied(req, applied_index);
+    enum err err = request_answer(req, &req->call, 0, &answer, &why);
+    reply_set_applied(req,
+                      answer.applied_index != 0 ? answer.applied_index : req->call.applied_index);
     if (err != OK) {
-        refuse_message(req, err, &why, delete_index);
+        refuse_message(req, err, &why, answer.delete_index);
         return;
     }
+    struct msg_message message = answer.message;
     snprintf(req->etag, sizeof(req->etag), "\"%llu%s\"", (unsigned long long)message.message_id,
              req->accepts == MEDIA_RAW ? "r" : "");
     if (reply_is_unchanged(req))
@@ -515,6 +530,7 @@ void message_run(struct request *req)
 {
     struct why why = {.err = OK};
     struct reading *reading = req->state = arena_zero(&req->arena, sizeof(*reading));
+    request_ask(req, MSG_QUERY_MESSAGE)->number = req->number;
     enum err err = reading_parse(req, reading, &why);
     if (err != OK)
         reply_problem(req, err, &why);

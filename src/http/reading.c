@@ -92,7 +92,7 @@ void reading_write(struct request *req, const struct reading *reading, uint64_t 
     jwrite_member_u64(out, "slot", req->slot);
     jwrite_member_u64(out, "applied_index", applied_index);
     jwrite_member_u64(out, "leader", req->call.leader);
-    jwrite_member_u64(out, "served_by", node_self(http_node(req->http)));
+    jwrite_member_u64(out, "served_by", req->call.served_by);
     jwrite_member_u64(out, "staleness_ms", req->call.staleness_ms);
     buf_put_u8(out, '}');
 }

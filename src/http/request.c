@@ -54,13 +54,31 @@ static void shrink(struct buf *buf)
         buf_done(buf);
 }
 
+struct kept {
+    struct kept *next;
+    struct blob *blob; /* owned */
+};
+
+void request_keep_answers(struct request *req)
+{
+    for (uint32_t i = 0; i < req->calls_count; i++) {
+        if (req->calls[i].answer == NULL || req->calls[i].kind != NODE_CALL_READ)
+            continue;
+        struct kept *kept = arena_alloc(&req->arena, sizeof(*kept));
+        *kept = (struct kept){.next = req->kept, .blob = req->calls[i].answer};
+        req->kept = kept;
+    }
+}
+
 void request_end(struct request *req)
 {
-    if (req->arena.used > HTTP_KEPT_BYTES)
-        arena_done(&req->arena);
     shrink(&req->body_buf);
     shrink(&req->out);
     buf_done(&req->scratch);
+    for (; req->kept != NULL; req->kept = req->kept->next)
+        blob_unref(req->kept->blob);
+    if (req->arena.used > HTTP_KEPT_BYTES)
+        arena_done(&req->arena);
     req->stage = REQUEST_NEW;
     req->connection = NULL;
     if (req->stream_done != NULL)
@@ -244,8 +262,28 @@ void request_prepare_read(struct request *req, struct node_call *call, uint32_t 
     call->no_forward = req->wants_redirect;
     call->request_id = req->id;
     call->trace_id = req->trace;
+    call->queries = req->queries;
+    call->queries_count = req->queries_count;
     call->deadline_ms =
         req->started_us / 1000 + req->granted_ms + http_options_of(req->http)->request_timeout_ms;
+}
+
+struct msg_query *request_ask(struct request *req, enum msg_query_kind kind)
+{
+    struct msg_query *queries =
+        arena_zero(&req->arena, (req->queries_count + 1) * sizeof(*queries));
+    if (req->queries_count > 0)
+        memcpy(queries, req->queries, req->queries_count * sizeof(*queries));
+    req->queries = queries;
+    struct msg_query *query = &queries[req->queries_count++];
+    *query = (struct msg_query){.kind = (uint8_t)kind, .channel = req->channel, .slot = req->slot};
+    return query;
+}
+
+enum err request_answer(struct request *req, const struct node_call *call, uint32_t at,
+                        struct msg_answer *ret, struct why *why)
+{
+    return node_answer(http_node(req->http), call, at, &req->arena, ret, why);
 }
 
 void request_prepare_command(struct request *req, struct node_call *call, uint32_t slot,
@@ -305,6 +343,7 @@ void request_stream(struct request *req, enum media media, request_stream_more *
         reply_send(req, 200, media);
         return;
     }
+    req->calls_count = 0; /* those so far are over */
     req->stream_more = more;
     req->stream_state = state;
     req->stream_done = done;

@@ -29,7 +29,7 @@ typedef void request_handler(struct request *req);
 enum stream_next {
     STREAM_GOES_ON, /* req->out has something */
     STREAM_AGAIN,   /* nothing was written, but more is there */
-    STREAM_WAITS,   /* nothing now: request_watch was called */
+    STREAM_WAITS,   /* nothing now: request_wait_applied or request_wait_calls was called */
     STREAM_ENDS,
     STREAM_BREAKS /* the client must see that something is missing: the connection is cut */
 };
@@ -106,6 +106,11 @@ struct request {
     uint64_t number; /* {seq} {n} {id} of a node */
     struct bytes name;
 
+    /* what its READ calls will read, so that another node can do that; NULL: nothing */
+    const struct msg_query *queries;
+    uint32_t queries_count;
+    struct kept *kept; /* in arena: answers of other nodes, until the request's end */
+
     /* waiting */
     struct node_call call;   /* the usual single one */
     struct node_call *calls; /* borrowed: &call or an array in arena */
@@ -167,6 +172,15 @@ MUST_USE enum err request_read_body(struct request *req, struct why *why);
 /* Makes a call ready: kind READ or COMMAND, slot, deadline and whether it may be forwarded. */
 void request_prepare_read(struct request *req, struct node_call *call, uint32_t slot,
                           enum node_consistency consistency);
+/* The request's READ calls will read this: a query of that kind about its channel, whose other fields
+ * the caller fills. The second one of a request is asked together with the first, and so on. */
+struct msg_query *request_ask(struct request *req, enum msg_query_kind kind);
+/* What query `at` of call, which ended OK, found: here, or on the node that read for this one. It
+ * lives as long as the request. Returns ret->err. */
+MUST_USE enum err request_answer(struct request *req, const struct node_call *call, uint32_t at,
+                                 struct msg_answer *ret, struct why *why);
+/* Answers of other nodes are the request's now. */
+void request_keep_answers(struct request *req);
 /* Takes command over. */
 void request_prepare_command(struct request *req, struct node_call *call, uint32_t slot,
                              struct blob *command);

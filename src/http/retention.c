@@ -57,16 +57,16 @@ static void write_limits(struct request *req, const struct limits *limits)
 static void limits_read(struct request *req)
 {
     struct limits *limits = req->state;
-    struct msg_channel channel = {.last_seq = 0};
+    struct msg_answer answer;
     struct why why = {.err = OK};
     if (reply_calls_error(req))
         return;
-    enum err err =
-        node_get_channel(http_node(req->http), req->channel, &req->arena, &channel, &why);
+    enum err err = request_answer(req, &req->call, 0, &answer, &why);
     if (err != OK) {
         reply_problem(req, err, &why);
         return;
     }
+    struct msg_channel channel = answer.channel;
     reply_set_applied(req, channel.applied_index);
     limits->max_age_ms = channel.retention_max_age_ms;
     limits->max_messages = channel.retention_max_messages;
@@ -78,6 +78,7 @@ void retention_get_run(struct request *req)
 {
     struct why why = {.err = OK};
     struct limits *limits = req->state = arena_zero(&req->arena, sizeof(*limits));
+    request_ask(req, MSG_QUERY_CHANNEL);
     enum err err = reading_parse(req, &limits->reading, &why);
     if (err != OK)
         reply_problem(req, err, &why);
@@ -145,16 +146,16 @@ void retention_put_run(struct request *req)
 static void limits_end(struct request *req)
 {
     const struct limits *limits = req->state;
-    struct msg_channel channel = {.last_seq = 0};
+    struct msg_answer answer;
     struct why why = {.err = OK};
     if (reply_calls_error(req))
         return;
-    enum err err =
-        node_get_channel(http_node(req->http), req->channel, &req->arena, &channel, &why);
+    enum err err = request_answer(req, &req->call, 0, &answer, &why);
     if (err != OK) {
         reply_problem(req, err, &why);
         return;
     }
+    struct msg_channel channel = answer.channel;
     reply_set_applied(req, channel.applied_index);
     if (channel.retention_max_age_ms == 0 && channel.retention_max_messages == 0 &&
         channel.retention_max_bytes == 0)
@@ -166,6 +167,7 @@ static void limits_end(struct request *req)
 void retention_delete_run(struct request *req)
 {
     req->state = arena_zero(&req->arena, sizeof(struct limits));
+    request_ask(req, MSG_QUERY_CHANNEL);
     request_prepare_read(req, &req->call, req->slot, NODE_LINEARIZABLE);
     request_wait_calls(req, &req->call, 1, limits_end);
 }

@@ -71,7 +71,7 @@ static void if_match_read(struct request *req)
 {
     struct item *item = req->state;
     struct msg_channel channel;
-    if (reply_calls_error(req) || !tag_holds(req, &channel))
+    if (reply_calls_error(req) || !tag_holds(req, 0, &channel))
         return;
     if (item->has_expected_last_seq && item->expected_last_seq != channel.last_seq) {
         struct msg_append_result refusal = {.err = ERR_SEQ_MISMATCH, .last_seq = channel.last_seq};
@@ -117,6 +117,7 @@ void send_run(struct request *req)
         return;
     }
     if (req->headers.if_match != NULL) {
+        request_ask(req, MSG_QUERY_CHANNEL);
         request_prepare_read(req, &req->call, req->slot, NODE_LINEARIZABLE);
         request_wait_calls(req, &req->call, 1, if_match_read);
         return;

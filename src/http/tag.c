@@ -16,15 +16,17 @@ void tag_set_channel(struct request *req, const struct msg_channel *channel)
     format(req->etag, sizeof(req->etag), channel);
 }
 
-bool tag_holds(struct request *req, struct msg_channel *ret)
+bool tag_holds(struct request *req, uint32_t at, struct msg_channel *ret)
 {
+    struct msg_answer answer;
     struct why why = {.err = OK};
     char tag[sizeof(req->etag)];
-    enum err err = node_get_channel(http_node(req->http), req->channel, &req->arena, ret, &why);
+    enum err err = request_answer(req, &req->call, at, &answer, &why);
     if (err != OK) {
         reply_problem(req, err, &why);
         return false;
     }
+    *ret = answer.channel;
     format(tag, sizeof(tag), ret);
     if (reply_tag_matches(req->headers.if_match, tag, false))
         return true;

@@ -8,6 +8,6 @@
 
 void tag_set_channel(struct request *req, const struct msg_channel *channel);
 /* Reads the request's channel and compares If-Match. False: the reply is set (412, or a fault). */
-bool tag_holds(struct request *req, struct msg_channel *ret);
+bool tag_holds(struct request *req, uint32_t at, struct msg_channel *ret);
 
 #endif

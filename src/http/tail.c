@@ -13,7 +13,10 @@
  * What a piece may not do: tell of a delete before a message that was stored earlier. Records are
  * listed after the page was read, so those beyond the page's state wait for the next piece; and
  * when records are cut off by their limit, messages behind the last one wait too. When records that
- * the reader has not seen were collected, it gets `reset`: what it kept may have been deleted since. */
+ * the reader has not seen were collected, it gets `reset`: what it kept may have been deleted since.
+ *
+ * A node that may not read its own store has each piece read by another one (piece.h), and looks four
+ * times a second whether there is one. */
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -22,6 +25,7 @@
 #include "http/http.h"
 #include "http/jwrite.h"
 #include "http/payload.h"
+#include "http/piece.h"
 #include "http/reading.h"
 #include "http/reply.h"
 #include "sys/clock.h"
@@ -37,17 +41,18 @@ enum {
 struct tail {
     struct reading reading; /* of the start */
     bool has_after, has_id;
-    uint64_t seq;   /* up to there all is told */
-    uint64_t index; /* deletes up to this log index are told */
+    bool may_forward; /* unless this node's own state was asked for */
+    uint64_t seq;     /* up to there all is told */
+    uint64_t index;   /* deletes up to this log index are told */
     uint64_t head_ms;
-    struct arena piece; /* what one piece reads */
+    struct piece_reader reader; /* its queries: PAGE, DELETES */
 };
 
 /* One piece: what was read, and how far it is written. */
 struct piece {
     struct tail *tail;
     struct request *req;
-    struct msg_page page;
+    struct msg_page page; /* of the reader's answers, as the next one */
     struct msg_deletes deletes;
     uint32_t records_at, holes_at;
 };
@@ -119,7 +124,7 @@ static void tell_state(struct piece *piece, const char *name, const char *reason
     jwrite_member_u64(out, "first_seq", piece->page.first_seq);
     jwrite_member_u64(out, "last_seq", piece->page.last_seq);
     jwrite_member_u64(out, "applied_index", piece->page.applied_index);
-    jwrite_member_u64(out, "served_by", node_self(http_node(piece->req->http)));
+    jwrite_member_u64(out, "served_by", piece->tail->reader.served_by);
     buf_put_u8(out, '}');
     end_event(piece);
 }
@@ -201,28 +206,33 @@ static void tell_piece(struct piece *piece)
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------ */
-static enum err read_piece(struct piece *piece, struct why *why)
+static enum err read_piece(struct piece *piece, bool *ret_waits, struct why *why)
 {
     struct tail *tail = piece->tail;
-    struct node *node = http_node(piece->req->http);
-    struct msg_page_query pages = {.channel = piece->req->channel,
-                                   .from_seq = tail->seq + 1,
-                                   .limit = PIECE_MAX_MESSAGES,
-                                   .max_bytes = PIECE_MAX_BYTES};
-    struct msg_deletes_query records = {.slot = piece->req->slot,
-                                        .channel = &piece->req->channel,
-                                        .since_index = tail->index,
-                                        .limit = PIECE_MAX_DELETES};
-    arena_clear(&tail->piece);
-    enum err err = node_get_page(node, &pages, &tail->piece, &piece->page, why);
-    if (err == OK && piece->page.applied_index > tail->index)
-        err = node_list_deletes(node, &records, &tail->piece, &piece->deletes, why);
+    struct piece_reader *reader = &tail->reader;
+    reader->queries_count = 2;
+    reader->queries[0] = (struct msg_query){.kind = MSG_QUERY_PAGE,
+                                            .page = {.channel = piece->req->channel,
+                                                     .from_seq = tail->seq + 1,
+                                                     .limit = PIECE_MAX_MESSAGES,
+                                                     .max_bytes = PIECE_MAX_BYTES}};
+    reader->queries[1] = (struct msg_query){.kind = MSG_QUERY_DELETES,
+                                            .deletes = {.slot = piece->req->slot,
+                                                        .channel = &piece->req->channel,
+                                                        .since_index = tail->index,
+                                                        .limit = PIECE_MAX_DELETES}};
+    enum err err = piece_read(piece->req, reader, ret_waits, why);
+    if (err == OK && !*ret_waits) {
+        piece->page = reader->answers[0].page;
+        if (piece->page.applied_index > tail->index)
+            piece->deletes = reader->answers[1].deletes;
+    }
     return err;
 }
 
 static enum stream_next tail_fault(struct request *req, enum err err, const struct why *why)
 {
-    if (err == ERR_UNREADY) /* being brought up to date: another node, or this one later, goes on */
+    if (err_kind(err) == ERR_KIND_REFUSED) /* another node, or this one later, goes on */
         return STREAM_ENDS;
     log_every(100, LOG_LEVEL_ERROR, "http", "a tail met a fault", "code=%s why=%s " ORIGIN_FIELDS,
               err_slug(err), LOG_QUOTED(why->text), ORIGIN_ARGS(req->id, req->trace));
@@ -236,7 +246,10 @@ static enum stream_next tail_more(struct request *req)
     struct why why = {.err = OK};
     if (http_is_stopping(req->http))
         return STREAM_ENDS;
-    enum err err = read_piece(&piece, &why);
+    bool waits;
+    enum err err = read_piece(&piece, &waits, &why);
+    if (waits)
+        return STREAM_WAITS;
     if (err != OK)
         return tail_fault(req, err, &why);
     if (tail->head_ms == 0 && req->accepts == MEDIA_EVENTS)
@@ -253,7 +266,11 @@ static enum stream_next tail_more(struct request *req)
     }
     if (req->out.len > 0 || piece.deletes.more || piece.page.more)
         return req->out.len > 0 ? STREAM_GOES_ON : STREAM_AGAIN;
-    request_wait_applied(req, piece.page.applied_index, tail->head_ms, NULL);
+    /* What is applied here says nothing of a state that another node read: it is looked at again. */
+    uint64_t wake_ms = now_ms + HTTP_FORWARDED_POLL_MS;
+    if (!tail->reader.by_call || wake_ms > tail->head_ms)
+        wake_ms = tail->head_ms;
+    request_wait_applied(req, piece.page.applied_index, wake_ms, NULL);
     return STREAM_WAITS;
 }
 
@@ -261,18 +278,24 @@ static enum stream_next tail_more(struct request *req)
 static void tail_done(void *state)
 {
     struct tail *tail = state;
-    arena_done(&tail->piece);
+    piece_done(&tail->reader);
 }
 
 static void tail_begin(struct request *req)
 {
     struct tail *tail = req->state;
-    struct msg_channel channel = {.last_seq = 0};
+    struct msg_answer answer;
     struct why why = {.err = OK};
+    if (req->call.err == ERR_UNREADY && tail->may_forward &&
+        tail->reading.consistency == NODE_LOCAL) {
+        tail->reading.consistency = NODE_LEADER; /* which another node may read */
+        reading_start(req, &tail->reading, tail_begin);
+        return;
+    }
     if (reply_calls_error(req))
         return;
-    enum err err =
-        node_get_channel(http_node(req->http), req->channel, &req->arena, &channel, &why);
+    enum err err = request_answer(req, &req->call, 0, &answer, &why);
+    struct msg_channel channel = answer.channel;
     if (err == OK)
         err = request_become_reader(req, &why);
     if (err != OK) {
@@ -286,7 +309,7 @@ static void tail_begin(struct request *req)
     reply_set_applied(req, channel.applied_index);
     reply_header(req, "Cache-Control", "no-store");
     reply_header(req, "X-Accel-Buffering", "no");
-    arena_init(&tail->piece);
+    piece_init(&tail->reader, tail->may_forward);
     request_stream(req, req->accepts, tail_more, tail, tail_done);
 }
 
@@ -312,8 +335,10 @@ void tail_run(struct request *req)
 {
     struct why why = {.err = OK};
     struct tail *tail = req->state = arena_zero(&req->arena, sizeof(*tail));
+    request_ask(req, MSG_QUERY_CHANNEL);
     tail->has_after = query_has(&req->query, "after_seq");
     enum err err = reading_parse(req, &tail->reading, &why);
+    tail->may_forward = tail->reading.consistency != NODE_LOCAL;
     /* Whatever was applied here is committed: a tail needs no leader, only what it saw before. */
     if (!query_has(&req->query, "consistency"))
         tail->reading.consistency = NODE_LOCAL;

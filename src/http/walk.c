@@ -41,10 +41,27 @@ void walk_start(struct request *req)
     if (count > HTTP_LIST_SLOTS_AT_ONCE)
         count = HTTP_LIST_SLOTS_AT_ONCE;
     struct node_call *calls = arena_alloc(&req->arena, count * sizeof(*calls));
-    for (uint32_t i = 0; i < count; i++)
+    walk->queries = arena_zero(&req->arena, count * sizeof(*walk->queries));
+    for (uint32_t i = 0; i < count; i++) {
         request_prepare_read(req, &calls[i], walk->at + i, walk->consistency);
+        walk->ask(walk, walk->at + i, &walk->queries[i]);
+        calls[i].queries = &walk->queries[i];
+        calls[i].queries_count = 1;
+    }
     walk->group_end = walk->at + count;
     request_wait_calls(req, calls, count, visit_group);
+}
+
+const struct node_call *walk_call(const struct request *req, const struct walk *walk)
+{
+    return &req->calls[walk->at + req->calls_count - walk->group_end];
+}
+
+enum err walk_answer(struct request *req, struct walk *walk, struct msg_answer *ret,
+                     struct why *why)
+{
+    walk->ask(walk, walk->at, &walk->queries[walk->at + req->calls_count - walk->group_end]);
+    return request_answer(req, walk_call(req, walk), 0, ret, why);
 }
 
 enum err walk_parse(struct request *req, struct walk *walk, struct why *why)

@@ -158,17 +158,16 @@ static void write_sync(struct request *req, uint64_t start_seq, uint64_t end_seq
 static void sync_read(struct request *req)
 {
     const struct sync_state *state = req->state;
-    struct msg_page page = {.messages = NULL};
+    struct msg_answer answer = {.err = OK};
     struct why why = {.err = OK};
     if (reply_calls_error(req))
         return;
-    enum err err = state->is_empty ? OK
-                                   : node_get_page(http_node(req->http), &state->query, &req->arena,
-                                                   &page, &why);
+    enum err err = state->is_empty ? OK : request_answer(req, &req->call, 0, &answer, &why);
     if (err != OK) {
         refuse(req, err, &why);
         return;
     }
+    struct msg_page page = answer.page;
     reply_set_applied(req, state->is_empty ? req->call.applied_index : page.applied_index);
     write_sync(req, state->start_seq, state->end_seq, page.more, page.messages, page.messages_count,
                state->query.descending);
@@ -222,6 +221,8 @@ void wukong_sync_run(struct request *req)
                          : limit > WUKONG_MAX_LIMIT ? WUKONG_MAX_LIMIT
                                                     : (uint32_t)limit;
     set_window(state);
+    if (!state->is_empty)
+        request_ask(req, MSG_QUERY_PAGE)->page = state->query;
     ask_read(req, sync_read);
 }
 
@@ -248,29 +249,40 @@ static int compare_seqs(const void *a, const void *b)
 
 static enum err find_all(struct request *req, struct find_state *state, struct why *why)
 {
-    struct node *node = http_node(req->http);
-    struct msg_page page = {.messages = NULL};
+    struct msg_answer answer;
     enum err err = OK;
-    if (state->seqs_count > 0)
-        err = node_get_seqs(node, req->channel, state->seqs, state->seqs_count, &req->arena, &page,
-                            why);
-    if (err == OK)
-        add_found(state, page.messages, page.messages_count);
-    for (uint32_t i = 0; err == OK && i < state->ids_count; i++) {
-        struct msg_message message;
-        err = node_find_message_id(node, req->channel, state->ids[i], &req->arena, &message, why);
-        if (err == OK)
-            add_found(state, &message, 1);
-        else if (err == ERR_NOT_FOUND)
+    for (uint32_t i = 0; err == OK && i < req->queries_count; i++) {
+        err = request_answer(req, &req->call, i, &answer, why);
+        bool is_one = req->queries[i].kind == MSG_QUERY_MESSAGE_ID;
+        if (err == OK && is_one)
+            add_found(state, &answer.message, 1);
+        else if (err == OK)
+            add_found(state, answer.page.messages, answer.page.messages_count);
+        else if (err == ERR_NOT_FOUND && is_one)
             err = OK;
     }
-    for (uint32_t i = 0; err == OK && i < state->numbers_count; i++) {
-        err = node_find_client_msg_no(node, req->channel, state->numbers[i], BYTES_NONE,
-                                      &req->arena, &page, why);
-        if (err == OK)
-            add_found(state, page.messages, page.messages_count);
-    }
     return err;
+}
+
+static void ask_all(struct request *req, const struct find_state *state)
+{
+    uint32_t count = 0;
+    struct msg_query *queries =
+        arena_zero(&req->arena, (1 + state->ids_count + state->numbers_count) * sizeof(*queries));
+    if (state->seqs_count > 0)
+        queries[count++] = (struct msg_query){.kind = MSG_QUERY_SEQS,
+                                              .channel = req->channel,
+                                              .seqs = state->seqs,
+                                              .seqs_count = state->seqs_count};
+    for (uint32_t i = 0; i < state->ids_count; i++)
+        queries[count++] = (struct msg_query){
+            .kind = MSG_QUERY_MESSAGE_ID, .channel = req->channel, .number = state->ids[i]};
+    for (uint32_t i = 0; i < state->numbers_count; i++)
+        queries[count++] = (struct msg_query){.kind = MSG_QUERY_CLIENT_MSG_NO,
+                                              .channel = req->channel,
+                                              .client_msg_no = state->numbers[i]};
+    req->queries = queries;
+    req->queries_count = count;
 }
 
 static void find_read(struct request *req)
@@ -341,67 +353,71 @@ void wukong_find_run(struct request *req)
         err = read_list(req, object, "message_ids", state, &state->ids, &state->ids_count, &why);
     if (err == OK)
         err = read_list(req, object, "client_msg_nos", state, NULL, &state->numbers_count, &why);
-    if (err != OK)
+    if (err != OK) {
         refuse(req, err, &why);
-    else
-        ask_read(req, find_read);
+        return;
+    }
+    ask_all(req, state);
+    ask_read(req, find_read);
 }
 
 /* ---- the end of a channel ---------------------------------------------------------------------------------- */
 static void max_seq_read(struct request *req)
 {
-    struct msg_channel channel = {.last_seq = 0};
+    struct msg_answer answer;
     struct why why = {.err = OK};
     if (reply_calls_error(req))
         return;
-    enum err err =
-        node_get_channel(http_node(req->http), req->channel, &req->arena, &channel, &why);
+    enum err err = request_answer(req, &req->call, 0, &answer, &why);
     if (err != OK) {
         refuse(req, err, &why);
         return;
     }
     buf_put_u8(&req->out, '{');
-    jwrite_member_u64(&req->out, "message_seq", channel.last_seq);
+    jwrite_member_u64(&req->out, "message_seq", answer.channel.last_seq);
     buf_put_u8(&req->out, '}');
     reply_send(req, 200, MEDIA_JSON);
 }
 
 static void last_read(struct request *req)
 {
-    struct msg_page_query query = {.channel = req->channel, .newest = true, .limit = 1};
-    struct msg_page page = {.messages = NULL};
+    struct msg_answer answer;
     struct why why = {.err = OK};
     if (reply_calls_error(req))
         return;
-    enum err err = node_get_page(http_node(req->http), &query, &req->arena, &page, &why);
-    if (err == OK && page.messages_count == 0)
+    enum err err = request_answer(req, &req->call, 0, &answer, &why);
+    if (err == OK && answer.page.messages_count == 0)
         err = why_set(&why, ERR_NOT_FOUND, "the channel has no message");
     if (err != OK) {
         refuse(req, err, &why);
         return;
     }
-    wukong_write_message(req, &page.messages[0]);
+    wukong_write_message(req, &answer.page.messages[0]);
     reply_send(req, 200, MEDIA_JSON);
 }
 
-static void run_of_query(struct request *req, request_handler *next)
+static void run_of_query(struct request *req, enum msg_query_kind kind, request_handler *next)
 {
     struct why why = {.err = OK};
     enum err err = wukong_channel_of_query(req, &why);
-    if (err != OK)
+    if (err != OK) {
         refuse(req, err, &why);
-    else
-        ask_read(req, next);
+        return;
+    }
+    struct msg_query *query = request_ask(req, kind);
+    if (kind == MSG_QUERY_PAGE)
+        query->page = (struct msg_page_query){.channel = req->channel, .newest = true, .limit = 1};
+    ask_read(req, next);
 }
 
 void wukong_max_seq_run(struct request *req)
 {
-    run_of_query(req, max_seq_read);
+    run_of_query(req, MSG_QUERY_CHANNEL, max_seq_read);
 }
 
 void wukong_last_run(struct request *req)
 {
-    run_of_query(req, last_read);
+    run_of_query(req, MSG_QUERY_PAGE, last_read);
 }
 
 /* ---- POST /messages/deleteRange ----------------------------------------------------------------------------- */
@@ -439,17 +455,12 @@ static void range_done(struct request *req)
 static void range_resolved(struct request *req)
 {
     const struct range_state *state = req->state;
-    struct msg_delete_request request = {.channel = req->channel,
-                                         .form = MSG_DELETE_RANGES,
-                                         .ranges = &state->range,
-                                         .ranges_count = 1,
-                                         .clamp = true};
-    struct msg_delete_result preview = {.err = OK};
+    struct msg_answer answer;
     struct why why = {.err = OK};
     if (reply_calls_error(req))
         return;
-    enum err err =
-        node_preview_delete(http_node(req->http), &request, &req->arena, &preview, NULL, &why);
+    enum err err = request_answer(req, &req->call, 0, &answer, &why);
+    struct msg_delete_result preview = answer.preview;
     if (err == OK && preview.err != OK)
         err = preview.err;
     if (err != OK) {
@@ -500,8 +511,15 @@ void wukong_delete_range_run(struct request *req)
     if (err == OK && state->range.start > state->range.end)
         err = why_set(&why, ERR_BAD_RANGE, "'start_msg_seq' %llu is above 'end_msg_seq' %llu",
                       (unsigned long long)state->range.start, (unsigned long long)state->range.end);
-    if (err != OK)
+    if (err != OK) {
         refuse(req, err, &why);
-    else
-        ask_read(req, range_resolved);
+        return;
+    }
+    request_ask(req, MSG_QUERY_PREVIEW)->preview =
+        (struct msg_delete_request){.channel = req->channel,
+                                    .form = MSG_DELETE_RANGES,
+                                    .ranges = &state->range,
+                                    .ranges_count = 1,
+                                    .clamp = true};
+    ask_read(req, range_resolved);
 }

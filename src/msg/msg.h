@@ -97,6 +97,10 @@ MUST_USE enum err msg_get_delete(struct msg *msg, uint32_t slot, uint64_t log_in
 MUST_USE enum err msg_preview_delete(struct msg *msg, const struct msg_delete_request *request,
                                      struct arena *arena, struct msg_delete_result *ret,
                                      uint64_t *ret_applied_index, struct why *why);
+/* Any of the queries above by its value. Fills ret on failure too: err, text, and what the kind tells
+ * beside an error. Returns ret->err. */
+MUST_USE enum err msg_ask(struct msg *msg, const struct msg_query *query, struct arena *arena,
+                          struct msg_answer *ret, struct why *why);
 /* Up to which seq the limits of channel (as msg_list_channels gave it) would have it deleted at now_ms;
  * now_ms 0: ages are not judged. */
 struct msg_retention_plan {

@@ -160,6 +160,56 @@ struct msg_delete_request {
     bool clamp;
 };
 
+/* ---- a query and what it found, as values: asked here, or of another node (msg/remote.h) --------- */
+enum msg_query_kind {
+    MSG_QUERY_PAGE = 1,      /* page; all kinds that find messages but MESSAGE fill answer.page */
+    MSG_QUERY_MESSAGE,       /* channel, number: the seq */
+    MSG_QUERY_SEQS,          /* channel, seqs */
+    MSG_QUERY_CLIENT_MSG_NO, /* channel, client_msg_no, from_uid (empty: any) */
+    MSG_QUERY_MESSAGE_ID,    /* channel, number: the message_id; fills answer.message */
+    MSG_QUERY_CHANNEL,       /* channel */
+    MSG_QUERY_CHANNELS,      /* channels */
+    MSG_QUERY_DELETES,       /* deletes */
+    MSG_QUERY_DELETE,        /* slot, number: the log index */
+    MSG_QUERY_PREVIEW,       /* preview */
+    MSG_QUERY_KINDS          /* one more than the last */
+};
+
+enum {
+    MSG_QUERIES_MAX = 2048,   /* that are asked together */
+    MSG_QUERY_SEQS_MAX = 1000 /* seqs of one query */
+};
+
+struct msg_query {
+    uint8_t kind; /* enum msg_query_kind */
+    struct channel channel;
+    uint32_t slot;
+    uint64_t number;
+    const uint64_t *seqs;
+    uint32_t seqs_count;
+    struct bytes client_msg_no, from_uid;
+    union {
+        struct msg_page_query page;
+        struct msg_channels_query channels;
+        struct msg_deletes_query deletes;
+        struct msg_delete_request preview;
+    };
+};
+
+struct msg_answer {
+    enum err err;           /* OK, or what the query ended with, beside text */
+    struct bytes text;      /* of err */
+    uint64_t applied_index; /* of the state that was read; 0: the kind does not tell */
+    uint64_t delete_index;  /* MESSAGE, when err is SEQ_DELETED */
+    struct msg_page page;
+    struct msg_message message; /* MESSAGE, MESSAGE_ID */
+    struct msg_channel channel;
+    struct msg_channels channels;
+    struct msg_deletes deletes;
+    struct msg_delete_record record;
+    struct msg_delete_result preview; /* also when err is END_BEYOND_LAST */
+};
+
 struct msg_slot_state {
     uint32_t slot;
     uint64_t applied_index, applied_term;

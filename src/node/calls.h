@@ -8,6 +8,9 @@
 #include "node/group.h"
 #include "wire/digest.h"
 
+struct call_request;
+struct call_response;
+
 MUST_USE enum err boot_groups(struct node *node, const struct node_boot *boot, struct why *why);
 
 /* applied.c: readers of other threads that wait for something new. */
@@ -98,6 +101,18 @@ void forward_forget(struct node *node, const struct node_call *call);
 void forward_leader_changed(struct group *group);   /* those at another node hurry */
 void forward_lost(struct node *node, node_id peer); /* the link broke: those are in doubt */
 
+/* query.c: reads that another node carries out, and those that others ask of this one. */
+/* This replica may not be read: the call goes to another member, or is refused. It may be in a list. */
+void query_elsewhere(struct group *group, struct node_call *call);
+void query_encode_request(struct buf *buf, const struct node_call *call);
+void query_response(struct group *group, struct node_call *call,
+                    const struct call_response *response);
+void query_receive(struct node *node, node_id from, const struct call_request *request);
+/* Whoever was asked will not answer: somebody else is. */
+void query_lost(struct group *group, struct node_call *call, const char *text);
+void query_tick(struct node *node); /* each tick: those that wait for too long */
+void query_leader_changed(struct group *group, struct node_call *call);
+
 void read_start(struct group *group, struct node_call *call);
 void read_ask(struct node *node); /* the reads of this turn */
 void read_done(struct group *group, const struct raft_read_done *done);
@@ -123,6 +138,7 @@ void waiter_finish(struct node *node, struct node_call *call, enum err err, cons
 void waiter_add(struct list *list, struct node_call *call); /* by call->index, ascending */
 void waiter_expire(struct node *node);                      /* those whose deadline has come */
 void waiter_end_list(struct node *node, struct list *list);
+enum { READ_RETRY_MS = 1000 };
 #define READ_UNREADY "this replica is being brought up to date, ask another one"
 /* The call's origin for ORIGIN_ARGS: never NULL. */
 static inline const char *node_origin_id(const struct node_call *call)

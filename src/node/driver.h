@@ -106,12 +106,14 @@ enum node_disk_part {
 enum node_disk_part node_disk_next(const struct node_disk_job *job);
 
 /* ---- the background threads ------------------------------------------------------------------- */
-/* Each lane has one job at a time. A check reads for minutes: nobody who catches up waits for it. */
+/* Each lane has one job at a time. A check reads for minutes, a catch-up for seconds: who asks for a
+ * page (QUERY: reads for other nodes' clients) waits for neither. */
 enum node_background_lane {
     NODE_BACKGROUND_CATCHUP,
     NODE_BACKGROUND_CHECK,
     NODE_BACKGROUND_BACKUP,
     NODE_BACKGROUND_COMPACTION,
+    NODE_BACKGROUND_QUERY,
     NODE_BACKGROUND_LANES
 };
 enum node_background_lane node_background_lane(const struct node_background_job *job);

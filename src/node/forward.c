@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls that another node must carry out: a COMMAND or a TRANSFER goes to the slot's leader as a
+/* Calls that another node must carry out (reads: query.c): a COMMAND or a TRANSFER goes to the slot's leader as a
  * request (wire/call.h) and comes back as a response. Any node answers any request.
  *
  * A request may be on its way twice never: it is sent once, and when the link breaks before the
@@ -25,7 +25,13 @@ bool forward_call(struct group *group, struct node_call *call, node_id to)
     struct buf body = BUF_INIT;
     uint64_t left_ms = call->deadline_ms - node->now_ms;
     bool is_command = call->kind == NODE_CALL_COMMAND;
-    uint8_t kind = is_command ? (uint8_t)CALL_COMMAND : admin_encode_request(&body, call);
+    uint8_t kind = CALL_COMMAND;
+    if (call->kind == NODE_CALL_READ) {
+        kind = CALL_QUERY;
+        query_encode_request(&body, call);
+    } else if (!is_command) {
+        kind = admin_encode_request(&body, call);
+    }
     struct call_request request = {
         .id = ++node->forward_id,
         .kind = kind,
@@ -63,7 +69,12 @@ void forward_lost(struct node *node, node_id peer)
     while (item != &node->forwarded) {
         struct node_call *call = WAITER_OF(item);
         item = item->next;
-        if (call->forwarded_to == peer) {
+        if (call->forwarded_to != peer) {
+            continue;
+        }
+        if (call->kind == NODE_CALL_READ) {
+            query_lost(node_group(node, call->slot), call, "the link to it broke");
+        } else {
             waiter_finish(node, call, ERR_OUTCOME_UNKNOWN,
                           "the link to the leader broke before it answered");
         }
@@ -74,9 +85,16 @@ void forward_lost(struct node *node, node_id peer)
 void forward_leader_changed(struct group *group)
 {
     struct node *node = group->node;
-    for (struct list *item = node->forwarded.next; item != &node->forwarded; item = item->next) {
+    struct list *item = node->forwarded.next;
+    while (item != &node->forwarded) {
         struct node_call *call = WAITER_OF(item);
-        if (call->slot == group->slot && call->forwarded_to != group->leader) {
+        item = item->next; /* a read that goes to the new leader is at the end of the list */
+        if (call->slot != group->slot || call->forwarded_to == group->leader) {
+            continue;
+        }
+        if (call->kind == NODE_CALL_READ) {
+            query_leader_changed(group, call);
+        } else {
             waiter_hurry(node, call, node->now_ms + NODE_FORWARD_GRACE_MS);
         }
     }
@@ -131,6 +149,10 @@ void node_receive_response(struct node *node, node_id from, const struct call_re
     struct node_call *call = map_find_u64(node->forwarded_by_id, response->id);
     if (call == NULL || call->forwarded_to != from) {
         return; /* it met its deadline, or was never asked */
+    }
+    if (call->kind == NODE_CALL_READ) {
+        query_response(node_group(node, call->slot), call, response);
+        return;
     }
     enum err err = response->err;
     if (err_kind(err) == ERR_KIND_REFUSED && response->leader != 0 && response->leader != from &&
@@ -324,6 +346,10 @@ static bool remote_read(const struct call_request *request, struct node_call *ca
 void node_receive_request(struct node *node, node_id from, const struct call_request *request)
 {
     ASSERT_THREAD(&node->loop);
+    if (request->kind == CALL_QUERY) {
+        query_receive(node, from, request);
+        return;
+    }
     if (request->kind != CALL_COMMAND && request->kind != CALL_TRANSFER &&
         request->kind != CALL_ADMIN && request->kind != CALL_INSTALL) {
         remote_answer(node, from, request->id, ERR_NOT_SUPPORTED, 0,

@@ -576,6 +576,7 @@ static void node_time(struct node *node)
     }
     disk_watch(node);
     admit_tick(node);
+    query_tick(node);
     sender_tick(node);
     receiver_tick(node);
     table_look(node);
@@ -716,7 +717,7 @@ static enum err node_vouch(struct node *node, uint32_t slot, enum err err, struc
     if (atomic_load(&node->is_removed)) {
         return why_set(why, ERR_REMOVED, "%s", err_sentence(ERR_REMOVED));
     }
-#ifdef LETHE_MUTANT_serve_installing
+#if defined(LETHE_MUTANT_serve_installing) || defined(LETHE_MUTANT_unready_serves)
     return err;
 #endif
     if (atomic_load(&group->is_replacing) || atomic_load(&group->is_unfit)) {
@@ -804,6 +805,46 @@ enum err node_preview_delete(struct node *node, const struct msg_delete_request 
 {
     enum err err = msg_preview_delete(node->msg, request, arena, ret, ret_applied_index, why);
     return node_vouch(node, slot_of(node, request->channel), err, why);
+}
+
+static uint32_t query_slot(const struct node *node, const struct msg_query *query)
+{
+    switch ((enum msg_query_kind)query->kind) {
+    case MSG_QUERY_PAGE:
+        return slot_of(node, query->page.channel);
+    case MSG_QUERY_CHANNELS:
+        return query->channels.slot;
+    case MSG_QUERY_DELETES:
+        return query->deletes.slot;
+    case MSG_QUERY_DELETE:
+        return query->slot;
+    case MSG_QUERY_PREVIEW:
+        return slot_of(node, query->preview.channel);
+    case MSG_QUERY_MESSAGE:
+    case MSG_QUERY_SEQS:
+    case MSG_QUERY_CLIENT_MSG_NO:
+    case MSG_QUERY_MESSAGE_ID:
+    case MSG_QUERY_CHANNEL:
+    case MSG_QUERY_KINDS:
+        break;
+    }
+    return slot_of(node, query->channel);
+}
+
+bool node_query_is_of_slot(const struct node *node, const struct msg_query *query, uint32_t slot)
+{
+    return slot < node->groups_count && query_slot(node, query) == slot;
+}
+
+enum err node_ask(struct node *node, const struct msg_query *query, struct arena *arena,
+                  struct msg_answer *ret, struct why *why)
+{
+    enum err err = msg_ask(node->msg, query, arena, ret, why);
+    enum err vouched = node_vouch(node, query_slot(node, query), err, why);
+    if (vouched != err) {
+        *ret = (struct msg_answer){.err = vouched, .text = bytes_of_string(READ_UNREADY)};
+    }
+    return ret->err;
 }
 
 /* ---- for tests and worlds ------------------------------------------------------------------------------------ */

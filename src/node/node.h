@@ -196,8 +196,12 @@ struct node_call {
     enum node_consistency consistency; /* READ */
     uint64_t min_index;                /* READ: wait until applied that far */
     uint64_t max_staleness_ms;         /* READ local: refuse with TOO_STALE beyond; 0: any */
-    node_id to;                        /* TRANSFER, 0: the node picks; FULL_SYNC */
-    uint64_t through_index, keep;      /* COMPACT; through 0: all; keep: newest applied entries.
+    /* READ: what is to be read once that may be, MSG_QUERIES_MAX at most; borrowed until on_done. With
+     * them a node whose replica may not be read has another member read; without it is UNREADY. */
+    const struct msg_query *queries;
+    uint32_t queries_count;
+    node_id to;                   /* TRANSFER, 0: the node picks; FULL_SYNC */
+    uint64_t through_index, keep; /* COMPACT; through 0: all; keep: newest applied entries.
                                         * CHECK only_here: index and term of its entry */
     bool force_floor;     /* COLLECT: up to what the leader has durably applied, whoever lacks it */
     bool only_here;       /* COMPACT, CHECK: this node's replica alone */
@@ -213,11 +217,13 @@ struct node_call {
     struct why why;
     struct msg_result *result; /* COMMAND: the caller's, msg_result_free */
     struct node_admin *admin;  /* operators' calls, unless err: the caller's, free() */
-    struct blob *answer;       /* MEMBER, PLACEMENT, unless err: the caller's, blob_unref */
-    uint64_t applied_index;    /* of the slot here, when it was answered */
-    node_id leader;            /* last known, 0: none */
-    uint64_t staleness_ms;     /* READ local: since the leader was last heard of; 0 on the leader */
-    uint32_t retry_after_ms;   /* REFUSED: a sane time to wait; 0: default */
+    /* MEMBER, PLACEMENT; READ that another node read, for node_answer: the caller's, blob_unref; unless err */
+    struct blob *answer;
+    node_id served_by;       /* READ: whose store it is */
+    uint64_t applied_index;  /* of the slot there, when it was answered */
+    node_id leader;          /* last known, 0: none */
+    uint64_t staleness_ms;   /* READ local: since the leader was last heard of; 0 on the leader */
+    uint32_t retry_after_ms; /* REFUSED: a sane time to wait; 0: default */
 
     /* the node's own */
     struct list link;
@@ -225,8 +231,10 @@ struct node_call {
     uint64_t id, index, term, started_us;
     uint64_t wait_until_ms; /* for a leader; 0: it was not without one */
     uint8_t stage, hops;
-    bool is_admitted; /* counts towards submit_max_commands */
-    bool is_remote;   /* another node asks */
+    bool is_admitted;  /* counts towards submit_max_commands */
+    bool is_remote;    /* another node asks */
+    node_id avoided;   /* READ: who could not read it; 0: nobody was asked */
+    uint64_t asked_ms; /* READ: when another node was */
     node_id forwarded_to;
     void *owner;
 };
@@ -267,6 +275,16 @@ MUST_USE enum err node_get_delete(struct node *node, uint32_t slot, uint64_t log
 MUST_USE enum err node_preview_delete(struct node *node, const struct msg_delete_request *request,
                                       struct arena *arena, struct msg_delete_result *ret,
                                       uint64_t *ret_applied_index, struct why *why);
+
+/* Any of the above by its value. Returns ret->err. */
+MUST_USE enum err node_ask(struct node *node, const struct msg_query *query, struct arena *arena,
+                           struct msg_answer *ret, struct why *why);
+/* What query `at` of a READ call that ended OK finds: read now from this node's store, or decoded from
+ * what another node read for it (call->answer); slices may borrow from that. Returns ret->err, with what
+ * the query tells beside an error.
+ * Errors: those of the query; ERR_UNREADY  this replica began to be replaced: try the call again */
+MUST_USE enum err node_answer(struct node *node, const struct node_call *call, uint32_t at,
+                              struct arena *arena, struct msg_answer *ret, struct why *why);
 
 /* ---- waiting for something new --------------------------------------------------------------- */
 /* How far this node's store shows the slot; 0: there is no such slot. Thread: any, without a lock */
@@ -340,6 +358,8 @@ struct node_metrics {
     uint64_t appended_messages_total, appended_bytes_total, duplicates_total;
     uint64_t deletes_total, range_deletes_total, deleted_messages_total;
     uint64_t proposals_total, proposals_refused_total, outcome_unknown_total, reads_total;
+    /* reads that another member carried out for this node; those carried out here for others */
+    uint64_t reads_forwarded_total, reads_for_others_total;
     uint64_t entries_written_total, batches_total, applied_entries_total;
     uint64_t packets_sent_total, packets_received_total, packets_dropped_total;
     uint64_t peer_bytes_sent_total, peer_bytes_received_total, peer_garbage_total;

@@ -65,9 +65,11 @@ struct node {
     struct list admins;          /* COMPACT calls that wait for the members' answers */
     struct map *forwarded_by_id; /* owned; the same ones */
     uint64_t forward_id;
-    struct arena turn;   /* cleared at each turn's end */
-    uint64_t tail_bytes; /* of all groups */
-    uint32_t tail_hand;  /* where eviction goes on */
+    uint32_t queries_open;  /* reads for other nodes */
+    uint64_t queries_bytes; /* of what they ask */
+    struct arena turn;      /* cleared at each turn's end */
+    uint64_t tail_bytes;    /* of all groups */
+    uint32_t tail_hand;     /* where eviction goes on */
 
     struct membership membership;
     struct node_disk_job jobs[2];
@@ -133,6 +135,7 @@ static inline struct group *node_group(struct node *node, slot_id slot)
 }
 
 void node_fail(struct node *node, enum err err, const char *text);
+bool node_query_is_of_slot(const struct node *node, const struct msg_query *query, uint32_t slot);
 
 /* Makes room for one more at the end of an owned array. */
 void *node_grow(void *array, uint32_t count, uint32_t *capacity, size_t size);

@@ -5,17 +5,21 @@
  * min_index alone, after a look at how long the leader was silent.
  *
  * What this file ends with is only "the store may be read now": the caller reads it himself, on
- * his own thread. */
+ * his own thread. A node whose replica may not be read (installing, amnesia, quarantined), or that has none,
+ * has another one read: query.c. */
 #include "node/parts.h"
 
-enum { READ_RETRY_MS = 1000 };
+/* The rows are not one state, or are not to be trusted. */
+static bool is_unready(const struct group *group)
+{
+    return atomic_load(&group->is_replacing) || atomic_load(&group->is_unfit);
+}
 
 /* Waits for call->index to be applied; answers at once when it is. */
 static void read_wait(struct group *group, struct node_call *call)
 {
-    if (atomic_load(&group->is_replacing) || atomic_load(&group->is_unfit)) {
-        call->retry_after_ms = READ_RETRY_MS;
-        waiter_finish(group->node, call, ERR_UNREADY, READ_UNREADY);
+    if (is_unready(group)) {
+        query_elsewhere(group, call);
         return;
     }
     if (call->index <= group->applied) {
@@ -32,8 +36,7 @@ static void read_local(struct group *group, struct node_call *call)
     struct raft_status status;
     raft_status(group->raft, &status);
     if (status.amnesia || status.installing || status.quarantined) {
-        call->retry_after_ms = READ_RETRY_MS;
-        waiter_finish(node, call, ERR_UNREADY, READ_UNREADY);
+        query_elsewhere(group, call);
         return;
     }
     call->staleness_ms = (uint64_t)status.leader_silent_ticks * node->options.tick_ms;
@@ -45,29 +48,19 @@ static void read_local(struct group *group, struct node_call *call)
     read_wait(group, call);
 }
 
-/* This node has no replica of the slot to read from. */
-static void read_elsewhere(struct group *group, struct node_call *call)
-{
-    node_id to = table_route(group);
-    char text[128];
-    (void)snprintf(text, sizeof(text), "node %u holds no replica of slot %u: ask node %u",
-                   (unsigned)group->node->options.id, group->slot, (unsigned)to);
-    call->retry_after_ms = READ_RETRY_MS;
-    bool is_told = call->no_forward && to != 0 && call->consistency != NODE_LOCAL;
-    waiter_finish(group->node, call, is_told ? ERR_NOT_LEADER : ERR_UNREADY, text);
-}
-
 void read_start(struct group *group, struct node_call *call)
 {
     struct node *node = group->node;
     STAT_ADD(node, reads_total, call->wait_until_ms == 0); /* once, however often it begins */
     bool is_leader = group->role == RAFT_LEADER;
-    if (!is_leader && !atomic_load(&group->holds)) {
-        read_elsewhere(group, call);
+    if (!is_leader && !atomic_load(&group->holds)) { /* there is nothing here to read */
+        query_elsewhere(group, call);
     } else if (call->consistency == NODE_LOCAL) {
         read_local(group, call);
     } else if (!is_leader && call->no_forward) {
         waiter_finish(node, call, ERR_NOT_LEADER, NULL);
+    } else if (is_unready(group)) {
+        query_elsewhere(group, call);
 #ifdef LETHE_MUTANT_read_no_index
     } else if (call->consistency == NODE_LINEARIZABLE) {
         call->index = call->min_index;
@@ -101,10 +94,12 @@ static void read_ask_group(struct group *group)
                 continue;
             }
         }
+        if (err == ERR_UNREADY) {
+            query_elsewhere(group, call);
+            continue;
+        }
         if (err != OK) {
-            call->retry_after_ms = err == ERR_UNREADY ? READ_RETRY_MS : 0;
-            waiter_finish(node, call, err == ERR_NOT_LEADER ? ERR_NO_LEADER : err,
-                          err == ERR_UNREADY ? READ_UNREADY : NULL);
+            waiter_finish(node, call, err == ERR_NOT_LEADER ? ERR_NO_LEADER : err, NULL);
             continue;
         }
         call->id = tag;

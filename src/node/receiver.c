@@ -259,7 +259,7 @@ static void receiver_end_calls(struct group *group)
     struct list *reads[] = {&group->reads_new, &group->reads_asked, &group->reads_waiting};
     for (size_t i = 0; i < ARRAY_LEN(reads); i++) {
         while (!list_is_empty(reads[i])) {
-            waiter_finish(node, WAITER_OF(list_first(reads[i])), ERR_UNREADY, READ_UNREADY);
+            query_elsewhere(group, WAITER_OF(list_first(reads[i])));
         }
     }
     while (!list_is_empty(&group->commands)) {

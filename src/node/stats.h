@@ -24,6 +24,8 @@ struct stat_histogram {
     X(proposals_refused_total)                                                                     \
     X(outcome_unknown_total)                                                                       \
     X(reads_total)                                                                                 \
+    X(reads_forwarded_total)                                                                       \
+    X(reads_for_others_total)                                                                      \
     X(entries_written_total)                                                                       \
     X(batches_total)                                                                               \
     X(applied_entries_total)                                                                       \

@@ -43,7 +43,11 @@ void waiter_finish(struct node *node, struct node_call *call, enum err err, cons
     admit_let_go(node, call);
     const struct group *group = &node->groups[call->slot];
     call->err = err;
-    call->applied_index = group->applied;
+    if (call->answer == NULL ||
+        call->kind != NODE_CALL_READ) { /* else it says whose store was read */
+        call->served_by = node->options.id;
+        call->applied_index = group->applied;
+    }
     call->leader = atomic_load(&group->holds) ? group->leader : table_route(group);
     if (err == OK && call->kind == NODE_CALL_TRANSFER && call->to != 0) {
         call->leader = call->to; /* of another node's slot this one may not have heard it yet */
@@ -76,6 +80,15 @@ void waiter_add(struct list *list, struct node_call *call)
 static void waiter_end(struct node *node, struct node_call *call, bool by_deadline)
 {
     const char *late = "the deadline passed";
+    if (call->stage == WAITER_FORWARDED && call->kind == NODE_CALL_READ) {
+        waiter_finish(node, call,
+                      !by_deadline           ? ERR_DRAINING
+                      : call->min_index != 0 ? ERR_TOO_STALE
+                                             : ERR_NO_LEADER,
+                      by_deadline ? "the member that was asked did not answer before the deadline"
+                                  : NULL);
+        return;
+    }
     switch ((enum waiter_stage)call->stage) {
     case WAITER_PROPOSED:
     case WAITER_FORWARDED:

@@ -2,6 +2,7 @@
 /* Writes the corpora of the fuzzers of binary forms: `seed tests/fuzz/corpus` makes a few valid
  * inputs of each below <name>/. Always the same files. */
 #include "http/cursor.h"
+#include "msg/remote.h"
 #include "store/record.h"
 #include "tests/unit/wire/values.h"
 #include "wire/config.h"
@@ -152,6 +153,53 @@ static void make_call(struct rng *rng, struct arena *arena, uint32_t number, str
     }
 }
 
+static struct msg_query query_of(struct rng *rng, struct arena *arena, uint8_t kind)
+{
+    struct channel channel = {.type = 2, .id = bytes_of_string("room")};
+    struct msg_query query = {.kind = kind,
+                              .channel = channel,
+                              .number = gen_number(rng),
+                              .client_msg_no = gen_text(rng, arena, 1, 9)};
+    if (kind == MSG_QUERY_PAGE)
+        query.page = (struct msg_page_query){.channel = channel, .limit = 9, .from_seq = 3};
+    if (kind == MSG_QUERY_DELETES)
+        query.deletes = (struct msg_deletes_query){.since_index = gen_number(rng), .limit = 5};
+    if (kind == MSG_QUERY_CHANNELS)
+        query.channels = (struct msg_channels_query){.type = -1, .after = channel, .limit = 5};
+    if (kind == MSG_QUERY_PREVIEW)
+        query.preview = (struct msg_delete_request){.channel = channel, .keep = gen_number(rng)};
+    return query;
+}
+
+static void make_remote(struct rng *rng, struct arena *arena, uint32_t number, struct buf *buf)
+{
+    static const struct range ranges[] = {{1, 4}, {9, 9}};
+    struct msg_message messages[2] = {{.seq = 5, .payload = gen_bytes(rng, arena, 0, 20)},
+                                      {.seq = 6, .client_msg_no = gen_text(rng, arena, 1, 9)}};
+    struct msg_delete_record record = {.log_index = 7, .ranges = ranges, .ranges_count = 2};
+    struct msg_channel channel = {.last_seq = gen_number(rng)};
+    uint8_t kind = (uint8_t)(number % MSG_QUERY_KINDS);
+    buf_put_u8(buf, kind);
+    if (kind == 0) {
+        struct msg_query queries[MSG_QUERY_KINDS - 1];
+        for (uint8_t i = 1; i < MSG_QUERY_KINDS; i++)
+            queries[i - 1] = query_of(rng, arena, i);
+        msg_encode_queries(buf, queries, MSG_QUERY_KINDS - 1);
+        return;
+    }
+    struct msg_answer answer = {
+        .err = number > MSG_QUERY_KINDS ? ERR_SEQ_DELETED : OK,
+        .applied_index = gen_number(rng),
+        .page = {.messages = messages, .messages_count = 2, .deleted = ranges, .deleted_count = 2},
+        .message = messages[1],
+        .channel = channel,
+        .channels = {.channels = &channel, .count = 1, .more = true},
+        .deletes = {.records = &record, .count = 1},
+        .record = record,
+        .preview = {.ranges = ranges, .ranges_count = 2}};
+    msg_encode_answer(buf, kind, &answer);
+}
+
 /* Two frames, so that there is something behind the first. */
 static void make_frame(struct rng *rng, struct arena *arena, uint32_t number, struct buf *buf)
 {
@@ -294,7 +342,7 @@ static const struct {
 } makers[] = {
     {"command", make_command}, {"packet", make_packet}, {"chunk", make_chunk},
     {"hello", make_hello},     {"call", make_call},     {"frame", make_frame},
-    {"record", make_record},   {"cursor", make_cursor},
+    {"record", make_record},   {"cursor", make_cursor}, {"remote", make_remote},
 };
 
 static void make_folder(const char *path)

@@ -713,6 +713,18 @@ enum err fakecall_read(struct fakeworld *world, node_id id, struct fakecall *cal
     return fakecall_start(world, id, call, timeout_ms);
 }
 
+enum err fakecall_query(struct fakeworld *world, node_id id, struct fakecall *call, slot_id slot,
+                        enum node_consistency consistency, const struct msg_query *query,
+                        uint64_t timeout_ms)
+{
+    *call = (struct fakecall){.call = {.kind = NODE_CALL_READ,
+                                       .slot = slot,
+                                       .consistency = consistency,
+                                       .queries = query,
+                                       .queries_count = 1}};
+    return fakecall_start(world, id, call, timeout_ms);
+}
+
 enum err fakecall_start_transfer(struct fakeworld *world, node_id id, struct fakecall *call,
                                  slot_id slot, node_id to, uint64_t timeout_ms)
 {

@@ -92,6 +92,10 @@ enum err fakecall_command(struct fakeworld *world, node_id id, struct fakecall *
                           struct blob *command, uint64_t timeout_ms);
 enum err fakecall_read(struct fakeworld *world, node_id id, struct fakecall *call, slot_id slot,
                        enum node_consistency consistency, uint64_t min_index, uint64_t timeout_ms);
+/* A read that another node may carry out; query is borrowed until it is done. */
+enum err fakecall_query(struct fakeworld *world, node_id id, struct fakecall *call, slot_id slot,
+                        enum node_consistency consistency, const struct msg_query *query,
+                        uint64_t timeout_ms);
 enum err fakecall_start_transfer(struct fakeworld *world, node_id id, struct fakecall *call,
                                  slot_id slot, node_id to, uint64_t timeout_ms);
 /* An operator's call (NODE_CALL_COMPACT and below). */

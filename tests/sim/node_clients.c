@@ -105,26 +105,27 @@ static void op_show_page(struct op *op)
     struct world *world = op->clients->world;
     struct seat *seat = &world->seats[op->node];
     struct arena arena;
-    struct msg_page page;
+    struct msg_answer answer;
     struct why why = {0};
-    struct msg_page_query query = {.channel = op_channel(op), .limit = PAGE_LIMIT};
     arena_init(&arena);
-    enum err err = node_get_page(seat->node, &query, &arena, &page, &why);
+    op->served_by = op->call.served_by;
+    enum err err = node_answer(seat->node, &op->call, 0, &arena, &answer, &why);
     if (err == ERR_DISK_FAILED && seat->disk->reads_fail) {
         op->err = err; /* the client is told so, and the node ends at its next turn */
         seat->must_end = true;
     } else if (err != OK) {
         world_fail(world, "I14: node %llu cannot read: %s", LLU(op->node), why.text);
     } else {
-        witness_page(world->witness, op->node, op->slot, query.channel, &page);
-        if (page.applied_index < op->floor)
+        const struct msg_page *page = &answer.page;
+        witness_page(world->witness, op->served_by, op->slot, op_channel(op), page);
+        if (page->applied_index < op->floor)
             op_fail(op, "I34: a linearizable read shows an old state");
-        if (page.applied_index < op->call.min_index)
+        if (page->applied_index < op->call.min_index)
             op_fail(op, "I37: a read shows less than min_index");
-        op->page_index = page.applied_index;
-        op->last_seq = page.last_seq;
-        for (uint32_t i = 0; i < page.messages_count; i++)
-            ranges_add(&op->visible, page.messages[i].seq, page.messages[i].seq);
+        op->page_index = page->applied_index;
+        op->last_seq = page->last_seq;
+        for (uint32_t i = 0; i < page->messages_count; i++)
+            ranges_add(&op->visible, page->messages[i].seq, page->messages[i].seq);
     }
     arena_done(&arena);
 }
@@ -163,6 +164,8 @@ static void op_answered(struct op *op, enum err err)
         op_show_page(op);
     else if (err == OK && op->kind != OP_TRANSFER && op->kind != OP_RETAIN)
         op_show_result(op);
+    blob_unref(op->call.answer);
+    op->call.answer = NULL;
 }
 
 static void on_done(struct node_call *call, void *arg)
@@ -404,6 +407,10 @@ enum step clients_read(struct clients *clients, struct seat *seat, const struct 
     struct op *op = op_new(clients, seat, words, OP_READ);
     op->call.kind = NODE_CALL_READ;
     op->call.consistency = (enum node_consistency)at;
+    op->query = (struct msg_query){.kind = MSG_QUERY_PAGE,
+                                   .page = {.channel = op_channel(op), .limit = PAGE_LIMIT}};
+    op->call.queries = &op->query;
+    op->call.queries_count = 1;
     op->call.min_index = min_index;
     if (words_number(words, "own", 0) > 0) /* own=1: not before the newest answered write */
         for (uint32_t i = 0; i < clients->count; i++) {

@@ -26,7 +26,9 @@ struct op {
     /* the answer, for expectations */
     struct msg_append_result first; /* of its first message */
     uint64_t deleted_count, already_deleted, page_index, last_seq;
-    struct ranges visible; /* owned */
+    struct ranges visible;  /* owned */
+    node_id served_by;      /* of a read: whose store it shows */
+    struct msg_query query; /* what a read asks */
     struct node_call call;
 };
 

@@ -113,7 +113,7 @@ static enum step expect_number(struct world *world, const struct words *words, c
 }
 
 /* expect answer NAME ok|refused|unknown|open|<slug> [seq=] [duplicate=] [deleted=] [count=]
- * [already=] [last=] [visible=] */
+ * [already=] [last=] [by=] [visible=] */
 static enum step expect_answer(struct world *world, const struct words *words)
 {
     if (words->words_count < 4)
@@ -137,9 +137,13 @@ static enum step expect_answer(struct world *world, const struct words *words)
     const struct {
         const char *key;
         uint64_t value;
-    } numbers[] = {{"seq", op->first.seq},           {"duplicate", op->first.duplicate},
-                   {"deleted", op->first.deleted},   {"count", op->deleted_count},
-                   {"already", op->already_deleted}, {"last", op->last_seq}};
+    } numbers[] = {{"seq", op->first.seq},
+                   {"duplicate", op->first.duplicate},
+                   {"deleted", op->first.deleted},
+                   {"count", op->deleted_count},
+                   {"already", op->already_deleted},
+                   {"last", op->last_seq},
+                   {"by", op->served_by}};
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
         enum step step = expect_number(world, words, numbers[i].key, numbers[i].value);
         if (step != STEP_OK)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A background thread: one slow read of the store at a time, at the lowest priority, so that it
- * takes what the loop and the disk thread leave. */
+/* A background thread: one slow read of the store at a time; a patient one at the lowest priority, so
+ * that it takes what the loop and the disk thread leave. */
 #include <sys/resource.h>
 
 #include "node/real/real.h"
@@ -23,7 +23,9 @@ static void background_run(void *arg)
 {
     struct real_background *background = arg;
     /* Of this thread alone (Linux). Refused: it runs like the others. */
-    (void)setpriority(PRIO_PROCESS, 0, BACKGROUND_NICE);
+    if (background->is_patient) {
+        (void)setpriority(PRIO_PROCESS, 0, BACKGROUND_NICE);
+    }
     for (struct node_background_job *job = background_wait(background); job != NULL;
          job = background_wait(background)) {
         node_background_run(job);
@@ -33,10 +35,11 @@ static void background_run(void *arg)
 }
 
 enum err real_background_start(struct real_background *background, const char *name,
-                               void (*on_done)(void *arg), void *arg)
+                               bool is_patient, void (*on_done)(void *arg), void *arg)
 {
     mutex_init(&background->lock);
     cond_init(&background->has_job);
+    background->is_patient = is_patient;
     background->on_done = on_done;
     background->arg = arg;
     return thread_start(&background->thread, name, background_run, background);

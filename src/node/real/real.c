@@ -308,10 +308,13 @@ static void real_free(struct real *real)
 
 static enum err real_start_background(struct real *real, struct why *why)
 {
-    static const char *const names[NODE_BACKGROUND_LANES] = {"lethe-back", "lethe-check",
-                                                             "lethe-backup", "lethe-compact"};
+    static const char *const names[NODE_BACKGROUND_LANES] = {
+        "lethe-back", "lethe-check", "lethe-backup", "lethe-compact", "lethe-query"};
     for (unsigned i = 0; i < NODE_BACKGROUND_LANES; i++) {
-        if (real_background_start(&real->background[i], names[i], world_wake, real) != OK) {
+        /* A client waits for a query: it is no less than what the HTTP threads read. */
+        bool is_patient = i != NODE_BACKGROUND_QUERY;
+        if (real_background_start(&real->background[i], names[i], is_patient, world_wake, real) !=
+            OK) {
             return why_set(why, ERR_INTERNAL, "cannot start the thread '%s'", names[i]);
         }
     }

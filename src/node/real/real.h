@@ -55,12 +55,13 @@ struct real_background {
     struct node_background_job *job; /* under lock; NULL: nothing to do */
     bool is_stopped;                 /* under lock */
     atomic_bool is_done;             /* the job was run and the loop has not taken it yet */
+    bool is_patient;                 /* it runs at the lowest priority */
     void (*on_done)(void *arg);      /* called on the background thread */
     void *arg;                       /* borrowed */
 };
 
 MUST_USE enum err real_background_start(struct real_background *background, const char *name,
-                                        void (*on_done)(void *arg), void *arg);
+                                        bool is_patient, void (*on_done)(void *arg), void *arg);
 /* Thread: loop */
 void real_background_submit(struct real_background *background, struct node_background_job *job);
 bool real_background_take_done(struct real_background *background); /* Thread: loop */

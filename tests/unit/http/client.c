@@ -126,6 +126,11 @@ static size_t reply_len(struct client *client, bool is_head)
     if (length != NULL && length < end && !is_head)
         body = strtoul(length + 17, NULL, 10);
     client->body = end + 4;
+    char *chunked = strcasestr(client->reply, "\r\nTransfer-Encoding: chunked");
+    if (chunked != NULL && chunked < end && !is_head) { /* texts alone: no such end is in them */
+        char *last = strstr(end + 4, "\r\n0\r\n\r\n");
+        return last == NULL ? 0 : (size_t)(last - client->reply) + 7;
+    }
     return head + body;
 }
 

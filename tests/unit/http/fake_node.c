@@ -49,6 +49,7 @@ struct node {
     void (*on_applied)(void *arg);
     void *on_applied_arg;
     node_id slot_leader; /* of every slot */
+    node_id elsewhere;   /* who reads for this node; 0: it does */
     struct jobs *jobs;
     uint32_t job_looks;
 };
@@ -313,6 +314,9 @@ static void answer(struct node *node, struct node_call *call)
         why_set(&call->why, call->err, "told to fail");
     } else if (call->kind == NODE_CALL_COMMAND) {
         apply(node, call);
+    } else if (call->kind == NODE_CALL_READ && node->elsewhere != 0 &&
+               (call->consistency == NODE_LOCAL || call->queries_count == 0)) {
+        call->err = why_set(&call->why, ERR_UNREADY, "this replica is being brought up to date");
     } else if (call->min_index > node->log_index) {
         call->err =
             why_set(&call->why, ERR_TOO_STALE, "'min_index' %llu is ahead of %llu",
@@ -323,6 +327,11 @@ static void answer(struct node *node, struct node_call *call)
         call->admin = new_admin(node, call);
     }
     call->applied_index = node->log_index;
+    call->served_by = 1;
+    if (call->kind == NODE_CALL_READ && call->err == OK && node->elsewhere != 0) {
+        call->answer = blob_copy(bytes_of_string("read elsewhere"));
+        call->served_by = node->elsewhere;
+    }
     blob_unref(call->command);
     call->command = NULL;
     atomic_store(&node->applied_shown, node->log_index);
@@ -1014,4 +1023,76 @@ enum err node_remove_backup(struct node *node, struct bytes id, struct why *why)
     return bytes_is_equal(id, bytes_of_string("bad"))
                ? why_set(why, ERR_CONFLICT, "a job is at work on backup 'bad'")
                : why_set(why, ERR_NOT_FOUND, "node 1 has no such backup");
+}
+
+/* ---- queries by value -------------------------------------------------------------------------------- */
+static enum err ask(struct node *node, const struct msg_query *query, struct arena *arena,
+                    struct msg_answer *ret, struct why *why)
+{
+    switch ((enum msg_query_kind)query->kind) {
+    case MSG_QUERY_PAGE:
+        return node_get_page(node, &query->page, arena, &ret->page, why);
+    case MSG_QUERY_SEQS:
+        return node_get_seqs(node, query->channel, query->seqs, query->seqs_count, arena,
+                             &ret->page, why);
+    case MSG_QUERY_CLIENT_MSG_NO:
+        return node_find_client_msg_no(node, query->channel, query->client_msg_no, query->from_uid,
+                                       arena, &ret->page, why);
+    case MSG_QUERY_MESSAGE:
+        return node_get_message(node, query->channel, query->number, arena, &ret->message,
+                                &ret->delete_index, &ret->applied_index, why);
+    case MSG_QUERY_MESSAGE_ID:
+        return node_find_message_id(node, query->channel, query->number, arena, &ret->message, why);
+    case MSG_QUERY_CHANNEL:
+        return node_get_channel(node, query->channel, arena, &ret->channel, why);
+    case MSG_QUERY_CHANNELS:
+        return node_list_channels(node, &query->channels, arena, &ret->channels, why);
+    case MSG_QUERY_DELETES:
+        return node_list_deletes(node, &query->deletes, arena, &ret->deletes, why);
+    case MSG_QUERY_DELETE:
+        return node_get_delete(node, query->slot, query->number, arena, &ret->record, why);
+    case MSG_QUERY_PREVIEW:
+        return node_preview_delete(node, &query->preview, arena, &ret->preview, &ret->applied_index,
+                                   why);
+    case MSG_QUERY_KINDS:
+        break;
+    }
+    abort();
+}
+
+static enum err ask_store(struct node *node, const struct msg_query *query, struct arena *arena,
+                          struct msg_answer *ret, struct why *why)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->err = ask(node, query, arena, ret, why);
+    ret->applied_index = atomic_load(&node->applied_shown);
+    return ret->err;
+}
+
+enum err node_ask(struct node *node, const struct msg_query *query, struct arena *arena,
+                  struct msg_answer *ret, struct why *why)
+{
+    mutex_lock(&node->lock);
+    bool is_fit = node->elsewhere == 0;
+    mutex_unlock(&node->lock);
+    if (is_fit)
+        return ask_store(node, query, arena, ret, why);
+    *ret = (struct msg_answer){.err = ERR_UNREADY};
+    return why_set(why, ERR_UNREADY, "this replica is being brought up to date");
+}
+
+enum err node_answer(struct node *node, const struct node_call *call, uint32_t at,
+                     struct arena *arena, struct msg_answer *ret, struct why *why)
+{
+    if (call->err != OK || at >= call->queries_count)
+        abort();
+    return call->answer == NULL ? node_ask(node, &call->queries[at], arena, ret, why)
+                                : ask_store(node, &call->queries[at], arena, ret, why);
+}
+
+void fake_node_read_elsewhere(struct node *node, node_id id)
+{
+    mutex_lock(&node->lock);
+    node->elsewhere = id;
+    mutex_unlock(&node->lock);
 }

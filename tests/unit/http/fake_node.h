@@ -21,6 +21,8 @@ void fake_node_delay(struct node *node, uint32_t delay_ms);
 void fake_node_set_follower(struct node *node, raft_index applied_index);
 /* Who leads every slot (1: this node). */
 void fake_node_set_slot_leader(struct node *node, node_id leader);
+/* This node's store may not be read: node `id` reads for it (0: it may). */
+void fake_node_read_elsewhere(struct node *node, node_id id);
 void fake_node_set_serving(struct node *node, bool serving);
 uint64_t fake_node_commands(struct node *node);
 

@@ -11,6 +11,7 @@ Suite *suite_install(void);
 Suite *suite_install_speed(void);
 Suite *suite_threads(void);
 Suite *suite_speed(void);
+Suite *suite_remote(void);
 
 UNIT_MAIN(suite_append, suite_delete, suite_dedup, suite_page, suite_history, suite_delta,
-          suite_install, suite_install_speed, suite_threads, suite_speed)
+          suite_install, suite_install_speed, suite_threads, suite_remote, suite_speed)
