@@ -15,7 +15,7 @@
 #define A "a"
 static const char *name_b(void)
 {
-    static char name[8];
+    static char name[16];
     for (int i = 0; i < 100; i++) {
         snprintf(name, sizeof(name), "b%d", i);
         if (old_slot(name) != old_slot(A))
