@@ -53,6 +53,8 @@
     X(STARTING, "starting", REFUSED, "this node is starting")                                      \
     X(DRAINING, "draining", REFUSED, "this node is stopping")                                      \
     X(REMOVED, "node_removed", REFUSED, "this node was removed from the cluster")                  \
+    X(NEW_FOLDER, "new_data_folder", REFUSED,                                                      \
+      "the cluster knows this node with another data folder")                                      \
     X(TOO_STALE, "too_stale", REFUSED, "this node's state is older than asked for")                \
     X(PROVEN_LOST, "proven_lost", REFUSED, "the command lost its place to another leader's")       \
     X(UNREADY, "unready", REFUSED, "this replica is not fit to serve")                             \

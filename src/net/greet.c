@@ -113,11 +113,11 @@ static enum err check_identity(struct net *net, const struct net_peer *peer,
 #endif
     if (incarnation != 0 && hello->incarnation != incarnation) {
         (void)why_set(
-            why, ERR_WRONG_IDENTITY,
+            why, ERR_NEW_FOLDER,
             "node %llu has a new data folder (%016llx, was %016llx): replace it by a new node "
             "under an id that was never used (lethectl node replace)",
             node, (unsigned long long)hello->incarnation, (unsigned long long)incarnation);
-        return net_greet_refuse(net, NET_REFUSAL_INCARNATION, ERR_WRONG_IDENTITY);
+        return net_greet_refuse(net, NET_REFUSAL_INCARNATION, ERR_NEW_FOLDER);
     }
     if (hello->boot < boot) {
         (void)why_set(why, ERR_WRONG_IDENTITY,

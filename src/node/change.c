@@ -54,6 +54,9 @@ static enum err add_row(struct members *table, const struct node_member_change *
                        "another 'node.id' and give \"replaces\":%u",
                        id, id);
     }
+    if (change->replaces == change->id) {
+        return why_set(why, ERR_BAD_PARAMETER, "a node cannot replace itself: 'id' must be new");
+    }
     enum err err = refuse_address(change->address, why);
     if (err != OK) {
         return err;
@@ -236,6 +239,31 @@ static bool is_unsure(const struct node *node)
            (proposed->term == status.term && proposed->index > group->applied);
 }
 
+/* What was heard of the node that the row does not say yet. */
+static bool note_row(const struct node *node, struct members_row *row)
+{
+    const struct peer *peer = node_find_peer(node, row->id);
+    bool is_self = row->id == node->options.id;
+    if (peer == NULL || (peer->incarnation == 0 && !is_self)) {
+        return false;
+    }
+    struct members_row old = *row;
+    if (row->incarnation == 0) {
+        row->incarnation = is_self ? store_identity(node->store)->incarnation : peer->incarnation;
+    }
+    row->feature_level = is_self ? (uint32_t)NODE_FEATURE_LEVEL : peer->feature_level;
+    const char *zone = is_self ? node->options.zone : peer->said_zone;
+    if (peer->member.http_address[0] != 0) {
+        (void)snprintf(row->http_address, sizeof(row->http_address), "%s",
+                       peer->member.http_address);
+    }
+    if (zone[0] != 0) {
+        (void)snprintf(row->zone, sizeof(row->zone), "%s", zone);
+    }
+    return old.incarnation != row->incarnation || old.feature_level != row->feature_level ||
+           strcmp(old.http_address, row->http_address) != 0 || strcmp(old.zone, row->zone) != 0;
+}
+
 /* The next table as change wants it, or why not. */
 static enum err change_make(struct node *node, const struct node_member_change *change,
                             struct members *next, struct why *why)
@@ -243,6 +271,11 @@ static enum err change_make(struct node *node, const struct node_member_change *
     const struct members *table = &node->membership.table;
     members_copy(table, next);
     next->revision = table->revision + 1;
+    for (uint32_t i = 0; i < next->rows_count; i++) {
+        if (members_is_live(&next->rows[i])) {
+            (void)note_row(node, &next->rows[i]);
+        }
+    }
     enum err err = OK;
     switch (change->what) {
     case NODE_MEMBER_ADD:
@@ -345,31 +378,6 @@ void change_placement(struct group *group, struct node_call *call)
 }
 
 /* ---- by itself ------------------------------------------------------------------------------------------ */
-
-/* What was heard of the node that the row does not say yet. */
-static bool note_row(const struct node *node, struct members_row *row)
-{
-    const struct peer *peer = node_find_peer(node, row->id);
-    bool is_self = row->id == node->options.id;
-    if (peer == NULL || (peer->incarnation == 0 && !is_self)) {
-        return false;
-    }
-    struct members_row old = *row;
-    if (row->incarnation == 0) {
-        row->incarnation = is_self ? store_identity(node->store)->incarnation : peer->incarnation;
-    }
-    row->feature_level = is_self ? (uint32_t)NODE_FEATURE_LEVEL : peer->feature_level;
-    const char *zone = is_self ? node->options.zone : peer->said_zone;
-    if (peer->member.http_address[0] != 0) {
-        (void)snprintf(row->http_address, sizeof(row->http_address), "%s",
-                       peer->member.http_address);
-    }
-    if (zone[0] != 0) {
-        (void)snprintf(row->zone, sizeof(row->zone), "%s", zone);
-    }
-    return old.incarnation != row->incarnation || old.feature_level != row->feature_level ||
-           strcmp(old.http_address, row->http_address) != 0 || strcmp(old.zone, row->zone) != 0;
-}
 
 static bool note_left(const struct node *node, struct members *next)
 {

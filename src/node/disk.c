@@ -570,9 +570,14 @@ void disk_tell_groups(struct node *node)
     for (uint32_t i = 0; i < node->groups_count; i++) {
         struct group *group = &node->groups[i];
         bool may_lead = group->is_alone || (!node->is_slow && !node->was_drained);
-        if (!group->is_alone || may_lead != group->may_lead) {
-            raft_may_lead(group->raft, may_lead,
-                          free_mb > UINT32_MAX ? UINT32_MAX : (uint32_t)free_mb);
+        /* Of a lone member's disk this node itself takes care: what the core heard before is over. */
+        uint32_t told_mb = group->is_alone || free_mb > UINT32_MAX ? UINT32_MAX : (uint32_t)free_mb;
+        if (!group->is_alone || may_lead != group->may_lead || told_mb != group->told_mb) {
+            raft_may_lead(group->raft, may_lead, told_mb);
+            group->told_mb = told_mb;
+            if (group->is_alone) {
+                group_touch(group);
+            }
             group->may_lead = may_lead;
             group_dirty(group);
         }

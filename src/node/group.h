@@ -67,6 +67,7 @@ struct group {
     uint8_t role;
     uint64_t leader_since_ms;
     bool may_lead;
+    uint32_t told_mb; /* the room that the core was told of */
 
     /* retention */
     struct mark *marks; /* owned; NULL: not looked at yet */

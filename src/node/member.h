@@ -31,6 +31,7 @@ struct membership {
     raft_index looked_at; /* slot 0's applied index when its value was read last */
     bool has_looked;
     bool is_removed;  /* this node is, by the table or by what others said */
+    bool is_disowned; /* others know it with another data folder */
     node_id *leaders; /* owned, by slot: as slot 0's leader said; 0: not known */
     uint64_t
         *settled; /* owned, by slot: the table's revision that it was seen as; slot 0's leader's */
@@ -46,6 +47,8 @@ struct peer {
     uint64_t contact_ms; /* last packet or link event; 0: never */
     uint64_t up_ms;      /* since when it is heard of; 0: it is not */
     bool lost;
+    bool disowns;   /* it says that this node's data folder is another one than it knows */
+    bool is_untold; /* its link is new: it may have an older table */
     /* by the table */
     uint8_t state; /* enum members_state */
     bool learner;
@@ -82,6 +85,9 @@ node_id table_route(const struct group *group);
 bool table_may_lead(const struct node *node,
                     node_id id);                  /* it is no node that shall lead nothing */
 bool table_is_settled(const struct group *group); /* this leader's slot is as the table says */
+/* Whether what the peer says in Raft counts. */
+bool table_hears(const struct node *node, node_id peer);
+void table_disown(struct node *node, struct peer *peer, bool is_disowned);
 /* This node was told that it is removed. */
 void table_fence(struct node *node, const char *text);
 

@@ -48,6 +48,13 @@ static void add_id(node_id *ids, uint8_t *count, node_id id)
     ids[at] = id;
 }
 
+/* Its data folder is known to all who know the table: no other one can come and vote in its place. */
+static bool is_met(const struct node *node, node_id id)
+{
+    const struct members_row *row = members_find(&node->membership.table, id);
+    return row != NULL && row->incarnation != 0;
+}
+
 /* Whole: it answers, gets entries as they come, and is nearly at the end of the log. */
 static bool is_whole(const struct raft_status *status, node_id id)
 {
@@ -89,7 +96,7 @@ static bool next_config(const struct group *group, const struct raft_status *sta
         bool is_voter = has_id(config->voters, config->voters_count, place.ids[i]);
         whole += is_whole(status, place.ids[i]);
         if (!is_voter) {
-            missing += !is_whole(status, place.ids[i]);
+            missing += !is_whole(status, place.ids[i]) || !is_met(group->node, place.ids[i]);
             add_id(target.learners, &target.learners_count, place.ids[i]);
         }
     }

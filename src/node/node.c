@@ -290,6 +290,9 @@ static enum err call_check(struct node *node, struct node_call *call, struct why
     if (atomic_load_explicit(&node->is_removed, memory_order_relaxed)) {
         return call_refuse(call, ERR_REMOVED, NULL, why);
     }
+    if (atomic_load_explicit(&node->is_disowned, memory_order_relaxed)) {
+        return call_refuse(call, ERR_NEW_FOLDER, NULL, why);
+    }
     return OK;
 }
 
@@ -383,6 +386,9 @@ void node_receive(struct node *node, const struct raft_packet *packet)
     }
     STAT_ADD(node, packets_received_total, 1);
     node_contact(node, packet->from, false);
+    if (!table_hears(node, packet->from)) {
+        return;
+    }
     struct group *group = &node->groups[packet->slot];
     struct raft_packet cut;
     const struct raft_packet *taken = space_admit(group, packet, &cut);
@@ -483,6 +489,8 @@ void node_peer_up(struct node *node, node_id id, const struct node_peer_hello *h
     (void)snprintf(peer->said_zone, sizeof(peer->said_zone), "%s", hello->zone);
     peer->refusal[0] = 0;
     mutex_unlock(&node->view_lock);
+    peer->is_untold = true;
+    table_disown(node, peer, false);
 }
 
 void node_peer_refused(struct node *node, node_id id, bool is_its_word, enum err err,
@@ -498,6 +506,8 @@ void node_peer_refused(struct node *node, node_id id, bool is_its_word, enum err
     mutex_unlock(&node->view_lock);
     if (is_its_word && err == ERR_REMOVED) {
         table_fence(node, text);
+    } else if (is_its_word && err == ERR_NEW_FOLDER) {
+        table_disown(node, peer, true);
     }
 }
 
@@ -506,6 +516,9 @@ void node_peer_refused(struct node *node, node_id id, bool is_its_word, enum err
 void node_tick(struct node *node, unsigned n)
 {
     ASSERT_THREAD(&node->loop);
+    if (node->membership.is_removed || node->membership.is_disowned) {
+        return; /* it takes part in nothing */
+    }
     for (uint32_t i = 0; i < node->groups_count; i++) {
         raft_tick(node->groups[i].raft, n);
         group_dirty(&node->groups[i]);
@@ -716,6 +729,9 @@ static enum err node_vouch(struct node *node, uint32_t slot, enum err err, struc
     const struct group *group = &node->groups[slot];
     if (atomic_load(&node->is_removed)) {
         return why_set(why, ERR_REMOVED, "%s", err_sentence(ERR_REMOVED));
+    }
+    if (atomic_load(&node->is_disowned)) {
+        return why_set(why, ERR_NEW_FOLDER, "%s", err_sentence(ERR_NEW_FOLDER));
     }
 #if defined(LETHE_MUTANT_serve_installing) || defined(LETHE_MUTANT_unready_serves)
     return err;

@@ -112,9 +112,11 @@ static void table_peers(struct node *node)
         copy_text(peer->zone, sizeof(peer->zone), row->zone);
         peer->state = row->state;
         peer->learner = row->learner;
+        peer->is_untold = true;
         peer->slots = 0;
         for (uint32_t k = 0; k < table->places_count; k++) {
-            peer->slots += row->learner || members_has(&table->places[k], row->id);
+            peer->slots += (row->learner && row->state == MEMBERS_ACTIVE) ||
+                           members_has(&table->places[k], row->id);
         }
     }
     mutex_lock(&node->view_lock);
@@ -175,7 +177,8 @@ void table_place_group(struct group *group)
                      has_id(config->learners, config->learners_count, self);
     struct members_place place = table_place(node, group->slot);
     const struct members_row *row = members_find(&node->membership.table, self);
-    bool is_wanted = members_has(&place, self) || (row != NULL && row->learner);
+    bool is_standby = row != NULL && row->learner && row->state == MEMBERS_ACTIVE;
+    bool is_wanted = members_has(&place, self) || is_standby;
     /* A replica that was taken out may never hear of it: the table says so. */
     bool holds = is_member && (is_wanted || node->membership.table.revision == 0);
     if (holds != atomic_load(&group->holds)) {
@@ -238,6 +241,32 @@ void table_fence(struct node *node, const char *text)
     /* So that it knows at once after a restart, when nobody can be asked. */
     store_put_slot_value(disk_batch(node), 0, STORE_SLOT_TOMBSTONE, bytes_of_string("removed"));
     disk_want_sync(node);
+}
+
+/* A founder whose disk is empty would found the cluster once more with others of its kind. Whoever
+ * still knows the cluster says so; then this node takes no part, until that one lets it in. */
+void table_disown(struct node *node, struct peer *peer, bool is_disowned)
+{
+    struct membership *membership = &node->membership;
+#ifdef LETHE_MUTANT_disowned_founds
+    return;
+#endif
+    if (peer->disowns == is_disowned || (is_disowned && membership->table.revision > 0)) {
+        return;
+    }
+    peer->disowns = is_disowned;
+    bool is_any = false;
+    for (uint32_t i = 0; i < node->peers_count; i++) {
+        is_any |= node->peers[i].disowns;
+    }
+    if (is_any && !membership->is_disowned) {
+        log_error("node",
+                  "the cluster knows this node with another data folder: it takes no part; start a "
+                  "new node with an id that was never used and let it replace this one",
+                  "peer=%u", (unsigned)peer->member.id);
+    }
+    membership->is_disowned = is_any;
+    atomic_store(&node->is_disowned, is_any);
 }
 
 static void table_follow(struct node *node)
@@ -355,12 +384,35 @@ enum err node_admits(const struct node *node, node_id peer, uint64_t incarnation
             (unsigned)peer);
     }
     if (row->incarnation != 0 && row->incarnation != incarnation) {
-        return why_set(why, ERR_WRONG_IDENTITY,
+        return why_set(why, ERR_NEW_FOLDER,
                        "node %u has another data folder than it was met with: replace it by a new "
                        "node under an id that was never used",
                        (unsigned)peer);
     }
     return OK;
+}
+
+static bool votes_in_first(const struct node *node, node_id id)
+{
+    struct raft_status status;
+    raft_status(node->groups[0].raft, &status);
+    return has_id(status.config.voters, status.config.voters_count, id) ||
+           has_id(status.config.voters_old, status.config.voters_old_count, id);
+}
+
+/* A node that joins is let in as soon as it is in the table, so that it learns the table from whomever
+ * it meets. But until the table says which data folder is that node's, two nodes that lost sight of each
+ * other could take two folders for it: so only slot 0's leader, which writes it down, hears what it
+ * says in Raft. Founders that vote in slot 0 elect this leader. */
+bool table_hears(const struct node *node, node_id peer)
+{
+    const struct membership *membership = &node->membership;
+    if (membership->is_removed || membership->is_disowned) {
+        return false;
+    }
+    const struct members_row *row = members_find(&membership->table, peer);
+    return row == NULL || row->incarnation != 0 || membership->table.revision == 0 ||
+           node->groups[0].role == RAFT_LEADER || votes_in_first(node, peer);
 }
 
 void table_booted(struct node *node)

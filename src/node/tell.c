@@ -94,6 +94,10 @@ static void telling_done(struct node_call *call, void *arg)
     struct telling *telling = arg;
     struct node *node = telling->node;
     struct told *told = find_told(&node->membership, telling->to);
+    struct peer *peer = node_find_peer(node, telling->to);
+    if (peer != NULL && call->err != OK) {
+        peer->is_untold = true;
+    }
     if (told != NULL) {
         told->is_asked = false;
         if (call->err == OK && call->answer != NULL) {
@@ -116,11 +120,13 @@ static struct blob *tell_body(const struct node *node, bool has_table)
 {
     struct buf buf = BUF_INIT, table = BUF_INIT;
     buf_put_le64(&buf, node->membership.table.revision);
-    buf_put_varint(&buf, node->groups_count);
-    for (slot_id slot = 0; slot < node->groups_count; slot++) {
+    /* Of leaders only slot 0's leader has to say something. */
+    uint32_t slots = node->groups[0].role == RAFT_LEADER ? node->groups_count : 0;
+    buf_put_varint(&buf, slots);
+    for (slot_id slot = 0; slot < slots; slot++) {
         buf_put_varint(&buf, leader_of(node, slot));
     }
-    if (has_table) {
+    if (node->membership.table.revision != 0 && has_table) {
         members_encode(&table, &node->membership.table);
     }
     buf_put_block(&buf, buf_bytes(&table));
@@ -132,6 +138,9 @@ static struct blob *tell_body(const struct node *node, bool has_table)
 
 static void tell_one(struct node *node, struct told *told)
 {
+    if (told->is_asked) {
+        return;
+    }
     struct telling *telling = alloc_zero(sizeof(*telling));
     telling->node = node;
     telling->to = told->node;
@@ -151,9 +160,14 @@ static void tell_one(struct node *node, struct told *told)
     }
 }
 
-static struct told *add_told(struct node *node, node_id id)
+/* Until the next one is made. */
+static struct told *told_of(struct node *node, node_id id)
 {
     struct membership *membership = &node->membership;
+    struct told *known = find_told(membership, id);
+    if (known != NULL) {
+        return known;
+    }
     membership->told =
         alloc_resize(membership->told, membership->told_count + 1, sizeof(*membership->told));
     struct told *told = &membership->told[membership->told_count++];
@@ -168,11 +182,36 @@ static bool is_needed(const struct node *node)
            node->options.members_count > node->options.replica_count;
 }
 
+/* Slot 0's leader may be one that a node which joins, or was away, does not know: it does not let that
+ * one in until it has the table from somebody that it does know. So everybody tells each table on, once
+ * to each. */
+static void tell_met(struct node *node)
+{
+    for (uint32_t i = 0; i < node->peers_count; i++) {
+        struct peer *peer = &node->peers[i];
+        if (!peer->is_untold || node->membership.table.revision == 0 ||
+            peer->member.id == node->options.id || !node_peer_is_up(node, peer->member.id)) {
+            continue;
+        }
+        struct told *told = told_of(node, peer->member.id);
+        peer->is_untold = false;
+        if (told->revision < node->membership.table.revision) {
+            tell_one(node, told);
+        }
+    }
+}
+
 void tell_run(struct node *node)
 {
     struct membership *membership = &node->membership;
-    if (node->groups[0].role != RAFT_LEADER || !is_needed(node) ||
-        node->world.send_request == NULL) {
+    if (node->world.send_request == NULL) {
+        return;
+    }
+    if (node->groups[0].role != RAFT_LEADER) {
+        tell_met(node);
+        return;
+    }
+    if (!is_needed(node)) {
         return;
     }
     mark_settled(node);
@@ -184,13 +223,7 @@ void tell_run(struct node *node)
         if (id == node->options.id) {
             continue;
         }
-        struct told *told = find_told(membership, id);
-        if (told == NULL) {
-            told = add_told(node, id);
-        }
-        if (!told->is_asked) {
-            tell_one(node, told);
-        }
+        tell_one(node, told_of(node, id));
     }
 }
 
@@ -199,6 +232,9 @@ void tell_run(struct node *node)
 static bool take_leaders(struct node *node, struct reader *reader)
 {
     uint64_t count = reader_varint(reader);
+    if (!reader->failed && count == 0) {
+        return true;
+    }
     if (reader->failed || count != node->groups_count) {
         return false;
     }

@@ -534,6 +534,8 @@ static const struct {
     {"forget-log", do_forget_log},
     {"expect", world_expect},
     {"serve", world_serve},
+    {"member", world_member},
+    {"wipe", world_wipe},
 };
 
 static enum step node_command(void *self, const struct words *words)

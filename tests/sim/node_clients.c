@@ -30,6 +30,7 @@ void clients_free(struct clients *clients)
 {
     for (uint32_t i = 0; i < clients->count; i++) {
         msg_result_free(clients->ops[i]->call.result);
+        blob_unref(clients->ops[i]->call.answer);
         ranges_done(&clients->ops[i]->visible);
         free(clients->ops[i]);
     }
@@ -67,7 +68,7 @@ static struct op *op_new(struct clients *clients, struct seat *seat, const struc
     ranges_init(&op->visible);
     const char *as = words_option(words, "as");
     snprintf(op->as, sizeof(op->as), "%s", as == NULL ? "" : as);
-    if (kind != OP_TRANSFER) {
+    if (kind != OP_TRANSFER && kind != OP_MEMBER) {
         snprintf(op->channel, sizeof(op->channel), "%s",
                  words->words_count > 2 ? words->word[2] : "a");
         op->slot = channel_slot(op_channel(op), clients->world->slots);
@@ -162,7 +163,8 @@ static void op_answered(struct op *op, enum err err)
     op_check(op);
     if (err == OK && op->kind == OP_READ)
         op_show_page(op);
-    else if (err == OK && op->kind != OP_TRANSFER && op->kind != OP_RETAIN)
+    else if (err == OK && op->kind != OP_TRANSFER && op->kind != OP_MEMBER &&
+             op->kind != OP_RETAIN)
         op_show_result(op);
     blob_unref(op->call.answer);
     op->call.answer = NULL;
@@ -433,5 +435,14 @@ enum step clients_transfer(struct clients *clients, struct seat *seat, const str
     op->slot = (slot_id)slot;
     op->call.kind = NODE_CALL_TRANSFER;
     op->call.to = words_number(words, "to", 0);
+    return op_start(op, seat, words);
+}
+
+enum step clients_member(struct clients *clients, struct seat *seat,
+                         const struct node_member_change *change, const struct words *words)
+{
+    struct op *op = op_new(clients, seat, words, OP_MEMBER);
+    op->call.kind = NODE_CALL_MEMBER;
+    op->call.command = node_member_encode(change);
     return op_start(op, seat, words);
 }

@@ -8,7 +8,7 @@
 #include "node_witness.h"
 #include "node_world.h"
 
-enum op_kind { OP_SEND, OP_DELETE, OP_READ, OP_TRANSFER, OP_RETAIN };
+enum op_kind { OP_SEND, OP_DELETE, OP_READ, OP_TRANSFER, OP_RETAIN, OP_MEMBER };
 
 struct op {
     struct clients *clients;
@@ -50,6 +50,8 @@ enum step clients_retain(struct clients *clients, struct seat *seat, const struc
 enum step clients_delete(struct clients *clients, struct seat *seat, const struct words *words);
 enum step clients_read(struct clients *clients, struct seat *seat, const struct words *words);
 enum step clients_transfer(struct clients *clients, struct seat *seat, const struct words *words);
+enum step clients_member(struct clients *clients, struct seat *seat,
+                         const struct node_member_change *change, const struct words *words);
 bool ranges_parse(const char *text, struct ranges *ret);
 /* The witness met this in an applied command. */
 void clients_applied(struct clients *clients, slot_id slot, uint64_t index,

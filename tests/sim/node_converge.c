@@ -43,11 +43,13 @@ static bool slot_is_converged(struct world *world, slot_id slot)
     if (leader == 0)
         return false;
     node_group_status(world->seats[leader].node, slot, &status);
-    if (status.applied != status.last.index || !status.read_ready)
+    if (status.applied != status.last.index || !status.read_ready ||
+        !world_is_settled(world, slot, &status))
         return false;
     for (node_id id = 1; id <= world->nodes; id++) {
         struct seat *seat = &world->seats[id];
-        if (is_excused(world, slot, leader, seat))
+        if (!world_is_in_slot(&status.config, id) || !world_is_member(world, id) ||
+            is_excused(world, slot, leader, seat))
             continue;
         node_group_status(seat->node, slot, &own);
         struct row_applied x, y;
@@ -60,7 +62,7 @@ static bool slot_is_converged(struct world *world, slot_id slot)
             world_fail(world, "I12: node %llu differs from its leader", LLU(id));
         equal++;
     }
-    return equal > world->nodes / 2;
+    return equal > status.config.voters_count / 2;
 }
 
 static bool is_converged(struct world *world)
@@ -210,7 +212,9 @@ static enum step probe_once(struct world *world, node_id id, slot_id slot, bool 
     run_line(world, line, clients_send, id);
     snprintf(line, sizeof(line), "delete %llu %s 1-1 clamp=1 timeout=%d", LLU(id), name, PROBE_MS);
     run_line(world, line, clients_delete, id);
-    bool is_behind = is_excused(world, slot, world_leader(world, slot), &world->seats[id]);
+    struct node_slot view;
+    bool is_behind = is_excused(world, slot, world_leader(world, slot), &world->seats[id]) ||
+                     (node_get_slot(world->seats[id].node, slot, &view) && !view.holds);
     snprintf(line, sizeof(line), "read %llu %s timeout=%d", LLU(id), name, PROBE_MS);
     if (!is_behind)
         run_line(world, line, clients_read, id);
@@ -242,7 +246,7 @@ static enum step probe_all(struct world *world, const bool in[WORLD_NODES_MAX + 
 {
     for (slot_id slot = 0; slot < world->slots; slot++) {
         for (node_id id = 1; id <= world->nodes; id++) {
-            bool ok = !in[id];
+            bool ok = !in[id] || !world_is_member(world, id);
             struct probing probing = {.before = world->clients->count};
             while (probing.rounds < PROBE_ROUNDS && !ok) {
                 enum step step = probe_round(world, &probing, id, slot, &ok);
@@ -268,7 +272,7 @@ static enum step end_amnesia(struct world *world)
             for (node_id id = 1; id <= world->nodes; id++) {
                 struct raft_status status;
                 node_group_status(world->seats[id].node, slot, &status);
-                if (!status.amnesia ||
+                if (!status.amnesia || !world_is_member(world, id) ||
                     is_excused(world, slot, world_leader(world, slot), &world->seats[id]))
                     continue;
                 is_over = false;
@@ -348,7 +352,8 @@ enum step world_serve(struct world *world, const struct words *words)
     bool in[WORLD_NODES_MAX + 1] = {false};
     if (words->words_count < 2 || !ids_parse(words->word[1], ids, WORLD_NODES_MAX, &count))
         return STEP_UNKNOWN;
-    if (count <= world->nodes / 2 || (world->options.log_keep_hours == 0 && !world->has_catchup))
+    if (world->has_members || count <= world->nodes / 2 ||
+        (world->options.log_keep_hours == 0 && !world->has_catchup))
         return STEP_NOTHING;
     for (size_t i = 0; i < count; i++) {
         if (world_seat(world, ids[i]) == NULL)

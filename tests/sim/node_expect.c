@@ -187,6 +187,20 @@ static enum step expect_flag(struct world *world, const struct words *words, boo
     return got == want ? STEP_OK : world_no(world, "%s is %s", words->word[1], got ? "yes" : "no");
 }
 
+/* expect floor N 0 [no] [slot=]: of the delete log, in N's own rows. */
+static enum step expect_floor(struct world *world, struct seat *seat, const struct words *words)
+{
+    struct msg_slot_state state;
+    uint64_t want;
+    slot_id slot = (slot_id)words_number(words, "slot", 0);
+    if (words->words_count < 4 || !number_parse(words->word[3], &want) ||
+        msg_get_slot_state(seat->msg, slot, &state, NULL) != OK)
+        return STEP_UNKNOWN;
+    bool is_not = words->words_count > 4 && strcmp(words->word[4], "no") == 0;
+    return (state.floor == want) != is_not ? STEP_OK
+                                           : world_no(world, "floor is %llu", LLU(state.floor));
+}
+
 static enum step expect_of_seat(struct world *world, struct seat *seat, const struct words *words)
 {
     const char *what = words->word[1];
@@ -203,6 +217,8 @@ static enum step expect_of_seat(struct world *world, struct seat *seat, const st
         return expect_visible(world, seat, words);
     if (strcmp(what, "last") == 0 && words->words_count == 5)
         return expect_last(world, seat, words);
+    if (strcmp(what, "floor") == 0)
+        return expect_floor(world, seat, words);
     struct raft_status status;
     if (!node_group_status(seat->node, (slot_id)slot, &status))
         return STEP_UNKNOWN;
@@ -245,6 +261,10 @@ enum step world_expect(struct world *world, const struct words *words)
         return expect_state_equal(world, words);
     if (strcmp(what, "answer") == 0)
         return expect_answer(world, words);
+    bool is_known;
+    enum step step = world_expect_member(world, words, &is_known);
+    if (is_known)
+        return step;
     if (words->words_count < 3 || !number_parse(words->word[2], &id) ||
         world_seat(world, id) == NULL)
         return STEP_UNKNOWN;

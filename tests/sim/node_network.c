@@ -105,6 +105,8 @@ static bool face_is_open(struct seat *seat, node_id to)
         return false;
     if (seat->fatal != OK)
         world_fail(world, "I10: node %llu sends after it failed", LLU(seat->id));
+    if (world->has_members && !seat_may_send(seat, &world->seats[to]))
+        return false;
     return !world->is_cut[seat->id][to];
 }
 
@@ -115,6 +117,7 @@ static struct parcel *face_parcel(struct seat *seat, node_id to, int kind)
     parcel->from = seat->id;
     parcel->to = to;
     parcel->kind = kind;
+    parcel->incarnation = seat->incarnation;
     return parcel;
 }
 
@@ -262,7 +265,8 @@ static void parcel_give(struct world *world, struct parcel *parcel)
     struct seat *seat = &world->seats[parcel->to];
     list_remove(&parcel->link);
     world->link_counts[parcel->from][parcel->to]--;
-    if (seat->node != NULL && seat->fatal == OK) {
+    if (seat->node != NULL && seat->fatal == OK &&
+        (!world->has_members || seat_lets_in(seat, parcel))) {
         struct frame frame;
         bool has = false;
         struct frame_reader reader;

@@ -124,6 +124,9 @@ static void world_limits(struct world *world, const struct words *words)
         words_number(words, "delete_log", options->delete_log_max_records);
     options->catchup_chunk_rows =
         (uint32_t)words_number(words, "chunk_rows", options->catchup_chunk_rows);
+    options->replica_count = (uint32_t)words_number(words, "replicas", options->replica_count);
+    options->delete_log_retention_ms =
+        words_number(words, "delete_keep", options->delete_log_retention_ms);
 }
 
 /* A folder of its own in $TMPDIR; the path is owned. */
@@ -179,7 +182,13 @@ struct world *world_new(const struct words *words, struct buf *transcript)
     }
     log_set_fd(-1);
     world->transcript = transcript;
-    world->nodes = (uint32_t)count;
+    world->founders = (uint32_t)count;
+    world->nodes = world->founders + (uint32_t)words_number(words, "joiners", 0);
+    world->has_members = world->nodes > world->founders || words_number(words, "members", 0) != 0;
+    if (world->nodes > WORLD_NODES_MAX) {
+        fprintf(stderr, "scenario: at most %d nodes\n", WORLD_NODES_MAX);
+        exit(2);
+    }
     world->slots = (uint32_t)words_number(words, "slots", 1);
     if (world->slots == 0 || world->slots > WORLD_SLOTS_MAX) {
         fprintf(stderr, "scenario: slots=1..%d\n", WORLD_SLOTS_MAX);
@@ -195,7 +204,7 @@ struct world *world_new(const struct words *words, struct buf *transcript)
     for (uint32_t i = 0; i < world->nodes; i++)
         world->members[i].id = i + 1;
     world->options.members = world->members;
-    world->options.members_count = world->nodes;
+    world->options.members_count = world->founders;
     for (node_id id = 1; id <= world->nodes; id++) {
         struct seat *seat = &world->seats[id];
         *seat = (struct seat){.world = world,
@@ -207,7 +216,7 @@ struct world *world_new(const struct words *words, struct buf *transcript)
         for (node_id to = 1; to <= world->nodes; to++)
             list_init(&world->links[id][to]);
     }
-    for (node_id id = 1; id <= world->nodes; id++)
+    for (node_id id = 1; id <= world->founders; id++)
         seat_start(&world->seats[id]);
     return world;
 }
@@ -271,7 +280,12 @@ static enum err seat_open(struct seat *seat, struct why *why)
     struct node_options options = world->options;
     options.id = seat->id;
     struct node_world face = seat_face;
+    struct node_member members[WORLD_NODES_MAX];
     face.arg = seat;
+    if (world->has_members) {
+        seat_options(seat, &options, members);
+        face.heard_ms = seat_heard_ms;
+    }
     if (!world->has_catchup) {
         face.background_submit = NULL;
         face.send_frame = NULL;
@@ -363,6 +377,8 @@ bool seat_forget_log(struct seat *seat, slot_id slot, raft_index to)
 void seat_turn(struct seat *seat)
 {
     seat->is_woken = seat->is_moved = false;
+    if (seat->world->has_members)
+        seat_meet(seat);
     bool must_end = seat->must_end;
     node_turn(seat->node);
     if (must_end && seat->fatal == OK)

@@ -23,6 +23,7 @@ struct parcel {
     struct list link;
     struct buf frame; /* owned: a whole frame */
     node_id from, to;
+    uint64_t incarnation; /* of who sent it */
     int kind;
     bool is_held;
     uint64_t due_us; /* of the world's clock: not before, when the network is left to itself */
@@ -68,6 +69,10 @@ struct seat {
     int64_t wall_shift_ms; /* its wall clock's error */
     uint64_t mono_us;      /* its clock */
     enum err fatal;        /* why the node said that it cannot go on */
+    /* members=1: the data folder's, another one after a wipe; starts; what was met: a handshake
+     * keeps the folder of each peer, and each start of a peer is a new link */
+    uint64_t incarnation, boots;
+    uint64_t known[WORLD_NODES_MAX + 1], met_boots[WORLD_NODES_MAX + 1];
     struct seat_slot slots[WORLD_SLOTS_MAX];
 };
 
@@ -84,6 +89,8 @@ struct world {
     uint32_t nodes, slots;
     bool has_catchup; /* nodes may send installs */
     bool is_on_rocks; /* real RocksDB, in temporary folders: disks neither fail nor lose anything */
+    bool has_members; /* handshakes, and the cluster's nodes may change */
+    uint32_t founders; /* seats 1..founders found the cluster, the others may join it */
     struct node_options options;
     struct raft_options limits;
     struct node_member members[WORLD_NODES_MAX];
@@ -98,7 +105,8 @@ struct world {
     struct witness *witness; /* owned */
     struct clients *clients; /* owned */
     uint64_t commands, elections;
-    char error[600]; /* the first violation; empty: none */
+    uint64_t changed_us, wiped_us; /* when members changed, and a disk was lost, last */
+    char error[600];               /* the first violation; empty: none */
 };
 
 #define LLU(x) ((unsigned long long)(x))
@@ -137,6 +145,22 @@ unsigned link_deliver(struct world *world, node_id from, node_id to, int kind, u
 unsigned world_deliver(struct world *world, node_id from, node_id to, int kind, unsigned n);
 void world_drop_calls(struct world *world, node_id to); /* its links broke */
 void world_drop_link(struct world *world, node_id from, node_id to);
+/* ---- node_members.c --------------------------------------------------------------------------- */
+/* A handshake: whether both let the other in. Whoever is refused is told so. */
+bool seat_may_send(struct seat *seat, struct seat *to);
+bool seat_lets_in(struct seat *seat, const struct parcel *parcel);
+void seat_meet(struct seat *seat); /* before a turn: links that are new */
+uint64_t seat_heard_ms(void *arg, node_id peer);
+void seat_options(struct seat *seat, struct node_options *options,
+                  struct node_member members[WORLD_NODES_MAX]);
+/* By the newest table that somebody has: a live member, with the data folder it was met with. */
+bool world_is_member(struct world *world, node_id id);
+bool world_is_in_slot(const struct raft_config *config, node_id id);
+/* The slot is as the newest table wants it, or cannot get there, as a member lost its disk. */
+bool world_is_settled(struct world *world, slot_id slot, const struct raft_status *leader);
+enum step world_member(struct world *world, const struct words *words);
+enum step world_wipe(struct world *world, const struct words *words);
+enum step world_expect_member(struct world *world, const struct words *words, bool *ret_known);
 /* ---- node_time.c ------------------------------------------------------------------------------ */
 void world_advance(struct world *world, uint64_t us); /* clocks only */
 /* Delivers, runs disks, turns nodes until nothing moves; time stands still. False: it never ends. */

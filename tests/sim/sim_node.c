@@ -10,9 +10,9 @@
 enum { CHANNELS = 5, KINDS_MAX = 40 };
 
 struct drawn {
-    unsigned nodes, slots, seq_guess, numbers;
+    unsigned nodes, founders, slots, seq_guess, numbers; /* nodes: with those that may join */
     bool has_network, has_cuts, has_crashes, has_writes, has_slow, has_clocks, has_single_steps;
-    bool has_log_limits, has_forget, has_reads;
+    bool has_log_limits, has_forget, has_reads, has_members;
     unsigned loss, dup, reorder, delay;
 };
 
@@ -42,7 +42,7 @@ static void draw_faults(struct rng *rng, struct drawn *d)
     d->has_clocks = one_in(rng, 5);
     d->has_single_steps = one_in(rng, 2);
     d->has_log_limits = one_in(rng, 2);
-    d->has_forget = !d->has_log_limits && d->nodes > 2 && one_in(rng, 4);
+    d->has_forget = !d->has_log_limits && !d->has_members && d->nodes > 2 && one_in(rng, 4);
     d->loss = d->has_network ? (unsigned)rng_below(rng, 30) : 0;
     d->dup = d->has_network ? (unsigned)rng_below(rng, 20) : 0;
     d->reorder = d->has_network ? (unsigned)rng_below(rng, 30) : 0;
@@ -56,15 +56,24 @@ static void draw_cluster(struct rng *rng, struct buf *line, void *state)
     static const unsigned slots[] = {1, 1, 1, 2, 2, 3, 4};
     d->nodes = nodes[rng_below(rng, ARRAY_LEN(nodes))];
     d->slots = slots[rng_below(rng, ARRAY_LEN(slots))];
+    d->founders = d->nodes;
+    d->has_members = d->nodes > 1 && one_in(rng, 3);
+    if (d->has_members)
+        d->nodes += (unsigned)rng_below(rng, 8 - d->nodes > 3 ? 3 : 8 - d->nodes);
     draw_faults(rng, d);
     buf_append_string(line, "cluster voters=");
-    for (unsigned i = 1; i <= d->nodes; i++)
+    for (unsigned i = 1; i <= d->founders; i++)
         buf_printf(line, "%s%u", i > 1 ? "," : "", i);
     buf_printf(line, " on=node slots=%u seed=%llu", d->slots,
                (unsigned long long)rng_below(rng, 1000000));
     if (d->has_log_limits)
         buf_printf(line, " log_keep=%u catchup=%u", (unsigned)rng_below(rng, 9),
-                   one_in(rng, 5) ? 0 : 1);
+                   one_in(rng, 5) && !d->has_members ? 0 : 1);
+    if (d->has_members)
+        buf_printf(line, " members=1 joiners=%u replicas=%u", d->nodes - d->founders,
+                   one_in(rng, 4) ? 5 : 3);
+    if (one_in(rng, 3)) /* delete records go once every member has applied them, learners too */
+        buf_printf(line, " delete_keep=%u", (unsigned)rng_between(rng, 1, 20000));
     if (one_in(rng, 3))
         buf_printf(line, " append_entries=%u inflight_packets=%u", (unsigned)rng_between(rng, 1, 5),
                    (unsigned)rng_between(rng, 1, 4));
@@ -83,8 +92,9 @@ static void draw_cluster(struct rng *rng, struct buf *line, void *state)
     if (d->has_log_limits && one_in(rng, 2))
         buf_append_string(line, " chunk_rows=3");
     buf_put_u8(line, '\n');
-    if (one_in(rng, 2)) /* else it begins without leaders */
-        buf_printf(line, "elect %u\n", any_node(rng, d));
+    /* Else it begins without leaders. Of more founders some have no part in a slot. */
+    if ((!d->has_members || d->founders <= 3) && one_in(rng, 2))
+        buf_printf(line, "elect %u\n", (unsigned)rng_between(rng, 1, d->founders));
 }
 
 /* ---- time ------------------------------------------------------------------------------------------ */
@@ -229,6 +239,36 @@ static void draw_role(struct rng *rng, struct buf *line, void *state)
     default:
         buf_printf(line, "transfer %u slot=%u to=%u\n", any_node(rng, d), slot, any_node(rng, d));
     }
+}
+
+/* ---- members --------------------------------------------------------------------------------------- */
+/* Whoever is asked decides what of it makes sense. */
+static void draw_member(struct rng *rng, struct buf *line, void *state)
+{
+    static const char *const others[] = {"remove",  "remove",  "drain",
+                                         "undrain", "undrain", "promote"};
+    const struct drawn *d = state;
+    unsigned at = any_node(rng, d), id = any_node(rng, d);
+    if (one_in(rng, 8)) { /* its disk is lost; it comes back under its old id */
+        buf_printf(line, "crash %u lose=none\nwipe %u\n", id, id);
+        if (one_in(rng, 2))
+            buf_printf(line, "restart %u\n", id);
+        return;
+    }
+    if (!one_in(rng, 3)) {
+        buf_printf(line, "member %u %s id=%u\n", at, others[rng_below(rng, ARRAY_LEN(others))], id);
+        return;
+    }
+    if (d->nodes > d->founders)
+        id = (unsigned)rng_between(rng, d->founders + 1, d->nodes);
+    if (!one_in(rng, 4))
+        buf_printf(line, "restart %u\n", id);
+    buf_printf(line, "member %u add id=%u", at, id);
+    if (one_in(rng, 3))
+        buf_printf(line, " replaces=%u", any_node(rng, d));
+    if (one_in(rng, 5))
+        buf_append_string(line, " learner=1");
+    buf_put_u8(line, '\n');
 }
 
 /* ---- faults -------------------------------------------------------------------------------------------- */
@@ -400,6 +440,7 @@ static void draw_command(struct rng *rng, struct buf *line, void *state, unsigne
         {7, draw_delete},
         {9, draw_read},
         {2, draw_role},
+        {d->has_members ? 8 : 0, draw_member},
         {d->has_crashes ? 3 : 0, draw_crash},
         {d->has_crashes || d->has_writes || d->has_reads ? 6 : 0, draw_restart},
         {d->has_cuts ? 3 : 0, draw_cut},

@@ -80,7 +80,7 @@ static const struct refusal refusals[] = {
     {NET_REFUSAL_WRONG_NODE, ERR_WRONG_IDENTITY, "node 1 is at the address", change_to},
     {NET_REFUSAL_SLOT_COUNT, ERR_WRONG_IDENTITY, "has 32 slots", change_slots},
     {NET_REFUSAL_NO_MEMBER, ERR_WRONG_IDENTITY, "is no member", change_member},
-    {NET_REFUSAL_INCARNATION, ERR_WRONG_IDENTITY, "new data folder", change_incarnation},
+    {NET_REFUSAL_INCARNATION, ERR_NEW_FOLDER, "new data folder", change_incarnation},
     {NET_REFUSAL_ROLLED_BACK, ERR_WRONG_IDENTITY, "rolled back", change_boot},
     {NET_REFUSAL_COPIED, ERR_WRONG_IDENTITY, "was copied", change_nonce},
 };
@@ -211,7 +211,7 @@ START_TEST(a_peer_counts_once_it_is_remembered)
     ck_assert_uint_eq(memory.last.boot, 7);
     ck_assert_mem_eq(memory.last.nonce, hello.nonce, sizeof(hello.nonce));
     hello.incarnation++; /* who is refused is not remembered */
-    ck_assert_int_eq(greet(&raw, &rig, &hello), ERR_WRONG_IDENTITY);
+    ck_assert_int_eq(greet(&raw, &rig, &hello), ERR_NEW_FOLDER);
     raw_close(&raw);
     ck_assert_uint_eq(memory.asked, 2);
     hello.incarnation--;
