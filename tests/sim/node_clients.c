@@ -163,8 +163,7 @@ static void op_answered(struct op *op, enum err err)
     op_check(op);
     if (err == OK && op->kind == OP_READ)
         op_show_page(op);
-    else if (err == OK && op->kind != OP_TRANSFER && op->kind != OP_MEMBER &&
-             op->kind != OP_RETAIN)
+    else if (err == OK && op->kind != OP_TRANSFER && op->kind != OP_MEMBER && op->kind != OP_RETAIN)
         op_show_result(op);
     blob_unref(op->call.answer);
     op->call.answer = NULL;
