@@ -310,6 +310,7 @@ static void boot_raft(struct node *node, struct group *group, const struct node_
     applied_show(group);
     group->durable_seq = status.durable_seq;
     group->role = status.role;
+    atomic_store(&group->leads, status.role == RAFT_LEADER);
     group->leader = status.leader;
     group->is_alone = status.config.voters_count == 1 && status.config.voters_old_count == 0 &&
                       status.config.learners_count == 0 && status.config.learners_next_count == 0 &&

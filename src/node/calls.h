@@ -140,6 +140,7 @@ void waiter_expire(struct node *node);                      /* those whose deadl
 void waiter_end_list(struct node *node, struct list *list);
 enum { READ_RETRY_MS = 1000 };
 #define READ_UNREADY "this replica is being brought up to date, ask another one"
+#define READ_NO_REPLICA "this node holds no replica of the slot, ask another one"
 /* The call's origin for ORIGIN_ARGS: never NULL. */
 static inline const char *node_origin_id(const struct node_call *call)
 {

@@ -84,6 +84,7 @@ struct group {
     atomic_bool is_unfit;     /* amnesia or quarantined: likewise */
     atomic_bool is_diverged;  /* alarm: this replica's digest is a minority's */
     atomic_bool holds;        /* this node has a part in the slot, as table and configuration say */
+    atomic_bool leads;        /* role, for other threads: one that is to leave leads to the end */
     node_id ordered_peer;     /* of the last full install that was ordered here, and why */
     uint8_t ordered_reason;   /* enum node_catchup_reason */
     struct compared *compared;   /* owned: digests; NULL: not needed yet */

@@ -712,6 +712,20 @@ void node_end_calls(struct node *node)
 
 /* ---- reads of the store: any thread ------------------------------------------------------------------------ */
 
+/* Why this replica's rows are not shown; NULL: they may be. Thread: any */
+static const char *unready_reason(const struct group *group)
+{
+    if (atomic_load(&group->is_replacing) || atomic_load(&group->is_unfit)) {
+        return READ_UNREADY;
+    }
+#ifndef LETHE_MUTANT_stranger_serves
+    if (!atomic_load(&group->holds) && !atomic_load(&group->leads)) {
+        return READ_NO_REPLICA; /* no rows, or some that nobody brings up to date any more */
+    }
+#endif
+    return NULL;
+}
+
 /* What was just read is shown only when this replica's rows were one state all the time. An install
  * says so before it changes the first row, so a look afterwards is enough. */
 static enum err node_vouch(struct node *node, uint32_t slot, enum err err, struct why *why)
@@ -736,10 +750,8 @@ static enum err node_vouch(struct node *node, uint32_t slot, enum err err, struc
 #if defined(LETHE_MUTANT_serve_installing) || defined(LETHE_MUTANT_unready_serves)
     return err;
 #endif
-    if (atomic_load(&group->is_replacing) || atomic_load(&group->is_unfit)) {
-        return why_set(why, ERR_UNREADY, "%s", READ_UNREADY);
-    }
-    return err;
+    const char *reason = unready_reason(group);
+    return reason == NULL ? err : why_set(why, ERR_UNREADY, "%s", reason);
 }
 
 static uint32_t slot_of(const struct node *node, struct channel channel)
@@ -856,9 +868,12 @@ enum err node_ask(struct node *node, const struct msg_query *query, struct arena
                   struct msg_answer *ret, struct why *why)
 {
     enum err err = msg_ask(node->msg, query, arena, ret, why);
-    enum err vouched = node_vouch(node, query_slot(node, query), err, why);
+    struct why own = {.err = OK};
+    enum err vouched = node_vouch(node, query_slot(node, query), err, &own);
     if (vouched != err) {
-        *ret = (struct msg_answer){.err = vouched, .text = bytes_of_string(READ_UNREADY)};
+        *ret = (struct msg_answer){.err = vouched,
+                                   .text = arena_copy(arena, bytes_of_string(own.text))};
+        return why_set(why, vouched, "%s", own.text);
     }
     return ret->err;
 }

@@ -282,6 +282,7 @@ static void ready_roles(struct group *group, const struct raft_update *update)
             STAT_ADD(node, elections_total, 1);
         }
         group->role = update->role;
+        atomic_store(&group->leads, update->role == RAFT_LEADER);
         node->view_due = true;
         log_debug("node", "role changed", "slot=%u role=%u term=%" PRIu64 " leader=%" PRIu64,
                   group->slot, update->role, update->term, update->leader);

@@ -370,8 +370,53 @@ START_TEST(leader_changes)
 }
 END_TEST
 
+/* Streams look into the store without a call: one that has no replica says so, and shows no emptiness. */
+START_TEST(no_replica)
+{
+    struct fakeworld_options options;
+    fakeworld_options_init(&options, 4, 12);
+    options.node.slot_count = 4;
+    options.node.replica_count = 3;
+    struct fakeworld *world = fakeworld_new(&options);
+    for (node_id id = 1; id <= 4; id++) {
+        test_start(world, id);
+    }
+    slot_id slot = channel_slot(test_channel("c"), 4);
+    node_id leader = fakeworld_elect(world, slot);
+    ck_assert_uint_ne(leader, 0);
+    fakeworld_run(world, 5000);
+    struct msg_query query = page_query();
+    uint32_t strangers = 0;
+    for (node_id id = 1; id <= 4; id++) {
+        struct node_slot view;
+        struct arena arena;
+        struct msg_answer answer;
+        struct why why = {.err = OK};
+        ck_assert(node_get_slot(fakeworld_node(world, id), slot, &view));
+        arena_init(&arena);
+        enum err err = node_ask(fakeworld_node(world, id), &query, &arena, &answer, &why);
+        ck_assert_int_eq(err, view.holds ? OK : ERR_UNREADY);
+        ck_assert_int_eq(answer.err, err);
+        if (!view.holds) {
+            strangers++;
+            ck_assert_ptr_nonnull(strstr(why.text, "no replica"));
+            ck_assert(bytes_is_equal(answer.text, bytes_of_string(why.text)));
+            struct fakecall call;
+            ck_assert_int_eq(fakecall_query(world, id, &call, slot, NODE_LEADER, &query, 1000), OK);
+            test_wait(world, &call, 1100);
+            ck_assert_msg(call.call.err == OK, "%s", call.call.why.text);
+            ck_assert_uint_ne(call.call.served_by, id);
+            fakecall_done(&call);
+        }
+        arena_done(&arena);
+    }
+    ck_assert_uint_eq(strangers, 1);
+    fakeworld_free(world);
+}
+END_TEST
+
 Suite *suite_query(void)
 {
     return UNIT_SUITE("query", 30, every_query, fresh, refused_here, another_member, nobody,
-                      too_large, strange_requests, leader_changes);
+                      too_large, strange_requests, leader_changes, no_replica);
 }
