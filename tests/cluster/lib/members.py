@@ -31,10 +31,19 @@ def make_joiner(context, cluster, node_id):
     return node
 
 
+def is_ready(node):
+    try:
+        return node.get("/readyz", timeout=2)[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
 def add(context, cluster, node, **more):
-    """Starts it and adds it, by any other node."""
+    """Starts it and adds it, by any other node that serves: one just added may not yet."""
     body = {"id": node.id, "address": node.peer_address, **more}
-    _, plan = ask(context.random.choice(cluster.nodes), "POST", "/v1/admin/nodes", body, 202)
+    others = [other for other in cluster.nodes if is_ready(other)]
+    expect(others, "no node is ready to add another")
+    _, plan = ask(context.random.choice(others), "POST", "/v1/admin/nodes", body, 202)
     cluster.nodes.append(node)
     node.start()
     return plan

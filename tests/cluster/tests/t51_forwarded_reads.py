@@ -146,8 +146,10 @@ def expect_same(leader, stranger, last, slot, delete_id):
     return asked + 1
 
 
-def expect_refusals(leader, stranger, slot):
+def expect_refusals(leader, stranger, slot, delete_id):
     """consistency=local says why not; redirect=1 says who."""
+    status, _, reply = ask(stranger, PATH + "/messages:tail?after_seq=1&consistency=local")
+    expect(status == 503 and reply["code"] == "unready", f"a local tail gives {status} {reply}")
     for path in (PATH + "/messages?", PATH + "/messages/3?", PATH + "/messages?seqs=1&", PATH + "?",
                  PATH + "/messages?client_msg_no=m7&", PATH + "/deletes?", PATH + "/messages:export?",
                  f"/v1/channels?slot={slot}&", f"/v1/deletes?slot={slot}&"):
@@ -158,7 +160,8 @@ def expect_refusals(leader, stranger, slot):
         status, _, reply = ask(stranger, path)
         expect(status == 200, f"{path} gives {status} {reply}")
     for path in (PATH + "/messages?", PATH + "/messages/3?", PATH + "?", PATH + "/deletes?",
-                 PATH + "/messages:export?", PATH + "/messages:tail?after_seq=1&"):
+                 PATH + "/messages:export?", PATH + "/messages:tail?after_seq=1&", PATH + "/retention?",
+                 PATH + "/messages?after_seq=99&wait=9s&", f"/v1/deletes/{delete_id}?"):
         path += "redirect=1"
         status, headers, reply = ask(stranger, path)
         wanted = f"http://127.0.0.1:{leader.port}{path}"
@@ -237,7 +240,7 @@ def without_replica(context, cluster):
     status, _, gone = ask(stranger, PATH + "/deletes", "POST", {"seqs": [2, 4, 5], "reason": "three"})
     expect(status == 200 and gone["deleted_count"] == 3, f"a delete gives {status} {gone}")
     asked = expect_same(leader, stranger, last, slot, gone["delete_id"])
-    expect_refusals(leader, stranger, slot)
+    expect_refusals(leader, stranger, slot, gone["delete_id"])
     expect_waiting(leader, stranger, last)
     refused, reads = expect_after_kill(cluster, leader, stranger, slot)
     expect_deletes(cluster.leader(slot), stranger)
