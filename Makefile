@@ -135,7 +135,7 @@ $(foreach room,$(UNIT_ROOMS),$(eval $(call unit_rules,$(room))))
 
 .PHONY: unit
 unit: $(if $(T),$(BUILD)/unit/$(firstword $(subst /, ,$(T))),$(UNIT_ROOMS:%=$(BUILD)/unit/%)) ## Check suites, one program a room: T=raft or T=raft/log
-	$(Q)for t in $^; do $$t || exit 1; done
+	$(Q)$(if $(T),$^,scripts/run-programs $(JOBS) $^)
 
 # What each kind of test and job adds, one file each, so that this file stays short.
 include $(sort $(wildcard scripts/mk/*.mk))

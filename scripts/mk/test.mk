@@ -23,7 +23,7 @@ test: ## all that CI runs; the last line is "N passed, N failed"
 	    "$(TSAN) -j$(JOBS) unit-threads"
 
 unit-threads: $(patsubst %,$(BUILD)/unit/%,$(filter $(THREADED_ROOMS),$(UNIT_ROOMS))) | $(THREADED_SUITES:%=$(BUILD)/unit/%)
-	$(Q)for t in $^; do TSAN_OPTIONS="$(TSAN_OPTIONS_OURS)" $$t || exit 1; done
+	$(Q)TSAN_OPTIONS="$(TSAN_OPTIONS_OURS)" scripts/run-programs $(JOBS) $^
 	$(Q)for room in $(THREADED_SUITES); do \
 	    CK_RUN_SUITE=threads TSAN_OPTIONS="$(TSAN_OPTIONS_OURS)" $(BUILD)/unit/$$room || exit 1; \
 	done
