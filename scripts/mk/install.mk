@@ -86,14 +86,14 @@ next: $(NEXT_PROGRAMS) ## the same programs under another version, in $(BUILD)/n
 ARCHITECTURE = $(shell dpkg --print-architecture)
 .PHONY: deb deb-next deb-check
 deb: ## the Debian package, in $(BUILD)/deb
-	$(Q)rm -rf $(BUILD)/deb/root
-	$(Q)$(MAKE) --no-print-directory install DESTDIR=$(abspath $(BUILD))/deb/root PREFIX=/usr SYSCONFDIR=/etc >$(BUILD)/deb.log
-	$(Q)scripts/make-deb $(BUILD)/deb/root $(VERSION) $(BUILD)/deb/lethe_$(VERSION)_$(ARCHITECTURE).deb
+	$(Q)rm -rf $(BUILD)/deb/tree
+	$(Q)$(MAKE) --no-print-directory install DESTDIR=$(abspath $(BUILD))/deb/tree PREFIX=/usr SYSCONFDIR=/etc >$(BUILD)/deb.log
+	$(Q)scripts/make-deb $(BUILD)/deb/tree $(VERSION) $(BUILD)/deb/lethe_$(VERSION)_$(ARCHITECTURE).deb
 
 # What an upgrade goes to in the tests.
 deb-next: deb next
-	$(Q)cp $(NEXT_PROGRAMS) $(BUILD)/deb/root/usr/bin
-	$(Q)scripts/make-deb $(BUILD)/deb/root $(NEXT_VERSION) $(BUILD)/deb/lethe_$(NEXT_VERSION)_$(ARCHITECTURE).deb
+	$(Q)cp $(NEXT_PROGRAMS) $(BUILD)/deb/tree/usr/bin
+	$(Q)scripts/make-deb $(BUILD)/deb/tree $(NEXT_VERSION) $(BUILD)/deb/lethe_$(NEXT_VERSION)_$(ARCHITECTURE).deb
 
 deb-check: deb-next ## the package for real, with systemd in a container: install, run, upgrade, remove, purge; skips where no engine runs
 	$(Q)BUILD=$(BUILD) $(PYTHON) tests/package/run.py
