@@ -189,9 +189,11 @@ def test_matrix(nodes, browser):
     soon(browser, "all applied", "return document.querySelectorAll('#matrix td.applied').length === 6")
     nodes.script("kill", "3")
     nodes.ask("POST", "/v1/channels/2/room-1/deletes", {"start_seq": 1, "end_seq": 10, "operator": "eve"})
-    soon(browser, "a pending cell", "return document.querySelectorAll('#matrix td.pending').length === 1")
+    # Of older deletes a leader that is new to the slot knows nothing of node 3: they may be pending, too.
+    soon(browser, "a pending cell",
+         "return document.querySelectorAll('#matrix tbody tr:first-child td.pending').length === 1")
     soon(browser, "it is down", HAS, "#matrix", "down")
-    check("1 of them" in browser.text("#deletes-note"), browser.text("#deletes-note"))
+    check("of them are not yet applied everywhere" in browser.text("#deletes-note"), browser.text("#deletes-note"))
     browser.shot("deletes")
     soon(browser, "the pill says it", HAS, "#health", "1 node down")
     browser.run("location.hash = '#slots'")
