@@ -117,6 +117,7 @@ void read_start(struct group *group, struct node_call *call);
 void read_ask(struct node *node); /* the reads of this turn */
 void read_done(struct group *group, const struct raft_read_done *done);
 void read_applied(struct group *group);
+void read_leave(struct group *group); /* nothing is read here now: others are asked */
 
 enum waiter_stage {
     WAITER_NEW,        /* nothing was done */

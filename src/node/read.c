@@ -15,15 +15,27 @@ static bool is_unready(const struct group *group)
     return atomic_load(&group->is_replacing) || atomic_load(&group->is_unfit);
 }
 
+/* There is nothing here to read, or nobody brings it up to date any more. As node_vouch judges. */
+static bool is_stranger(const struct group *group)
+{
+    return group->role != RAFT_LEADER && !atomic_load(&group->holds);
+}
+
+/* The node may have left the slot while the read waited. */
+static void read_end(struct group *group, struct node_call *call)
+{
+    if (is_unready(group) || is_stranger(group)) {
+        query_elsewhere(group, call);
+    } else {
+        waiter_finish(group->node, call, OK, NULL);
+    }
+}
+
 /* Waits for call->index to be applied; answers at once when it is. */
 static void read_wait(struct group *group, struct node_call *call)
 {
-    if (is_unready(group)) {
-        query_elsewhere(group, call);
-        return;
-    }
-    if (call->index <= group->applied) {
-        waiter_finish(group->node, call, OK, NULL);
+    if (is_unready(group) || call->index <= group->applied) {
+        read_end(group, call);
         return;
     }
     call->stage = WAITER_APPLYING;
@@ -53,7 +65,7 @@ void read_start(struct group *group, struct node_call *call)
     struct node *node = group->node;
     STAT_ADD(node, reads_total, call->wait_until_ms == 0); /* once, however often it begins */
     bool is_leader = group->role == RAFT_LEADER;
-    if (!is_leader && !atomic_load(&group->holds)) { /* there is nothing here to read */
+    if (is_stranger(group)) {
         query_elsewhere(group, call);
     } else if (call->consistency == NODE_LOCAL) {
         read_local(group, call);
@@ -146,6 +158,16 @@ void read_applied(struct group *group)
     for (struct list *item = list_first(&group->reads_waiting);
          item != NULL && WAITER_OF(item)->index <= group->applied;
          item = list_first(&group->reads_waiting)) {
-        waiter_finish(group->node, WAITER_OF(item), OK, NULL);
+        read_end(group, WAITER_OF(item));
+    }
+}
+
+void read_leave(struct group *group)
+{
+    struct list *reads[] = {&group->reads_new, &group->reads_asked, &group->reads_waiting};
+    for (size_t i = 0; i < ARRAY_LEN(reads); i++) {
+        while (!list_is_empty(reads[i])) {
+            query_elsewhere(group, WAITER_OF(list_first(reads[i])));
+        }
     }
 }

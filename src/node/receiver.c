@@ -256,12 +256,7 @@ static void receiver_drop_ops(struct group *group)
 static void receiver_end_calls(struct group *group)
 {
     struct node *node = group->node;
-    struct list *reads[] = {&group->reads_new, &group->reads_asked, &group->reads_waiting};
-    for (size_t i = 0; i < ARRAY_LEN(reads); i++) {
-        while (!list_is_empty(reads[i])) {
-            query_elsewhere(group, WAITER_OF(list_first(reads[i])));
-        }
-    }
+    read_leave(group);
     while (!list_is_empty(&group->commands)) {
         waiter_finish(node, WAITER_OF(list_first(&group->commands)), ERR_OUTCOME_UNKNOWN,
                       "this replica's state was replaced before it applied the command");

@@ -185,6 +185,9 @@ void table_place_group(struct group *group)
         atomic_store(&group->holds, holds);
         group_touch(group);
     }
+    if (!holds && group->role != RAFT_LEADER) {
+        read_leave(group);
+    }
 }
 
 node_id table_route(const struct group *group)
