@@ -60,6 +60,11 @@ class Behind:
 
     def miss(self, full=False):
         """Deletes of every shape, with sends around them, then the logs go."""
+        self.miss_deletes()
+        self.forget(full)
+        return self
+
+    def miss_deletes(self):
         before = self.context.random.randint(1, 20)
         for number, channel in enumerate(self.channels):
             self.batch(channel, 30)
@@ -75,8 +80,6 @@ class Behind:
             seqs = {s for start, end in record["ranges"] for s in range(start, end + 1)}
             self.gone[channel] = (record["log_index"], seqs)
             self.batch(channel, 3)
-        self.forget(full)
-        return self
 
     def forget(self, full):
         """The Raft log ends above node 3; with full the floor of the delete log rises above it."""
@@ -97,7 +100,8 @@ class Behind:
                 state = self.cluster.slot(node, slot)
                 index = max([i for c, (i, _) in self.gone.items()
                              if self.slot_of(c) == slot], default=0)
-                if state is None or state["first_index"] <= index:
+                if state is None or (state["replica_state"] != "none" and
+                                     state["first_index"] <= index):
                     return False
         return True
 
@@ -107,18 +111,21 @@ class Behind:
     # ---- when it is back -------------------------------------------------------------------------
     def look(self):
         """One look at the node that returned: it shows nothing that is gone, and neither serves nor
-        leads a slot that is not whole. True: all of its slots are normal."""
-        normal = True
+        leads a slot that is not whole. True: all slots that it holds are normal."""
+        normal, held = True, set()
         for slot in range(self.cluster.slot_count):
             state = self.cluster.slot(self.third, slot)
             if state is None:
                 return False
-            if state["replica_state"] != "normal":
+            if state["replica_state"] != "none":
+                held.add(slot)
+            if state["replica_state"] not in ("normal", "none"):
                 normal = False
                 expect(state["leader"] != self.third.id,
                        f"node {self.third.id} leads slot {slot} while {state['replica_state']}")
         for channel, (index, seqs) in self.gone.items():
-            record = self.client.read(self.third, channel, 1, None, 1000, consistency="local",
+            consistency = "local" if self.slot_of(channel) in held else "linearizable"
+            record = self.client.read(self.third, channel, 1, None, 1000, consistency=consistency,
                                       min_index=index)
             if record["status"] != 200:
                 normal = False

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several nodes that make one cluster from a static list of members."""
+import copy
 import http.client
 import json
 import os
@@ -11,25 +12,32 @@ from .proxy import Proxy
 
 
 class Cluster:
-    """count nodes below directory; with proxied, each directed link goes through the fault proxy."""
+    """count nodes below directory; with proxied, each directed link goes through the fault proxy, also
+    those of spares, the ids of nodes that may join: from all others to one of these it is one link, 0."""
 
     def __init__(self, directory, count=3, slot_count=4, proxied=False, settings=None,
-                 cluster_id="test"):
+                 cluster_id="test", spares=()):
         self.slot_count = slot_count
+        self.replica_count = ((settings or {}).get("cluster") or {}).get("replica_count", 3)
         self.proxy = None
         peer_ports = {i: free_port() for i in range(1, count + 1)}
+        self.founder_ports = dict(peer_ports)
+        self.spare_ports = {i: free_port() for i in spares}
         if proxied:
-            self.proxy = Proxy({(a, b): peer_ports[b] for a in peer_ports for b in peer_ports
-                                if a != b})
+            links = {(a, b): peer_ports[b] for a in (*peer_ports, *spares) for b in peer_ports if a != b}
+            links.update({(0, b): port for b, port in self.spare_ports.items()})
+            self.proxy = Proxy(links)
+        self.settings = {"cluster": {"id": cluster_id, "slot_count": slot_count}}
+        for section, values in (settings or {}).items():
+            self.settings.setdefault(section, {}).update(values)
         self.nodes = []
         for i in peer_ports:
             members = [f"{j}@127.0.0.1:{self.proxy.ports[i, j] if proxied and j != i else port}"
                        for j, port in peer_ports.items()]
-            own = {"cluster": {"id": cluster_id, "slot_count": slot_count}}
+            own = copy.deepcopy(self.settings)
             if count > 1:
-                own["cluster"].update(listen=f"127.0.0.1:{peer_ports[i]}", members=members)
-            for section, values in (settings or {}).items():
-                own.setdefault(section, {}).update(values)
+                own["cluster"] = {"listen": f"127.0.0.1:{peer_ports[i]}", "members": members,
+                                  **own["cluster"]}
             self.nodes.append(Node(os.path.join(directory, f"node{i}"), i, own))
 
     def node(self, node_id):
@@ -37,6 +45,12 @@ class Cluster:
 
     def others(self, node):
         return [other for other in self.nodes if other is not node]
+
+    def cut_off(self, node, **rules):
+        """All links of one node, both ways."""
+        for a, b in self.proxy.ports:
+            if node.id in (a, b):
+                self.proxy.fault(a, b, **(rules or {"cut": True}))
 
     def start(self, nodes=None, timeout=25):
         """Starts all (or those given), and waits until each serves."""
@@ -81,7 +95,8 @@ class Cluster:
         raise Failure(f"slot {slot} has no leader after {timeout} s")
 
     def settle(self, timeout=60):
-        """All nodes normal, with equal digests at equal applied indexes, in all slots."""
+        """Every slot is held by as many nodes as it should be, all of them normal, with equal digests
+        at equal applied indexes."""
         end = time.monotonic() + timeout
         wrong = "nothing was looked at"
         while time.monotonic() < end:
@@ -97,17 +112,31 @@ class Cluster:
             for node_id, state in states.items():
                 if state is None:
                     return f"node {node_id} does not tell slot {slot}"
-                if state["replica_state"] != "normal":
-                    return f"slot {slot} of node {node_id} is {state['replica_state']}"
-            indexes = {i: state["applied_index"] for i, state in states.items()}
-            if len(set(indexes.values())) > 1:
-                return f"slot {slot}: applied indexes {indexes}"
-            digests = {i: state["digest"] for i, state in states.items()}
-            if len(set(digests.values())) > 1:
-                return f"slot {slot}: digests {digests} at applied indexes {indexes}"
-            if len({state["leader"] for state in states.values()} | {0}) != 2:
-                return f"slot {slot}: leaders {({i: s['leader'] for i, s in states.items()})}"
+            wrong = self.unsettled_slot(slot, {node_id: state for node_id, state in states.items()
+                                               if state["replica_state"] != "none"})
+            if wrong:
+                return wrong
         return None
+
+    def unsettled_slot(self, slot, states):
+        """states: of the nodes that hold it."""
+        if len(states) != min(self.replica_count, len(self.nodes)):
+            return f"slot {slot} is held by {sorted(states)}"
+        for node_id, state in states.items():
+            if state["replica_state"] != "normal":
+                return f"slot {slot} of node {node_id} is {state['replica_state']}"
+        for field in ("applied_index", "digest"):
+            values = {i: state[field] for i, state in states.items()}
+            if len(set(values.values())) > 1:
+                return f"slot {slot}: {field} {values}"
+        if len({state["leader"] for state in states.values()} | {0}) != 2:
+            return f"slot {slot}: leaders {({i: s['leader'] for i, s in states.items()})}"
+        return None
+
+    def holders(self, slot):
+        """The nodes that hold a replica of it, as each says itself."""
+        states = {node: self.slot(node, slot) for node in self.nodes}
+        return [node for node, state in states.items() if state and state["replica_state"] != "none"]
 
     def deletes(self, node):
         """All records of the delete log, of all slots, as GET /v1/deletes tells them."""

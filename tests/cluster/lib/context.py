@@ -11,7 +11,7 @@ from .client import Client
 from .cluster import Cluster
 from .daemon import Failure, Node
 from .dump import dump
-from .history import History
+from .history import History, slot_of
 from .workload import Load
 
 FINDINGS_SHOWN = 12
@@ -68,10 +68,12 @@ class Context:
         return sorted({tuple(record["channel"]) for record in self.history.records})
 
     def read_all(self, cluster, nodes=None):
-        """Every node's own view of every channel, page by page, and one linearizable page."""
+        """Every replica's own view of every channel, page by page, and a linearizable one through any
+        node."""
         client = self.client(cluster, "final")
+        holders = {slot: cluster.holders(slot) for slot in range(cluster.slot_count)}
         for channel in self.channels():
-            for node in nodes or cluster.nodes:
+            for node in nodes or holders[slot_of(channel[1], cluster.slot_count)]:
                 self.read_whole(client, node, channel, "local")
             self.read_whole(client, self.random.choice(nodes or cluster.nodes), channel,
                             "linearizable")
@@ -95,13 +97,19 @@ class Context:
             load.stop()
         cluster.settle(settle)
         self.read_all(cluster)
+        self.judge(self.stop_and_dump(cluster, stop))
+
+    def stop_and_dump(self, cluster, stop="mixed"):
+        """What the nodes hold of the slots that are theirs, once all have ended."""
+        held = {node.id: {slot for slot in range(cluster.slot_count)
+                          if node in cluster.holders(slot)} for node in cluster.nodes}
         for node in cluster.nodes:
             if stop == "kill" or (stop == "mixed" and self.random.random() < 0.5):
                 node.kill()
             else:
                 code = node.stop()
                 expect(code == 0, f"node {node.id} ended with {code} on SIGTERM")
-        self.judge([dump(node) for node in cluster.nodes])
+        return [dump(node).only(held[node.id]) for node in cluster.nodes]
 
     def forgive_read_errors(self):
         """Takes reads out that were answered with 500, and returns how many: on a damaged disk that
@@ -114,6 +122,11 @@ class Context:
     def judge(self, dumps):
         findings = checkers.check(self.history.records, dumps, self.collected)
         self.note(self.summary(dumps))
+        self.refuse(findings)
+
+    @staticmethod
+    def refuse(findings):
+        """A failure, if there are any."""
         if findings:
             texts = [str(finding) for finding in findings]
             more = len(texts) - FINDINGS_SHOWN

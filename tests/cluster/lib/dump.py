@@ -15,6 +15,11 @@ class Dump:
     def of(self, slot, kind):
         return self.rows.get(slot, {}).get(kind, [])
 
+    def only(self, slots):
+        """Without the others, of which the node holds no replica (any more)."""
+        return Dump(self.node, {slot: summary for slot, summary in self.slots.items() if slot in slots},
+                    {slot: rows for slot, rows in self.rows.items() if slot in slots})
+
 
 def parse(node, lines):
     slots, rows, ended = {}, {}, False

@@ -4,6 +4,7 @@ import copy
 import http.client
 import json
 import os
+import time
 
 from .context import expect, wait_until
 from .daemon import Node, free_port
@@ -21,13 +22,17 @@ def ask(node, method, path, body=None, expect_status=None):
 
 def make_joiner(context, cluster, node_id):
     """A node with an empty folder that shall join; not started, not in cluster.nodes yet."""
-    port = free_port()
-    own = copy.deepcopy({key: value for key, value in cluster.nodes[0].settings.items()
+    port = cluster.spare_ports.get(node_id) or free_port()
+    proxy = cluster.proxy
+    founders = [f"{i}@127.0.0.1:{proxy.ports[node_id, i] if proxy else founder}"
+                for i, founder in cluster.founder_ports.items()]
+    own = copy.deepcopy({key: value for key, value in cluster.settings.items()
                          if key not in ("node", "http", "storage")})
-    members = [m for m in own["cluster"]["members"]] + [f"{node_id}@127.0.0.1:{port}"]
-    own["cluster"].update(listen=f"127.0.0.1:{port}", members=members, join="true")
-    node = Node(os.path.join(context.directory, f"joiner{node_id}"), node_id, own)
-    node.peer_address = f"127.0.0.1:{port}"
+    own["cluster"].update(listen=f"127.0.0.1:{port}", join="true",
+                          members=founders + [f"{node_id}@127.0.0.1:{port}"])
+    folder = f"c{context.clusters.index(cluster)}-joiner{node_id}"
+    node = Node(os.path.join(context.directory, folder), node_id, own)
+    node.peer_address = f"127.0.0.1:{proxy.ports[0, node_id] if proxy else port}"
     return node
 
 
@@ -77,3 +82,54 @@ def remove(cluster, node, by):
 
     wait_until(is_taken, 30, f"node {node.id} may leave", pause=0.5)
     cluster.nodes.remove(node)
+
+
+# What an order is told that was carried out before, when its first answer was lost.
+MADE_ALREADY = ("is a member already", "is leaving already", "there is no node", "draining")
+
+
+def insist(context, cluster, method, path, body=None, timeout=60):
+    """An operator's order that is given again, at another node, while it is refused because something
+    else is under way or somebody is out of reach; its answer."""
+    answers = []
+
+    def is_taken():
+        node = context.random.choice([n for n in cluster.nodes if n.is_running()])
+        try:
+            answers.append(ask(node, method, path, body))
+        except (OSError, http.client.HTTPException, ValueError) as problem:
+            answers.append((None, {"detail": repr(problem)}))
+        status, document = answers[-1]
+        is_made = any(words in document.get("detail", "") for words in MADE_ALREADY)
+        expect(status in (None, 202, 409, 503, 504) or is_made, f"{method} {path}: {status} {document}")
+        return status == 202 or is_made
+
+    begun = time.monotonic()
+    while not is_taken():
+        expect(time.monotonic() - begun < timeout, f"{method} {path} is not taken: {answers[-1]}")
+        time.sleep(0.4)
+    return answers[-1][1]
+
+
+def wait_shares(cluster, replicas, timeout=60):
+    """Each node has its share of the slots, and of the leaders, within one; waits for the latter: they
+    are evened out at leisure."""
+    document = placement(next(node for node in cluster.nodes if node.is_running()))
+    expect(document is not None, "no node tells the placement")
+    slots = [item["slots_after"] for item in document["nodes"]]
+    expect(len(slots) == len(cluster.nodes) and max(slots) - min(slots) <= 1 and
+           sum(slots) == replicas * cluster.slot_count, f"slots of the nodes: {slots}")
+
+    def leads():
+        counts = {node.id: 0 for node in cluster.nodes}
+        for slot in range(cluster.slot_count):
+            state = cluster.slot(cluster.nodes[0], slot, local=False)
+            if state is None or state["leader"] not in counts:
+                return None
+            counts[state["leader"]] += 1
+        return counts
+
+    def is_even():
+        counts = leads()
+        return counts is not None and max(counts.values()) - min(counts.values()) <= 1
+    return wait_until(is_even, timeout, f"leaders are spread: {leads()}", pause=0.5)

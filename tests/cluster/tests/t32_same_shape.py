@@ -26,7 +26,8 @@ def shapes(last, number):
              {"ranges": [[first, last - 12], [last - 10, last]]})][number % 4]
 
 
-def one_change(context, cluster, clients, channels, number):
+def one_change(context, cluster, clients, channels, number, moves=None):
+    """moves: replicas that move meanwhile, stopped before all must be equal."""
     client, impatient = clients
     slot = slot_of(channels[0][1], cluster.slot_count)
     old = cluster.leader(slot)
@@ -53,6 +54,8 @@ def one_change(context, cluster, clients, channels, number):
     cluster.order("/v1/admin/compact-log", {}, among=others)
     expect(cluster.leader(slot, among=others) is not old, "no leader change")
     cluster.proxy.heal()
+    if moves is not None:
+        moves.stop()
     spent = wait_until(lambda: cluster.unsettled() is None, 40, "all are equal again")
     return old, spent
 

@@ -6,6 +6,7 @@ import time
 
 from lib.behind import SNAP, Behind
 from lib.context import expect, wait_until
+from lib.moves import Moves
 from .t34_late_end import is_up, sending
 
 ID = "7"
@@ -16,7 +17,8 @@ SLOW = dict(SNAP, catchup_bytes_per_second="300KiB")
 HELD_SECONDS = 3.5  # below what makes a link count as lost
 
 
-def one_round(context, cluster, behind, full):
+def one_round(context, cluster, behind, full, moving=False):
+    """moving: replicas of others move while the link holds what was sent."""
     behind.leave().miss(full)
     third, found = behind.third, []
     before = 0
@@ -28,10 +30,14 @@ def one_round(context, cluster, behind, full):
         return found[0] is not None
     wait_until(begun, 30, "a transfer is under way", pause=0.02)
     slot, sender = found[0]
-    other = next(n for n in behind.staying if n is not sender)
+    other = next(n for n in cluster.holders(slot) if n not in (sender, third))
     cluster.proxy.fault(sender.id, third.id, delay=HELD_SECONDS)
     load = context.load(cluster, {"W2": 2, "W7": 1}, rate=80, nodes=behind.staying)
+    bystanders = [n for n in behind.staying if n not in (sender, other)]
+    moves = Moves(cluster, context.seed, bystanders) if moving else None
     time.sleep(HELD_SECONDS / 2)  # some chunks are on their way
+    if moves is not None:
+        moves.stop()
     load.stop()
     context.loads.remove(load)
     before = cluster.metric(third, "refused_chunks_total")
