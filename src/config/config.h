@@ -94,6 +94,10 @@ const char *config_source_name(enum config_source source);
 bool config_is_equal(const struct config *a, const struct config *b, enum config_option option);
 bool config_is_reloadable(enum config_option option);
 
+/* Exchanges the values and sources of all options that SIGHUP may take over; done twice, nothing has
+ * changed. Both configurations were loaded. */
+void config_exchange_reloadable(struct config *a, struct config *b);
+
 /* host and port of "host:port" or "[v6]:port". True when the host is this machine alone. */
 MUST_USE enum err config_split_address(const char *address, char *ret_host, size_t host_size,
                                        uint16_t *ret_port, struct why *why);

@@ -70,6 +70,7 @@ static const char *last_word(const char *key)
 void config_print(const struct config *config, struct buf *out)
 {
     const char *previous = "";
+    buf_append_string(out, "# behind each value: where it is from; what takes a new one over\n");
     if (config->file != NULL)
         buf_printf(out, "# with the file %s\n", config->file);
     for (int i = 0; i < CONFIG_OPTIONS_COUNT; i++) {
@@ -80,8 +81,10 @@ void config_print(const struct config *config, struct buf *out)
         buf_printf(out, "%s: ", last_word(key));
         config_value_text(config, (enum config_option)i, out);
         size_t column = out->len - start;
-        buf_printf(out, "%*s # %s\n", column < COMMENT_COLUMN ? (int)(COMMENT_COLUMN - column) : 0,
-                   "", config_source_name(config->sources[i]));
+        buf_printf(out, "%*s # %s, %s\n",
+                   column < COMMENT_COLUMN ? (int)(COMMENT_COLUMN - column) : 0, "",
+                   config_source_name(config->sources[i]),
+                   config_table_rows[i].reload ? "SIGHUP" : "restart");
         previous = key;
     }
 }
@@ -104,8 +107,8 @@ static void print_unit(const struct config_row *row, struct buf *out)
     } else {
         buf_append_string(out, "A text.");
     }
-    if (row->reload)
-        buf_append_string(out, " SIGHUP takes a new value over.");
+    buf_append_string(out, row->reload ? " SIGHUP takes a new value over."
+                                       : " A new value needs a restart.");
 }
 
 static const char annotated_head[] =

@@ -444,6 +444,37 @@ bool config_is_equal(const struct config *a, const struct config *b, enum config
     return ret;
 }
 
+static size_t size_of(enum config_type type)
+{
+    static const size_t sizes[] = {[CONFIG_IS_TEXT] = sizeof(CONFIG_TYPE_TEXT),
+                                   [CONFIG_IS_CHOICE] = sizeof(CONFIG_TYPE_CHOICE),
+                                   [CONFIG_IS_NUMBER] = sizeof(CONFIG_TYPE_NUMBER),
+                                   [CONFIG_IS_SIZE] = sizeof(CONFIG_TYPE_SIZE),
+                                   [CONFIG_IS_TIME] = sizeof(CONFIG_TYPE_TIME),
+                                   [CONFIG_IS_BOOL] = sizeof(CONFIG_TYPE_BOOL),
+                                   [CONFIG_IS_LIST] = sizeof(CONFIG_TYPE_LIST)};
+    assert((size_t)type < ARRAY_LEN(sizes));
+    return sizes[type];
+}
+
+void config_exchange_reloadable(struct config *a, struct config *b)
+{
+    for (int i = 0; i < CONFIG_OPTIONS_COUNT; i++) {
+        enum config_option option = (enum config_option)i;
+        unsigned char kept[sizeof(struct config_list)];
+        size_t size = size_of(config_table_rows[i].type);
+        assert(size <= sizeof(kept));
+        if (!config_table_rows[i].reload)
+            continue;
+        memcpy(kept, field_of(a, option), size);
+        memcpy(field_of(a, option), field_of(b, option), size);
+        memcpy(field_of(b, option), kept, size);
+        enum config_source source = a->sources[i];
+        a->sources[i] = b->sources[i];
+        b->sources[i] = source;
+    }
+}
+
 /* ---- lists ----------------------------------------------------------------------------------- */
 
 void config_list_add(struct config_list *list, const char *item, size_t len)

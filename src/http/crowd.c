@@ -4,11 +4,10 @@
 #include <netinet/in.h>
 #include <string.h>
 
-void crowd_init(struct crowd *crowd, uint32_t max)
+void crowd_init(struct crowd *crowd)
 {
     mutex_init(&crowd->lock);
     crowd->counts = map_new();
-    crowd->max = max;
 }
 
 void crowd_done(struct crowd *crowd)
@@ -33,14 +32,12 @@ struct crowd_key crowd_key_of(const struct sockaddr *address)
     return ret;
 }
 
-bool crowd_enter(struct crowd *crowd, struct crowd_key key)
+bool crowd_enter(struct crowd *crowd, struct crowd_key key, uint32_t max)
 {
     struct bytes bytes = bytes_of(key.bytes, sizeof(key.bytes));
-    if (crowd->max == 0)
-        return true;
     mutex_lock(&crowd->lock);
     uintptr_t count = (uintptr_t)map_find(crowd->counts, bytes);
-    bool has_room = count < crowd->max;
+    bool has_room = max == 0 || count < max;
     if (has_room)
         map_put(crowd->counts, bytes, (void *)(count + 1));
     mutex_unlock(&crowd->lock);
@@ -50,8 +47,6 @@ bool crowd_enter(struct crowd *crowd, struct crowd_key key)
 void crowd_leave(struct crowd *crowd, struct crowd_key key)
 {
     struct bytes bytes = bytes_of(key.bytes, sizeof(key.bytes));
-    if (crowd->max == 0)
-        return;
     mutex_lock(&crowd->lock);
     uintptr_t count = (uintptr_t)map_find(crowd->counts, bytes);
     assert(count > 0);

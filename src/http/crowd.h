@@ -19,14 +19,14 @@ struct crowd_key {
 struct crowd {
     struct mutex lock;
     struct map *counts; /* owned, under lock: crowd_key -> how many, as a pointer; never 0 */
-    uint32_t max;       /* of one address; 0: no bound, nothing is counted */
 };
 
-void crowd_init(struct crowd *crowd, uint32_t max);
+void crowd_init(struct crowd *crowd);
 void crowd_done(struct crowd *crowd);
 struct crowd_key crowd_key_of(const struct sockaddr *address);
-/* Counts one more, unless there are as many as may be. */
-bool crowd_enter(struct crowd *crowd, struct crowd_key key);
+/* Counts one more, unless there are max of them, or more; max 0: no bound. It may change from call to
+ * call: who is in stays in. */
+bool crowd_enter(struct crowd *crowd, struct crowd_key key, uint32_t max);
 void crowd_leave(struct crowd *crowd, struct crowd_key key);
 
 #endif

@@ -63,7 +63,7 @@ static void status_ask(struct request *req)
     request_prepare_read(req, &req->call, req->slot, NODE_LINEARIZABLE);
     req->call.kind = NODE_CALL_REPLICAS;
     /* Waiting may have taken longer than a request usually may: each question has its own time. */
-    req->call.deadline_ms = clock_mono_ms() + http_options_of(req->http)->request_timeout_ms;
+    req->call.deadline_ms = clock_mono_ms() + HTTP_TUNED(req->http, request_timeout_ms);
     request_wait_calls(req, &req->call, 1, status_look);
 }
 

@@ -54,10 +54,10 @@ static bool is_watched(const struct http *http)
 /* Says first that it is full, then looks again: who makes room does it the other way round. */
 static bool has_room(struct http *http)
 {
-    if (atomic_load(&http->connections_count) < http->options.max_connections)
+    if (atomic_load(&http->connections_count) < HTTP_TUNED(http, max_connections))
         return true;
     atomic_store(&http->is_full, true);
-    if (atomic_load(&http->connections_count) >= http->options.max_connections)
+    if (atomic_load(&http->connections_count) >= HTTP_TUNED(http, max_connections))
         return false;
     atomic_store(&http->is_full, false);
     return true;
@@ -95,7 +95,7 @@ static void turn_away(struct http *http, struct accepted *accepted)
     listen_print_remote((struct sockaddr *)&accepted->address, remote);
     log_every(1000, LOG_LEVEL_WARN, "http",
               "too many connections of one address, closing a new one", "client=%s max=%u", remote,
-              http->crowd.max);
+              HTTP_TUNED(http, max_connections_per_address));
     atomic_fetch_add(&http->refused_connections, 1);
     close(accepted->fd);
     free(accepted);
@@ -116,7 +116,7 @@ static bool accept_one(struct loop *door, int index)
         return accept_failed(door, fault);
     }
     accepted->key = crowd_key_of((struct sockaddr *)&accepted->address);
-    if (!crowd_enter(&http->crowd, accepted->key)) {
+    if (!crowd_enter(&http->crowd, accepted->key, HTTP_TUNED(http, max_connections_per_address))) {
         turn_away(http, accepted);
         return true;
     }

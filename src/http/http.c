@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "http/jwrite.h"
 #include "http/options.h"
 #include "http/server.h"
 #include "sys/clock.h"
@@ -36,7 +37,7 @@ bool http_is_stopping(const struct http *http)
 
 static uint32_t max_readers(const struct http *http)
 {
-    uint32_t half = (http->options.max_connections + 1) / 2;
+    uint32_t half = (HTTP_TUNED(http, max_connections) + 1) / 2;
     return half < HTTP_MAX_READERS ? half : HTTP_MAX_READERS;
 }
 
@@ -125,6 +126,7 @@ static void end(struct http *http)
     access_done(&http->access);
     tls_close(http->tls);
     crowd_done(&http->crowd);
+    mutex_done(&http->config_lock);
     http->magic = 0;
     free(http);
 }
@@ -140,7 +142,9 @@ static struct http *new_http(const struct http_options *options, struct node *no
     http->node = node;
     http->doors[DOOR_MAIN].fd = http->doors[DOOR_ADMIN].fd = -1;
     http->options.admin_listen = http->admin_address;
-    crowd_init(&http->crowd, options->max_connections_per_address);
+    crowd_init(&http->crowd);
+    mutex_init(&http->config_lock);
+    http_show_config(http, options->config, options->config_count);
     http->options.tokens_file = NULL; /* access and tls keep the paths */
     http->options.tls_certificate = http->options.tls_key = NULL;
     snprintf(http->node_text, sizeof(http->node_text), "%u", (unsigned)node_self(node));
@@ -191,6 +195,49 @@ enum err http_reload(struct http *http, struct why *why)
     enum err err = access_reload(&http->access, why);
     enum err tls_err = http->tls == NULL ? OK : tls_reload(http->tls, err == OK ? why : &second);
     return err != OK ? err : tls_err;
+}
+
+enum err http_tune(struct http *http, const struct http_options *options, struct why *why)
+{
+    enum err err = options_check(options, why);
+    if (err != OK)
+        return err;
+    listen_raise_limit(options->max_connections);
+#define X(field) __atomic_store_n(&http->options.field, options->field, __ATOMIC_RELAXED);
+    HTTP_TUNED_TABLE(X)
+#undef X
+    wake_all(http); /* there may be room for those who wait */
+    return OK;
+}
+
+void http_show_config(struct http *http, const struct http_config_value *values, uint32_t count)
+{
+    mutex_lock(&http->config_lock);
+    http->options.config = values;
+    http->options.config_count = count;
+    mutex_unlock(&http->config_lock);
+}
+
+bool http_write_config(struct http *http, struct buf *out)
+{
+    mutex_lock(&http->config_lock);
+    uint32_t count = http->options.config_count;
+    const struct http_config_value *value = http->options.config;
+    buf_append_string(out, count > 0 ? "{\"values\":[" : "");
+    for (uint32_t i = 0; i < count; i++, value++) {
+        jwrite_comma(out);
+        buf_put_u8(out, '{');
+        jwrite_member_text(out, "key", value->key);
+        jwrite_member_text(out, "value", value->value);
+        jwrite_member_text(out, "source", value->source);
+        jwrite_member_bool(out, "reloadable", value->is_reloadable);
+        if (value->after_restart != NULL)
+            jwrite_member_text(out, "after_restart", value->after_restart);
+        buf_put_u8(out, '}');
+    }
+    buf_append_string(out, count > 0 ? "]}" : "");
+    mutex_unlock(&http->config_lock);
+    return count > 0;
 }
 
 static uint32_t open_requests(struct http *http)

@@ -12,6 +12,8 @@ struct http;
 /* What GET /v1/admin/config tells; a secret's value is hidden already. */
 struct http_config_value {
     const char *key, *value, *source; /* source: default, file, env, flag */
+    bool is_reloadable;
+    const char *after_restart; /* what it is then, as configured by now; NULL: the same */
 };
 
 struct http_options {
@@ -34,7 +36,7 @@ struct http_options {
     const char *metrics_prefix;     /* "lethe_" */
     uint32_t replica_lag_threshold; /* entries; for the metric replica_lag_count */
     const struct http_config_value
-        *config; /* borrowed until http_stop; none: that route is a 501 */
+        *config; /* borrowed until http_stop or http_show_config; none: that route is a 501 */
     uint32_t config_count;
 };
 
@@ -53,6 +55,21 @@ void http_stop(struct http *http, uint32_t timeout_ms);
 /* Reads tokens and certificate again. What is wrong (tokens_load, tls_open) stays as it was in force;
  * why has the first fault. Thread: main. */
 MUST_USE enum err http_reload(struct http *http, struct why *why);
+/* The options that may change while it serves. */
+#define HTTP_TUNED_TABLE(X)                                                                        \
+    X(max_connections)                                                                             \
+    X(max_connections_per_address)                                                                 \
+    X(max_inflight_bytes)                                                                          \
+    X(max_body_bytes)                                                                              \
+    X(max_message_bytes)                                                                           \
+    X(request_timeout_ms)                                                                          \
+    X(replica_lag_threshold)
+/* Takes them over, of which nothing else is looked at but by options_check: requests that come from
+ * now on are held to them, connections that are open stay. Errors: ERR_BAD_CONFIG  nothing changed */
+MUST_USE enum err http_tune(struct http *http, const struct http_options *options, struct why *why);
+/* What GET /v1/admin/config tells from now on: borrowed until http_stop or the next time. What was
+ * shown before is not looked at any more. */
+void http_show_config(struct http *http, const struct http_config_value *values, uint32_t count);
 /* Where it listens: "127.0.0.1:5001", with the port that the system chose. Lives as long as http. */
 const char *http_address(const struct http *http);
 const char *http_admin_address(const struct http *http); /* "": none */

@@ -6,7 +6,7 @@
 enum err inflight_take(struct request *req, uint64_t bytes, struct why *why)
 {
     struct http *http = req->http;
-    uint64_t max = http->options.max_inflight_bytes;
+    uint64_t max = HTTP_TUNED(http, max_inflight_bytes);
     uint64_t before = atomic_fetch_add(&http->inflight_bytes, bytes);
     if (before >= max || bytes > max - before) {
         atomic_fetch_sub(&http->inflight_bytes, bytes);

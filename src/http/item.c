@@ -55,7 +55,7 @@ static enum err read_name(struct request *req, struct item *item, const struct j
 
 static enum err check_payload_size(struct request *req, struct item *item)
 {
-    uint64_t max = http_options_of(req->http)->max_message_bytes;
+    uint64_t max = HTTP_TUNED(req->http, max_message_bytes);
     if (item->message.payload.len > max)
         return fault(req, item, ERR_TOO_LARGE,
                      "'%s' of %llu bytes is larger than 'max_message_bytes' %llu", "payload",

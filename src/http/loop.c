@@ -490,7 +490,7 @@ static enum MHD_Result on_head(struct request *req, const char *method, const ch
 
 static enum MHD_Result on_body(struct request *req, const char *data, size_t len)
 {
-    uint64_t max = req->http->options.max_body_bytes;
+    uint64_t max = HTTP_TUNED(req->http, max_body_bytes);
     req->received_bytes += len;
     stats_add(&loop_of(req)->stats.received_bytes, len);
     if (req->stage == REQUEST_BODY && req->received_bytes > max) {
@@ -698,7 +698,7 @@ static struct MHD_Daemon *new_daemon(struct loop *loop)
         MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
             (has_tls ? MHD_USE_TLS : 0),
         0, NULL, NULL, on_request, loop, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
-        MHD_OPTION_CONNECTION_LIMIT, loop->http->options.max_connections,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_MAX_CONNECTIONS, /* door.c has the bound */
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_CONNECTION_MEMORY_BYTES,
         MHD_OPTION_URI_LOG_CALLBACK, on_target, loop, MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes,
         NULL, MHD_OPTION_NOTIFY_COMPLETED, on_end, loop, MHD_OPTION_NOTIFY_CONNECTION,

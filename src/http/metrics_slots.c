@@ -89,7 +89,7 @@ static void add_led(struct request *req, const struct node_slot *slot, struct su
             continue;
         sums->states[replica->state]++;
         sums->checked[replica->checked]++;
-        sums->lagging += replica->lag > http_options_of(req->http)->replica_lag_threshold;
+        sums->lagging += replica->lag > HTTP_TUNED(req->http, replica_lag_threshold);
         add_pending(node, slot, replica, sums);
     }
     /* One more down would end it. A cluster that cannot lose any member is always there. */

@@ -228,23 +228,11 @@ void operate_full_sync_run(struct request *req)
 /* ---- configuration ----------------------------------------------------------------------------------- */
 void operate_config_run(struct request *req)
 {
-    const struct http_options *options = http_options_of(req->http);
-    struct buf *out = &req->out;
-    if (options->config_count == 0) {
+    if (!http_write_config(req->http, &req->out)) {
         struct why why;
         why_set(&why, ERR_NOT_SUPPORTED, "this server was not told its configuration");
         reply_problem(req, ERR_NOT_SUPPORTED, &why);
         return;
     }
-    buf_append_string(out, "{\"values\":[");
-    for (uint32_t i = 0; i < options->config_count; i++) {
-        jwrite_comma(out);
-        buf_put_u8(out, '{');
-        jwrite_member_text(out, "key", options->config[i].key);
-        jwrite_member_text(out, "value", options->config[i].value);
-        jwrite_member_text(out, "source", options->config[i].source);
-        buf_put_u8(out, '}');
-    }
-    buf_append_string(out, "]}");
     reply_send(req, 200, MEDIA_JSON);
 }

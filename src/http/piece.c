@@ -25,7 +25,7 @@ static void ask(struct request *req, struct piece_reader *reader)
     call->no_forward = false;
     call->queries = reader->queries;
     call->queries_count = reader->queries_count;
-    call->deadline_ms = clock_mono_ms() + http_options_of(req->http)->request_timeout_ms;
+    call->deadline_ms = clock_mono_ms() + HTTP_TUNED(req->http, request_timeout_ms);
     request_wait_calls(req, call, 1, NULL);
     reader->is_asked = true;
 }

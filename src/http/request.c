@@ -163,7 +163,7 @@ static enum err read_query(struct request *req, struct why *why)
 static enum err check_body_head(struct request *req, struct why *why)
 {
     const struct request_headers *headers = &req->headers;
-    uint64_t max = http_options_of(req->http)->max_body_bytes;
+    uint64_t max = HTTP_TUNED(req->http, max_body_bytes);
     uint8_t takes = req->route->takes;
     if ((takes & TAKES_ANY) != 0)
         return OK;
@@ -265,7 +265,7 @@ void request_prepare_read(struct request *req, struct node_call *call, uint32_t 
     call->queries = req->queries;
     call->queries_count = req->queries_count;
     call->deadline_ms =
-        req->started_us / 1000 + req->granted_ms + http_options_of(req->http)->request_timeout_ms;
+        req->started_us / 1000 + req->granted_ms + HTTP_TUNED(req->http, request_timeout_ms);
 }
 
 struct msg_query *request_ask(struct request *req, enum msg_query_kind kind)

@@ -204,6 +204,10 @@ void request_stream(struct request *req, enum media media, request_stream_more *
 /* ---- what the room's parts ask of the server --------------------------------------------------- */
 struct node *http_node(const struct http *http);
 const struct http_options *http_options_of(const struct http *http);
+/* An option of HTTP_TUNED_TABLE, as it is in this moment. */
+#define HTTP_TUNED(http, field) __atomic_load_n(&http_options_of(http)->field, __ATOMIC_RELAXED)
+/* What GET /v1/admin/config tells, as JSON. False: nobody told it the configuration. */
+bool http_write_config(struct http *http, struct buf *out);
 void http_sum_stats(const struct http *http, struct http_stats *ret);
 bool http_is_stopping(const struct http *http);
 /* One more reader that stays; false: there are as many as may be. Thread: any */

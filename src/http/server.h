@@ -83,7 +83,8 @@ struct http {
     char prefix[HTTP_PREFIX_MAX_BYTES + 1];
     char address[LISTEN_ADDRESS_SIZE], admin_address[LISTEN_ADDRESS_SIZE];
     char node_text[16];
-    struct node *node; /* borrowed */
+    struct node *node;        /* borrowed */
+    struct mutex config_lock; /* over options.config and its texts */
     struct access access;
     struct tls *tls; /* owned; NULL: plain HTTP */
     struct loop *loops;

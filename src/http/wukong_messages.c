@@ -50,7 +50,7 @@ static enum err read_payload(struct request *req, const struct jvalue *object,
                              struct command_message *message, struct why *why)
 {
     const struct jvalue *payload = jvalue_find(object, "payload");
-    uint64_t max = http_options_of(req->http)->max_message_bytes;
+    uint64_t max = HTTP_TUNED(req->http, max_message_bytes);
     if (payload == NULL || payload->kind != JVALUE_STRING ||
         !base64_decode(payload->string, &req->arena, &message->payload))
         return why_set(why, ERR_BAD_PARAMETER, "'payload' is not there as valid base64");

@@ -93,7 +93,7 @@ static bool pace(uint64_t bytes, void *arg)
     struct node *node = reading->node;
     reading->bytes += bytes - reading->slot_bytes;
     reading->slot_bytes = bytes;
-    uint64_t rate = node->options.check_bytes_per_s;
+    uint64_t rate = TUNED(node, check_bytes_per_s);
     while (!is_given_up(node) && rate != 0 && node->world.pause_us != NULL) {
         uint64_t due_us = node->backups->began_us + reading->bytes * 1000000 / rate;
         uint64_t now_us = node_now_us(node);
@@ -223,7 +223,7 @@ static char *path_of(const struct backups *backups, const char *id)
 
 static bool is_expired(const struct node *node, const struct backup_manifest *manifest)
 {
-    uint64_t now_ms = wall_ms(node), expire_ms = node->options.backup_expire_ms;
+    uint64_t now_ms = wall_ms(node), expire_ms = TUNED(node, backup_expire_ms);
     return expire_ms != 0 && manifest->created_ms != 0 && now_ms > manifest->created_ms &&
            now_ms - manifest->created_ms > expire_ms;
 }
@@ -252,7 +252,7 @@ static enum err prune(struct node *node, struct why *why)
     if (err != OK) {
         return err;
     }
-    uint64_t good = 0, keep = node->options.backup_keep;
+    uint64_t good = 0, keep = TUNED(node, backup_keep);
     for (uint32_t i = 0; i < list.count; i++) {
         good += is_good(&list.items[i]) && !is_expired(node, &list.items[i]) ? 1 : 0;
     }
@@ -519,7 +519,7 @@ enum err node_remove_backup(struct node *node, struct bytes id, struct why *why)
 static void show(const struct node *node, const struct backup_manifest *from, struct arena *arena,
                  struct node_backup *ret)
 {
-    uint64_t now_ms = wall_ms(node), expire_ms = node->options.backup_expire_ms;
+    uint64_t now_ms = wall_ms(node), expire_ms = TUNED(node, backup_expire_ms);
     *ret = (struct node_backup){
         .state = (uint8_t)(from->damage[0] != '\0'  ? NODE_BACKUP_DAMAGED
                            : from->verified_ms == 0 ? NODE_BACKUP_UNVERIFIED

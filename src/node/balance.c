@@ -11,7 +11,7 @@ enum { BALANCE_MOVES_MAX = 4, BALANCE_LAG_MAX = 64, BALANCE_SETTLED_MS = 3000 };
 /* What its packets say of its disk, in a slot that is led here. */
 static bool has_room(const struct node *node, node_id id)
 {
-    uint64_t soft_mb = (node->options.disk_soft_free_bytes + (1 << 20) - 1) >> 20;
+    uint32_t soft_mb = tune_disk_low_mb(&node->options);
     for (uint32_t i = 0; i < node->groups_count; i++) {
         struct raft_status status;
         if (node->groups[i].role != RAFT_LEADER) {

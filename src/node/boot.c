@@ -280,8 +280,7 @@ static void boot_raft(struct node *node, struct group *group, const struct node_
     const struct store_identity *identity = store_identity(node->store);
     raft_options_init(&options, group->slot, node->options.id, identity->boot);
     /* Rounded up: a node below its own mark is also low in the eyes of its leader. */
-    uint64_t low_mb = (node->options.disk_soft_free_bytes + (1 << 20) - 1) >> 20;
-    options.disk_low_mb = low_mb > UINT32_MAX ? UINT32_MAX : (uint32_t)low_mb;
+    options.disk_low_mb = tune_disk_low_mb(&node->options);
     if (boot->limits != NULL) {
         struct raft_options own = options;
         options = *boot->limits;

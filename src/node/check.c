@@ -38,7 +38,7 @@ static bool pace(uint64_t bytes, void *arg)
     struct node *node = check->group->node;
     STAT_ADD(node, check_bytes_total, bytes - check->counted_bytes);
     check->counted_bytes = bytes;
-    uint64_t rate = node->options.check_bytes_per_s;
+    uint64_t rate = TUNED(node, check_bytes_per_s);
     while (!atomic_load(&check->must_end) && rate != 0 && node->world.pause_us != NULL) {
         uint64_t due_us = check->began_us + bytes * 1000000 / rate;
         uint64_t now_us = node_now_us(node);

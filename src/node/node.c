@@ -132,6 +132,7 @@ static void node_init(struct node *node, const struct node_options *options,
     heap_init(&node->deadlines);
     arena_init(&node->turn);
     mutex_init(&node->view_lock);
+    tune_init(node);
     alarm_init(node);
     mutex_init(&node->listener_lock);
     node_init_members(node, options);
@@ -257,6 +258,7 @@ void node_free(struct node *node)
     arena_done(&node->turn);
     mutex_done(&node->listener_lock);
     mutex_done(&node->view_lock);
+    tune_done(node);
     alarm_done(node);
     free(node->groups);
     free(node->views);
@@ -619,6 +621,7 @@ void node_turn(struct node *node)
         check_end_all(node);
         backups_end(node);
     }
+    tune_take(node);
     node_take_calls(node);
     compaction_turn(node);
     checks_run(node);

@@ -75,6 +75,29 @@ void node_stop(struct node *node, uint32_t timeout_ms);
 /* Reads the files of TLS again, for links that are made from now on; on a fault all stays as it is.
  * Thread: main. Errors: ERR_BAD_CONFIG, ERR_NOT_FOUND, ERR_IO  why has the file */
 MUST_USE enum err node_reload(struct node *node, struct why *why);
+/* The options that may change while a node runs. */
+#define NODE_TUNED_TABLE(X)                                                                        \
+    X(dedup_window_ms)                                                                             \
+    X(log_keep_applied)                                                                            \
+    X(log_keep_hours)                                                                              \
+    X(log_min_keep)                                                                                \
+    X(log_max_bytes)                                                                               \
+    X(submit_max_commands)                                                                         \
+    X(submit_max_bytes)                                                                            \
+    X(disk_soft_free_bytes)                                                                        \
+    X(disk_hard_free_bytes)                                                                        \
+    X(replica_lag_threshold)                                                                       \
+    X(delete_log_retention_ms)                                                                     \
+    X(delete_log_max_records)                                                                      \
+    X(catchup_bytes_per_s)                                                                         \
+    X(balance)                                                                                     \
+    X(check_bytes_per_s)                                                                           \
+    X(check_interval_ms)                                                                           \
+    X(backup_keep)                                                                                 \
+    X(backup_expire_ms)
+/* Takes them over from options, of which nothing else is looked at; in force from the loop's next
+ * turn on. Thread: any. Errors: ERR_BAD_CONFIG  a bound of the queue is 0: nothing was changed */
+MUST_USE enum err node_tune(struct node *node, const struct node_options *options, struct why *why);
 /* Called (on some thread) when the node can no longer go on: a failed write, damaged bytes. The
  * process must end with a non-zero code. Set before start. */
 void node_on_fatal(void (*on_fatal)(enum err err, const char *text, void *arg), void *arg);

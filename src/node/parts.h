@@ -29,6 +29,7 @@
 #include "node/retention.h"
 #include "node/stats.h"
 #include "node/tail.h"
+#include "node/tune.h"
 #include "store/store.h"
 #include "sys/failpoint.h"
 #include "sys/log.h"
@@ -37,7 +38,8 @@
 #include "wire/digest.h"
 
 struct node {
-    struct node_options options; /* members points to members */
+    struct node_options options; /* members points to members; see tune.h */
+    struct tune tune;
     struct node_member *members; /* owned */
     struct node_world world;
     struct store *store; /* borrowed */

@@ -64,21 +64,22 @@ static bool may_make(const struct node *node, const struct space_seen *seen)
 {
     uint64_t cost = node->space.is_owed ? 0 : node->options.disk_ballast_bytes;
     return !node->space.has_given_up &&
-           seen->spare_bytes >= cost + node->options.disk_soft_free_bytes &&
+           seen->spare_bytes >= cost + TUNED(node, disk_soft_free_bytes) &&
            seen->free_bytes > node->options.disk_ballast_bytes;
 }
 
 void space_look(struct node *node, struct space_seen *ret)
 {
-    const struct node_options *options = &node->options;
+    uint64_t soft_bytes = TUNED(node, disk_soft_free_bytes);
+    uint64_t hard_bytes = TUNED(node, disk_hard_free_bytes);
     *ret = (struct space_seen){0};
     look_free(node, ret);
     if (ret->total_bytes == 0) {
         ret->spare_bytes = UINT64_MAX;
         return;
     }
-    if (node->world.set_ballast != NULL && options->disk_ballast_bytes != 0) {
-        if (node->space.has_ballast && ret->free_bytes < options->disk_hard_free_bytes) {
+    if (node->world.set_ballast != NULL && node->options.disk_ballast_bytes != 0) {
+        if (node->space.has_ballast && ret->free_bytes < hard_bytes) {
             ballast_free(node);
             look_free(node, ret);
         } else if (!node->space.has_ballast && may_make(node, ret)) {
@@ -86,9 +87,9 @@ void space_look(struct node *node, struct space_seen *ret)
             look_free(node, ret);
         }
     }
-    ret->is_soft = ret->spare_bytes < options->disk_soft_free_bytes;
-    ret->is_hard = ret->spare_bytes < options->disk_hard_free_bytes;
-    ret->is_eaten = ret->free_bytes < options->disk_hard_free_bytes;
+    ret->is_soft = ret->spare_bytes < soft_bytes;
+    ret->is_hard = ret->spare_bytes < hard_bytes;
+    ret->is_eaten = ret->free_bytes < hard_bytes;
 }
 
 /* ---- what follows from it: loop --------------------------------------------------------------------- */
@@ -96,7 +97,7 @@ void space_look(struct node *node, struct space_seen *ret)
 /* The voter with room that is nearest to the end of the log; 0: none. */
 static node_id find_roomy(const struct group *group)
 {
-    uint64_t soft_mb = (group->node->options.disk_soft_free_bytes + (1 << 20) - 1) >> 20;
+    uint32_t soft_mb = tune_disk_low_mb(&group->node->options);
     const struct raft_progress_status *best = NULL;
     struct raft_status status;
     raft_status(group->raft, &status);

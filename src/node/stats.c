@@ -285,7 +285,7 @@ static bool slot_is_degraded(const struct node_slot *view, const struct node *no
     for (uint32_t i = 0; i < view->replicas_count; i++) {
         if (view->role == RAFT_LEADER &&
             (view->replicas[i].state == NODE_DOWN ||
-             view->replicas[i].lag > node->options.replica_lag_threshold)) {
+             view->replicas[i].lag > TUNED(node, replica_lag_threshold))) {
             return true;
         }
     }
@@ -341,7 +341,7 @@ bool node_is_safe_to_stop(struct node *node)
             voters += !replica->learner;
             ready += !replica->learner && replica->node != node->options.id &&
                      replica->state == NODE_REPLICATE &&
-                     replica->lag <= node->options.replica_lag_threshold;
+                     replica->lag <= TUNED(node, replica_lag_threshold);
         }
         is_safe = ready > voters / 2;
     }
@@ -376,7 +376,7 @@ static void metrics_store(struct node *node, struct node_metrics *ret)
     ret->background_errors = store.background_errors;
     ret->disk_free_bytes = store.disk_free_bytes;
     ret->disk_total_bytes = store.disk_total_bytes;
-    ret->disk_soft_free_bytes = node->options.disk_soft_free_bytes;
+    ret->disk_soft_free_bytes = TUNED(node, disk_soft_free_bytes);
     ret->store_snapshots = store.snapshots;
     ret->range_tombstones = store.range_tombstones_in_memtables;
     ret->live_versions = store.live_versions;

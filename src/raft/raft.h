@@ -203,6 +203,8 @@ void raft_compacted(struct raft *raft, raft_index to); /* base is (to, its term)
  * count 0: nothing from last + 1 on could be read. */
 void raft_filled(struct raft *raft, node_id to, raft_index last, uint32_t count, uint32_t bytes);
 void raft_may_lead(struct raft *raft, bool yes, uint32_t disk_free_mb);
+/* disk_low_mb of the options, from now on. */
+void raft_set_disk_low(struct raft *raft, uint32_t disk_low_mb);
 void raft_quarantine(struct raft *raft, bool yes);
 /* The answer to a need that was listed; ignored when the peer has none any more, or an install is
  * under way. Taken or not, and ended or not, shows by install_session in its progress. */

@@ -103,6 +103,11 @@ void raft_may_lead(struct raft *raft, bool yes, uint32_t disk_free_mb)
     leave_when_unfit(raft);
 }
 
+void raft_set_disk_low(struct raft *raft, uint32_t disk_low_mb)
+{
+    raft->options.disk_low_mb = disk_low_mb;
+}
+
 void raft_quarantine(struct raft *raft, bool yes)
 {
     raft->quarantined = yes;

@@ -129,6 +129,13 @@ void queue_batch_done(struct queue_batch *batch)
     *batch = (struct queue_batch){NULL, 0, 0};
 }
 
+void queue_set_max_bytes(struct queue *queue, size_t max_bytes)
+{
+    mutex_lock(&queue->mutex);
+    queue->options.max_bytes = max_bytes;
+    mutex_unlock(&queue->mutex);
+}
+
 void queue_close(struct queue *queue)
 {
     mutex_lock(&queue->mutex);

@@ -54,6 +54,9 @@ MUST_USE enum err queue_pop_wait(struct queue *queue, struct queue_batch *batch,
                                  uint64_t timeout_ms);
 void queue_batch_done(struct queue_batch *batch); /* frees the array, not the items */
 
+/* Another bound from now on; what is in it stays. Thread: any */
+void queue_set_max_bytes(struct queue *queue, size_t max_bytes);
+
 void queue_close(struct queue *queue);                                /* Thread: any */
 void queue_stats(struct queue *queue, struct queue_stats *ret_stats); /* Thread: any */
 

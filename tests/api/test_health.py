@@ -244,7 +244,8 @@ def test_reload_of_the_log(_daemon):
                           "cluster: {slot_count: 8}\n", "read again")
             lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
             equal(lines[-1]["room"], "lethed")
-            check("with a restart only option=cluster.slot_count" in text, text)
+            check("cluster.slot_count" in [line.get("option") for line in lines
+                                           if "with a restart only" in line["message"]], text)
             Client(daemon).get("/livez", expect=200)
         finally:
             daemon.stop()

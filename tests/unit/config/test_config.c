@@ -168,8 +168,8 @@ START_TEST(test_printed_file_gives_the_same_values)
     for (int i = 0; i < CONFIG_OPTIONS_COUNT; i++)
         ck_assert_msg(config_is_equal(&one.config, &two.config, (enum config_option)i), "%s",
                       config_key((enum config_option)i));
-    ck_assert_ptr_nonnull(strstr(buf_string(&text), "# flag\n"));
-    ck_assert_ptr_nonnull(strstr(buf_string(&text), "# default\n"));
+    ck_assert_ptr_nonnull(strstr(buf_string(&text), "# flag, restart\n"));
+    ck_assert_ptr_nonnull(strstr(buf_string(&text), "# default, SIGHUP\n"));
     buf_done(&text);
     config_done(&one.config);
     config_done(&two.config);

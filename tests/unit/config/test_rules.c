@@ -121,6 +121,37 @@ START_TEST(test_log_rooms)
 }
 END_TEST
 
+/* Every type of option changes hands, with its source, and nothing that is fixed does. */
+START_TEST(test_exchange)
+{
+    struct load a = load_with(NULL, NULL, WORDS("--log-rooms", "net=debug", "--node-id", "1"));
+    struct load b = load_with(NULL, NULL,
+                              WORDS("--log-rooms", "http=warn,node=info", "--log-level", "debug",
+                                    "--http-max-body-bytes", "2MiB", "--http-request-timeout", "3s",
+                                    "--http-max-connections", "7", "--cluster-balance=false",
+                                    "--node-id", "2", "--metrics-prefix", "other_"));
+    ck_assert_msg(a.err == OK && b.err == OK, "%s %s", a.why.text, b.why.text);
+    config_exchange_reloadable(&a.config, &b.config);
+    ck_assert_uint_eq(a.config.log_rooms.count, 2);
+    ck_assert_str_eq(a.config.log_level, "debug");
+    ck_assert_uint_eq(a.config.http_max_body_bytes, 2 * CONFIG_MIB);
+    ck_assert_uint_eq(a.config.http_request_timeout_ms, 3000);
+    ck_assert_uint_eq(a.config.http_max_connections, 7);
+    ck_assert(!a.config.cluster_balance && b.config.cluster_balance);
+    ck_assert_int_eq(a.config.sources[CONFIG_OPTION_log_level], CONFIG_FLAG);
+    ck_assert_int_eq(b.config.sources[CONFIG_OPTION_log_level], CONFIG_DEFAULT);
+    ck_assert_uint_eq(b.config.log_rooms.count, 1);
+    ck_assert_str_eq(b.config.log_level, "info");
+    ck_assert_uint_eq(a.config.node_id, 1);
+    ck_assert_str_eq(a.config.metrics_prefix, "lethe_");
+    config_exchange_reloadable(&a.config, &b.config);
+    ck_assert_str_eq(a.config.log_rooms.items[0], "net=debug");
+    ck_assert_uint_eq(b.config.http_max_connections, 7);
+    config_done(&a.config);
+    config_done(&b.config);
+}
+END_TEST
+
 START_TEST(test_metrics_prefix)
 {
     static const char *const good[] = {"wukongim_", "a", "_x9:", "Lethe_"};
@@ -139,5 +170,5 @@ END_TEST
 Suite *suite_rules(void)
 {
     return UNIT_SUITE("rules", 10, test_members, test_bad_members, test_exposure_needs_consent,
-                      test_addresses, test_log_rooms, test_metrics_prefix);
+                      test_addresses, test_log_rooms, test_exchange, test_metrics_prefix);
 }

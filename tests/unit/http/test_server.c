@@ -373,8 +373,8 @@ END_TEST
 
 START_TEST(tells_its_configuration)
 {
-    static const struct http_config_value values[] = {{"node.id", "1", "flag"},
-                                                      {"auth.tokens_file", "hidden", "file"}};
+    static const struct http_config_value values[] = {
+        {"node.id", "1", "flag", true, NULL}, {"auth.tokens_file", "hidden", "file", false, NULL}};
     struct http_options options;
     struct why why;
     node = fake_node_new();
@@ -387,8 +387,9 @@ START_TEST(tells_its_configuration)
     client_open(&client, http_address(http));
     ck_assert_int_eq(ask("GET", "/v1/admin/config", NULL, NULL), 200);
     ck_assert_str_eq(client.body, "{\"values\":[{\"key\":\"node.id\",\"value\":\"1\",\"source\":"
-                                  "\"flag\"},{\"key\":\"auth.tokens_file\",\"value\":\"hidden\","
-                                  "\"source\":\"file\"}]}");
+                                  "\"flag\",\"reloadable\":true},{\"key\":"
+                                  "\"auth.tokens_file\",\"value\":\"hidden\","
+                                  "\"source\":\"file\",\"reloadable\":false}]}");
     stop();
 }
 END_TEST

@@ -611,6 +611,53 @@ START_TEST(backups_while_all_goes_on)
 }
 END_TEST
 
+/* Threads that call, a backup that reads, and options that change under all of them. */
+START_TEST(options_change_while_all_goes_on)
+{
+    char *dir = unit_temp_dir();
+    struct node_options options = options_of(dir);
+    struct node *node = start_with(&options);
+    wait_serving(node);
+    struct caller callers[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        caller_init(&callers[i], node, i);
+        ck_assert_int_eq(thread_start(&callers[i].thread, "caller", caller_run, &callers[i]), OK);
+    }
+    struct arena arena;
+    struct node_job job;
+    struct node_backup *list;
+    struct why why = {0};
+    arena_init(&arena);
+    for (uint64_t i = 0; i < 4; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "b%d", (int)i);
+        options.submit_max_commands = 1024 + i;
+        options.submit_max_bytes = (64ull << 20) + i;
+        options.replica_lag_threshold = 1000 + (uint32_t)i;
+        options.disk_soft_free_bytes = options.disk_hard_free_bytes = i;
+        options.check_bytes_per_s = i == 0 ? 0 : (i << 30);
+        options.backup_keep = 5 - i;
+        options.log_keep_applied = 100 * i;
+        options.balance = i % 2 == 0;
+        ck_assert_int_eq(node_tune(node, &options, &why), OK);
+        backup(node, name, &arena, &job);
+        ck_assert_msg(job.state == NODE_JOB_DONE, "%s", job.text);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        thread_join(&callers[i].thread);
+        ck_assert_uint_eq(callers[i].answered, CALLS);
+        caller_done(&callers[i]);
+    }
+    ck_assert_uint_eq(list_backups(node, &arena, &list), 2); /* backup_keep as it was set last */
+    struct node_metrics metrics;
+    node_get_metrics(node, &metrics);
+    ck_assert_uint_eq(metrics.disk_soft_free_bytes, 3);
+    node_stop(node, 5000);
+    arena_done(&arena);
+    free(dir);
+}
+END_TEST
+
 /* One byte in the middle of each table file. */
 static void damage(const char *dir, const char *id)
 {
@@ -667,5 +714,6 @@ Suite *suite_real(void)
 {
     return UNIT_SUITE("real", 120, four_threads_and_restart, drains_under_load, three_over_loopback,
                       empty_folder_is_refused_after_restart, returns_by_delta_and_full,
-                      backups_while_all_goes_on, damaged_backup_is_found);
+                      backups_while_all_goes_on, options_change_while_all_goes_on,
+                      damaged_backup_is_found);
 }

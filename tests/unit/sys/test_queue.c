@@ -76,6 +76,24 @@ START_TEST(both_bounds_hold)
 }
 END_TEST
 
+START_TEST(its_bound_of_bytes_changes)
+{
+    struct queue_options options = {10, 100, NULL, NULL};
+    struct queue *queue = queue_new(&options);
+    struct queue_batch batch = {NULL, 0, 0};
+    ck_assert_int_eq(queue_push(queue, item(1), 90), OK);
+    queue_set_max_bytes(queue, 50); /* what is in it stays */
+    ck_assert_int_eq(queue_push(queue, item(2), 0), ERR_QUEUE_FULL);
+    queue_set_max_bytes(queue, 200);
+    ck_assert_int_eq(queue_push(queue, item(2), 110), OK);
+    ck_assert_int_eq(queue_push(queue, item(3), 1), ERR_QUEUE_FULL);
+    ck_assert(queue_pop_all(queue, &batch));
+    ck_assert_uint_eq(batch.count, 2);
+    queue_batch_done(&batch);
+    queue_free(queue);
+}
+END_TEST
+
 START_TEST(waits_in_vain_and_ends_when_closed)
 {
     atomic_int wakes = 0;
@@ -192,6 +210,6 @@ END_TEST
 Suite *suite_queue(void)
 {
     return UNIT_SUITE("queue", 120, keeps_order_and_wakes_once, both_bounds_hold,
-                      waits_in_vain_and_ends_when_closed, threads_lose_nothing,
-                      items_must_not_be_forgotten);
+                      its_bound_of_bytes_changes, waits_in_vain_and_ends_when_closed,
+                      threads_lose_nothing, items_must_not_be_forgotten);
 }
