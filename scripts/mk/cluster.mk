@@ -11,7 +11,15 @@ CLUSTER_SEED = $(if $(filter command% environment%,$(origin SEED)),--seed $(SEED
 SOAK_FOR = $(if $(HOURS),$(shell expr $(HOURS) '*' 3600),$(if $(filter command%,$(origin SECONDS)),$(SECONDS),0))
 CLUSTER_RUN = BUILD=$(BUILD) $(PYTHON) tests/cluster/run.py $(CLUSTER_SEED) $(if $(ONLY),--only $(ONLY))
 
-.PHONY: cluster soak cluster-checkers failpoints
+# Edits rows of a stopped node's folder: for tests alone, installed nowhere.
+$(BUILD)/tools/edit-rows: $(BUILD)/tests/tools/edit_rows.o $(call archives,store sys base)
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ -Wl,--start-group $^ -Wl,--end-group $(call libs,store sys base)
+
+.PHONY: cluster soak cluster-checkers failpoints cluster-tools
+cluster-tools: $(BUILD)/tools/edit-rows
+
 # What it compiles is told apart by its folder, as with sanitizers and mutants.
 failpoints: ## the daemon with failpoints, in $(BUILD)-failpoints: LETHE_FAIL=list names them
 	$(Q)$(MAKE) --no-print-directory FAILPOINTS=1 BUILD=$(BUILD)-failpoints $(BUILD)-failpoints/bin/lethed
@@ -19,8 +27,8 @@ failpoints: ## the daemon with failpoints, in $(BUILD)-failpoints: LETHE_FAIL=li
 cluster-checkers: ## the cluster tests' checkers refuse histories that break a rule
 	$(Q)$(PYTHON) tests/cluster/test_checkers.py
 
-cluster: all failpoints cluster-checkers ## real daemons under kills, cuts, damage: the CI set (ONLY= SEED=)
+cluster: all failpoints cluster-tools cluster-checkers ## real daemons under kills, cuts, damage: the CI set (ONLY= SEED=)
 	$(Q)$(CLUSTER_RUN) --ci
 
-soak: all failpoints cluster-checkers ## every cluster test, longer (HOURS=: so long, half of it one life watched for drift)
+soak: all failpoints cluster-tools cluster-checkers ## every cluster test, longer (HOURS=: so long, half of it one life watched for drift)
 	$(Q)$(CLUSTER_RUN) --for $(SOAK_FOR)

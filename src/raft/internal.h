@@ -82,7 +82,7 @@ struct raft {
     uint64_t tick, leader_tick;
     uint32_t election_elapsed, election_timeout;
     uint32_t pinned_timeout; /* 0: drawn at each reset */
-    uint32_t heartbeat_elapsed, check_elapsed;
+    uint32_t heartbeat_elapsed, installs_elapsed, check_elapsed;
 
     /* a campaign */
     uint64_t campaign;

@@ -189,17 +189,25 @@ void replicate_heartbeats(struct raft *raft)
     }
 }
 
-void replicate_tick(struct raft *raft)
+/* They have a beat of their own: reads send heartbeats early, again and again, and put off the next. */
+static void replicate_installs(struct raft *raft)
 {
-    if (++raft->heartbeat_elapsed < raft->options.heartbeat_ticks)
+    if (++raft->installs_elapsed < raft->options.heartbeat_ticks)
         return;
-    replicate_heartbeats(raft);
+    raft->installs_elapsed = 0;
     for (uint32_t i = 0; i < raft->peers_count; i++) {
         struct progress *p = &raft->peers[i];
         raft->installs_due |= p->needs_install && !p->offered;
         if (p->offered && !p->accepted)
             install_send(raft, p); /* the offer may be lost */
     }
+}
+
+void replicate_tick(struct raft *raft)
+{
+    if (++raft->heartbeat_elapsed >= raft->options.heartbeat_ticks)
+        replicate_heartbeats(raft);
+    replicate_installs(raft);
 }
 
 enum err raft_propose(struct raft *raft, struct raft_entry *entries, uint32_t count,

@@ -101,7 +101,7 @@ void state_become_leader(struct raft *raft)
     raft->campaign_transfer = false;
     state_set_leader(raft, raft->self);
     raft->verified = raft->log.last;
-    raft->heartbeat_elapsed = raft->check_elapsed = 0;
+    raft->heartbeat_elapsed = raft->installs_elapsed = raft->check_elapsed = 0;
     raft->transfer_to = 0;
     raft->transfer_told = raft->leaving = false;
     member_rebuild_peers(raft);
