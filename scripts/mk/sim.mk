@@ -59,7 +59,7 @@ sim: sim-core sim-node ## the simulators, from one seed each: SEED= N=
 .PHONY: mutants mutants-quick
 MUTANT_NEEDS := $(BUILD)/sim/scenario $(BUILD)/sim/sim-core $(SIM_NODE_PROGRAMS) \
                 $(UNIT_ROOMS:%=$(BUILD)/unit/%)
-mutants: $(MUTANT_NEEDS) ## take each safety rule out: which test fails; M=name for one
+mutants: $(MUTANT_NEEDS) $(BUILD)/bin/lethed failpoints cluster-tools ## take each safety rule out: which test fails; M=name for one
 	$(Q)BUILD=$(BUILD) MAKE="$(MAKE)" scripts/mutants $(M)
 
 mutants-quick: $(MUTANT_NEEDS)
