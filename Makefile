@@ -7,12 +7,13 @@
 #   SANITIZE=address|thread|undefined|address,undefined
 #   MUTANT=name               a build without one safety rule (tests only)
 #   FAILPOINTS=1              a build that ends, waits or fails on order (tests only; LETHE_FAIL=list)
+#   FEATURE_LEVEL=n           a build that can apply what level n brought, no more (tests only)
 #   BUILD=dir                 where products go (default: build, or build-<sanitizer>)
 #   T=room                    with `make unit`: only that room's tests
 
 empty :=
 comma := ,
-SUFFIX := $(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(MUTANT),-mutant-$(MUTANT))$(if $(FAILPOINTS),-failpoints)
+SUFFIX := $(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(MUTANT),-mutant-$(MUTANT))$(if $(FAILPOINTS),-failpoints)$(if $(FEATURE_LEVEL),-level-$(FEATURE_LEVEL))
 BUILD ?= build$(SUFFIX)
 VERSION := $(shell cat VERSION)
 CC ?= gcc
@@ -86,6 +87,9 @@ MUTANT_FLAGS := -DLETHE_MUTANT_$(MUTANT)=1 -DLETHE_MUTANT_BUILD=1
 endif
 ifneq ($(FAILPOINTS),)
 MUTANT_FLAGS += -DLETHE_FAILPOINTS=1
+endif
+ifneq ($(FEATURE_LEVEL),)
+MUTANT_FLAGS += -DLETHE_FEATURE_LEVEL=$(FEATURE_LEVEL)
 endif
 CFLAGS_ALL := -std=gnu11 -g $(OPT) $(WARN) $(HARDEN) -D_GNU_SOURCE -DLETHE_VERSION='"$(VERSION)"' \
               $(MUTANT_FLAGS) -iquote src -iquote $(BUILD)/gen -MMD -MP $(CFLAGS)

@@ -56,9 +56,11 @@ uninstall: $(BUILD)/install/lethe.yaml ## remove what install copied; data, and 
 install-check: all man completions ## install into an empty folder, use what is there, uninstall: nothing is left
 	$(Q)BUILD=$(BUILD) MAKE="$(MAKE)" tests/package/install.sh
 
-# ---- another version of the same source, for upgrades: only what knows its version is compiled anew ----
+# ---- another version of the same source, for upgrades: only what knows its version or
+# its feature level (one higher, so that its orders are new to the other one) is compiled anew ----
 NEXT_VERSION ?= $(VERSION)+next
-NEXT_FILES := $(shell grep -l LETHE_VERSION src/*/*.c cmd/*/*.c)
+NEXT_FEATURE_LEVEL ?= $(shell expr $$(sed -n 's/.*NODE_FEATURE_LEVEL = \([0-9]*\).*/\1/p' src/node/node.h) + 1)
+NEXT_FILES := $(shell grep -lE 'LETHE_(VERSION|FEATURE_LEVEL)' src/*/*.c cmd/*/*.c)
 next_needs = $(foreach file,$(NEXT_FILES),$(if $(filter $(firstword $(subst /, ,$(patsubst src/%,%,$(file)))),$(NEED_$(1))),$(file))) \
              $(wildcard cmd/$(1)/*.c)
 NEXT_PROGRAMS := $(PROGRAMS:%=$(BUILD)/next/bin/%)
@@ -66,7 +68,8 @@ NEXT_PROGRAMS := $(PROGRAMS:%=$(BUILD)/next/bin/%)
 $(BUILD)/next/%.o: %.c VERSION
 	@mkdir -p $(@D)
 	$(say) CC "$< ($(NEXT_VERSION))"
-	$(Q)$(CC) $(CFLAGS_ALL) -ULETHE_VERSION -DLETHE_VERSION='"$(NEXT_VERSION)"' $(INCLUDE_$(firstword $(subst /, ,$*))) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) -ULETHE_VERSION -DLETHE_VERSION='"$(NEXT_VERSION)"' \
+	    -ULETHE_FEATURE_LEVEL -DLETHE_FEATURE_LEVEL=$(NEXT_FEATURE_LEVEL) $(INCLUDE_$(firstword $(subst /, ,$*))) -c -o $@ $<
 
 $(BUILD)/next/src/http/health.o: $(BUILD)/gen/openapi_json.h
 
@@ -80,7 +83,7 @@ endef
 $(foreach program,$(PROGRAMS),$(eval $(call next_rules,$(program))))
 
 .PHONY: next
-next: $(NEXT_PROGRAMS) ## the same programs under another version, in $(BUILD)/next/bin, for testing upgrades (NEXT_VERSION=)
+next: $(NEXT_PROGRAMS) ## the same programs under another version, in $(BUILD)/next/bin, for testing upgrades (NEXT_VERSION= NEXT_FEATURE_LEVEL=)
 
 # ---- the Debian package -----------------------------------------------------------------------
 ARCHITECTURE = $(shell dpkg --print-architecture)

@@ -76,6 +76,7 @@ int ctl_run_node_drain(struct ctl *ctl);
 int ctl_run_node_undrain(struct ctl *ctl);
 int ctl_run_node_remove(struct ctl *ctl);
 int ctl_run_node_placement(struct ctl *ctl);
+int ctl_run_upgrade_finalize(struct ctl *ctl);
 int ctl_run_leader_balance(struct ctl *ctl);
 int ctl_run_backup_create(struct ctl *ctl);
 int ctl_run_backup_ls(struct ctl *ctl);

@@ -2,6 +2,7 @@
 /* node ...: growing, shrinking, replacing. A change is first planned by the server and shown, then
  * asked about, then ordered; it is done when the placement says that every slot is settled. */
 #include "client/url.h"
+#include "ctl/jobs.h"
 #include "ctl/show.h"
 #include "sys/clock.h"
 
@@ -150,11 +151,13 @@ static int follow_placement(struct ctl *ctl, struct client_json **ret_root)
 
 /* ---- orders -------------------------------------------------------------------------------------- */
 
-static int send_order(struct ctl *ctl, struct order *order, bool is_dry_run,
+/* ret_job: "/v1/jobs/members-12" when the server says so; emptied before. */
+static int send_order(struct ctl *ctl, struct order *order, bool is_dry_run, struct buf *ret_job,
                       struct client_json **ret_root)
 {
     struct buf path = BUF_INIT, body = BUF_INIT;
     struct client_reply reply;
+    buf_clear(ret_job);
     bool has_body = order->method != CLIENT_DELETE;
     client_reply_init(&reply);
     buf_append_bytes(&path, buf_bytes(&order->path));
@@ -166,16 +169,36 @@ static int send_order(struct ctl *ctl, struct order *order, bool is_dry_run,
         client_url_append_query(&path, "dry_run", "true");
     int code = ctl_send(ctl, order->method, buf_string(&path), has_body ? buf_string(&body) : NULL,
                         &reply, ret_root);
+    if (strncmp(reply.location, "/v1/jobs/", 9) == 0)
+        buf_append_string(ret_job, reply.location);
     client_reply_done(&reply);
     buf_done(&path);
     buf_done(&body);
     return code;
 }
 
+/* By its job, which says how long it may take; of a server that names none, by the placement. */
+static int follow_order(struct ctl *ctl, struct buf *job_path, struct client_json **ret_root)
+{
+    if (job_path->len == 0)
+        return follow_placement(ctl, ret_root);
+    struct client_json *job = NULL;
+    uint64_t deadline_ms = ctl->flags.has_wait ? clock_mono_ms() + ctl->flags.wait_ms : 0;
+    int code = ctl_job_follow(ctl, buf_string(job_path), deadline_ms, &job);
+    client_json_free(job);
+    if (code != CTL_OK)
+        return code;
+    client_json_free(*ret_root);
+    *ret_root = NULL;
+    return ctl_get(ctl, "/v1/admin/placement", ret_root);
+}
+
 static int preview(struct ctl *ctl, struct order *order)
 {
     struct client_json *plan = NULL;
-    int code = send_order(ctl, order, true, &plan);
+    struct buf job = BUF_INIT;
+    int code = send_order(ctl, order, true, &job, &plan);
+    buf_done(&job);
     if (code == CTL_OK && ctl->flags.is_dry_run) {
         code = show_placement(ctl, plan);
     } else if (code == CTL_OK) {
@@ -193,17 +216,19 @@ static int preview(struct ctl *ctl, struct order *order)
 static int run_order(struct ctl *ctl, struct order *order)
 {
     struct client_json *root = NULL;
+    struct buf job = BUF_INIT;
     int code = CTL_OK;
     if (ctl->flags.is_dry_run || !ctl->flags.is_yes)
         code = preview(ctl, order);
     if (code == CTL_OK && !ctl->flags.is_dry_run) {
-        code = send_order(ctl, order, false, &root);
+        code = send_order(ctl, order, false, &job, &root);
         if (code == CTL_OK && !ctl->flags.is_no_wait)
-            code = follow_placement(ctl, &root);
+            code = follow_order(ctl, &job, &root);
         if (code == CTL_OK && root != NULL)
             code = show_placement(ctl, root);
     }
     client_json_free(root);
+    buf_done(&job);
     buf_done(&order->path);
     buf_done(&order->body);
     return code;
@@ -302,6 +327,44 @@ int ctl_run_node_remove(struct ctl *ctl)
                        "The node leaves for ever: its number and its data can never come "
                        "back.",
                        "Remove it?");
+}
+
+/* ---- upgrades --------------------------------------------------------------------------------------- */
+
+static int finalize_upgrade(struct ctl *ctl, bool is_dry_run, uint64_t *ret_level)
+{
+    struct client_json *root = NULL;
+    struct client_reply reply;
+    client_reply_init(&reply);
+    int code = ctl_send(ctl, CLIENT_POST, "/v1/admin/upgrade:finalize",
+                        is_dry_run ? "{\"dry_run\":true}" : "{\"dry_run\":false}", &reply, &root);
+    *ret_level = client_json_u64(root, "feature_level", 0);
+    client_json_free(root);
+    client_reply_done(&reply);
+    return code;
+}
+
+int ctl_run_upgrade_finalize(struct ctl *ctl)
+{
+    uint64_t level = 0;
+    struct buf out = BUF_INIT;
+    int code = finalize_upgrade(ctl, true, &level);
+    if (code == CTL_OK && !ctl->flags.is_dry_run) {
+        code =
+            ctl_confirm(ctl,
+                        "The way back to the build before ends: a node that is started with it is "
+                        "not let in any more.",
+                        "Finalize the upgrade?");
+        if (code == CTL_OK)
+            code = finalize_upgrade(ctl, false, &level);
+    }
+    if (code == CTL_OK) {
+        buf_printf(&out, "feature level %llu %s in force\n", (unsigned long long)level,
+                   ctl->flags.is_dry_run ? "would be" : "is");
+        code = ctl_write(buf_bytes(&out));
+    }
+    buf_done(&out);
+    return code;
 }
 
 /* ---- leader balance ------------------------------------------------------------------------------- */

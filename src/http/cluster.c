@@ -67,6 +67,7 @@ void cluster_run(struct request *req)
     jwrite_member_u64(out, "with_leader", cluster->slots_with_leader);
     jwrite_member_u64(out, "degraded", cluster->slots_degraded);
     buf_put_u8(out, '}');
+    jwrite_member_u64(out, "feature_level", cluster->feature_level);
     jwrite_member_u64(out, "served_by", cluster->self);
     jwrite_member_text(out, "version", LETHE_VERSION);
     buf_put_u8(out, '}');

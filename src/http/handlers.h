@@ -27,7 +27,7 @@ request_handler leaders_balance_run, operate_compact_run, operate_compact_all_ru
 request_handler operate_full_sync_run, operate_collect_run, operate_config_run;
 /* nodes.c */
 request_handler nodes_add_run, nodes_promote_run, nodes_drain_run, nodes_undrain_run;
-request_handler nodes_remove_run, placement_run, placement_plan_run;
+request_handler nodes_remove_run, placement_run, placement_plan_run, upgrade_finalize_run;
 /* jobs.c */
 request_handler check_run, compaction_run, job_run, jobs_run, job_cancel_run;
 /* The answer to who started a job: where to look for it. */

@@ -156,6 +156,7 @@ void version_run(struct request *req)
     jwrite_member_text(&req->out, "name", "lethe");
     jwrite_member_text(&req->out, "version", LETHE_VERSION);
     jwrite_member_text(&req->out, "api", "v1");
+    jwrite_member_u64(&req->out, "feature_level", node_feature_level(http_node(req->http)));
     jwrite_member_u64(&req->out, "node", node_self(http_node(req->http)));
     buf_put_u8(&req->out, '}');
     reply_send(req, 200, MEDIA_JSON);

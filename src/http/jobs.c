@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Jobs: work that outlasts a request. They are the node's that took them: another one answers 404 and
- * says whom to ask. */
+ * says whom to ask. Those about the cluster's nodes are the cluster's (orders.c). */
 #include <stdio.h>
 
 #include "http/fields.h"
 #include "http/handlers.h"
 #include "http/http.h"
 #include "http/jwrite.h"
+#include "http/orders.h"
 #include "http/reply.h"
 
 static void write_time(struct buf *out, const char *name, uint64_t time_ms)
@@ -100,6 +101,11 @@ static uint32_t write_item(struct buf *out, const struct node_job *job, uint32_t
 
 void job_run(struct request *req)
 {
+    uint64_t revision = 0;
+    if (orders_read_id(req->name, &revision)) {
+        orders_run(req);
+        return;
+    }
     struct why why = {.err = OK};
     struct node *node = http_node(req->http);
     struct node_job job;
@@ -120,13 +126,26 @@ void job_run(struct request *req)
     reply_send(req, 200, MEDIA_JSON);
 }
 
-void jobs_run(struct request *req)
+/* The cluster's last order about its nodes first; without a leader nobody knows it. */
+static void write_order(struct request *req)
+{
+    struct node_placement *placement = req->call.err == OK ? orders_take(req) : NULL;
+    if (placement != NULL && placement->order.state != NODE_ORDER_NONE) {
+        buf_put_u8(&req->out, '{');
+        orders_write(&req->out, &placement->order);
+        buf_put_u8(&req->out, '}');
+    }
+    free(placement);
+}
+
+static void list_jobs(struct request *req)
 {
     struct node *node = http_node(req->http);
     struct node_job *jobs;
     struct buf *out = &req->out;
     uint32_t count = node_list_jobs(node, &req->arena, &jobs);
     buf_append_string(out, "{\"jobs\":[");
+    write_order(req);
     for (uint32_t i = 0; i < count; i++) {
         jwrite_comma(out);
         buf_put_u8(out, '{');
@@ -137,11 +156,23 @@ void jobs_run(struct request *req)
     reply_send(req, 200, MEDIA_JSON);
 }
 
+void jobs_run(struct request *req)
+{
+    request_prepare_read(req, &req->call, 0, NODE_LINEARIZABLE);
+    req->call.kind = NODE_CALL_PLACEMENT;
+    request_wait_calls(req, &req->call, 1, list_jobs);
+}
+
 void job_cancel_run(struct request *req)
 {
     struct why why = {.err = OK};
     const struct jvalue *body = NULL; /* there is nothing to say in it yet */
+    uint64_t revision = 0;
     enum err err = fields_parse(req, &body, &why);
+    if (err == OK && orders_read_id(req->name, &revision)) {
+        orders_cancel_run(req, revision);
+        return;
+    }
     if (err == OK)
         err = node_cancel_job(http_node(req->http), req->name, &why);
     if (err != OK)

@@ -5,6 +5,7 @@
 #include "http/handlers.h"
 #include "http/http.h"
 #include "http/jwrite.h"
+#include "http/orders.h"
 #include "http/reply.h"
 
 static const char *state_name(const struct node_placed *node)
@@ -49,6 +50,12 @@ static void write_placement(struct buf *out, const struct node_placement *placem
     jwrite_member_u64(out, "revision", placement->revision);
     jwrite_member_u64(out, "replica_count", placement->replica_count);
     jwrite_member_bool(out, "done", placement->settled == placement->slots);
+    char id[ORDERS_ID_BYTES];
+    if (placement->order.state == NODE_ORDER_NONE)
+        jwrite_member_null(out, "job");
+    else
+        jwrite_member_text(out, "job", orders_id(placement->order.revision, id));
+    jwrite_member_u64(out, "feature_level", placement->feature_level);
     jwrite_key(out, "slots");
     buf_put_u8(out, '{');
     jwrite_member_u64(out, "total", placement->slots);
@@ -73,14 +80,17 @@ static void answer(struct request *req, unsigned status)
 {
     if (reply_calls_error(req))
         return;
-    struct node_placement *placement = node_placement_decode(blob_bytes(req->call.answer));
-    blob_unref(req->call.answer);
-    req->call.answer = NULL;
+    struct node_placement *placement = orders_take(req);
     if (placement == NULL) {
         struct why why;
         why_set(&why, ERR_OUTCOME_UNKNOWN, "the answer of the leader of slot 0 cannot be read");
         reply_problem(req, ERR_OUTCOME_UNKNOWN, &why);
         return;
+    }
+    if (status == 202 && placement->order.state == NODE_ORDER_RUNNING) {
+        char location[sizeof("/v1/jobs/") + ORDERS_ID_BYTES] = "/v1/jobs/";
+        (void)orders_id(placement->order.revision, location + strlen(location));
+        reply_header(req, "Location", arena_string(&req->arena, bytes_of_string(location)));
     }
     write_placement(&req->out, placement);
     free(placement);
@@ -191,6 +201,12 @@ void placement_run(struct request *req)
     request_prepare_read(req, &req->call, 0, NODE_LINEARIZABLE);
     req->call.kind = NODE_CALL_PLACEMENT;
     request_wait_calls(req, &req->call, 1, planned);
+}
+
+void upgrade_finalize_run(struct request *req)
+{
+    req->number = node_self(http_node(req->http));
+    change_one(req, NODE_MEMBER_FINALIZE);
 }
 
 void placement_plan_run(struct request *req)

@@ -108,6 +108,8 @@ const struct route routes[] = {
     {"POST", "/v1/admin/placement", "plan_placement", placement_plan_run, "",
      TAKES_JSON | TAKES_OPTIONAL, JSON, false, ROLE_ADMIN},
 
+    {"POST", "/v1/admin/upgrade:finalize", "finalize_upgrade", upgrade_finalize_run, "",
+     TAKES_JSON | TAKES_OPTIONAL, JSON, false, ROLE_ADMIN},
     {"POST", "/v1/admin/checks", "check", check_run, "", TAKES_JSON | TAKES_OPTIONAL, JSON, false,
      ROLE_ADMIN},
     {"POST", "/v1/jobs/{id}:cancel", "cancel_job", job_cancel_run, "", TAKES_JSON | TAKES_OPTIONAL,

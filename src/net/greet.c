@@ -150,8 +150,10 @@ static enum err remember(struct net *net, const struct net_peer *peer, const str
     if (net->events.on_peer_learn == NULL || is_known(peer, hello)) {
         return OK;
     }
-    struct net_identity identity = {
-        .id = peer->id, .incarnation = hello->incarnation, .boot = hello->boot};
+    struct net_identity identity = {.id = peer->id,
+                                    .incarnation = hello->incarnation,
+                                    .boot = hello->boot,
+                                    .feature_level = hello->feature_level};
     _Static_assert(sizeof(identity.nonce) == sizeof(hello->nonce), "the handshake's nonce");
     memcpy(identity.nonce, hello->nonce, sizeof(identity.nonce));
     struct why own = {0};

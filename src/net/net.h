@@ -40,6 +40,7 @@ struct net_member {
 struct net_identity {
     node_id id;
     uint64_t incarnation, boot;
+    uint32_t feature_level; /* the highest its build can apply */
     uint8_t nonce[NET_NONCE_BYTES];
 };
 

@@ -153,6 +153,12 @@ static enum err check_quorums(const struct node *node, const struct members *fro
     return OK;
 }
 
+/* As it says now, else as it said last. */
+static uint32_t level_of(const struct members_row *row, const struct peer *peer)
+{
+    return peer != NULL && peer->feature_level != 0 ? peer->feature_level : row->feature_level;
+}
+
 /* A build that does not know this command would stop at it. Who leaves is not asked. */
 static enum err check_levels(const struct node *node, const struct members *table, struct why *why)
 {
@@ -163,8 +169,7 @@ static enum err check_levels(const struct node *node, const struct members *tabl
             row->id == node->options.id || (row->incarnation == 0 && table->revision > 1)) {
             continue; /* who was not met yet says it then */
         }
-        uint32_t level =
-            peer->feature_level > row->feature_level ? peer->feature_level : row->feature_level;
+        uint32_t level = level_of(row, peer);
         if (level == 0) {
             return why_set(why, ERR_CONFLICT,
                            "node %u was not heard of since this node started, so its version is "
@@ -187,7 +192,8 @@ static enum err check_alone(const struct node *node, const struct node_member_ch
 {
     bool is_way_out = change->what == NODE_MEMBER_REMOVE && !node_peer_is_up(node, change->id);
     bool is_free = (change->what == NODE_MEMBER_ADD && change->replaces == 0) ||
-                   change->what == NODE_MEMBER_UNDRAIN || change->dry_run;
+                   change->what == NODE_MEMBER_UNDRAIN || change->what == NODE_MEMBER_CANCEL ||
+                   change->what == NODE_MEMBER_FINALIZE || change->dry_run;
     uint32_t settled = tell_settled(node);
     if (node->membership.table.revision == 0 || is_way_out || is_free ||
         settled == node->groups_count) {
@@ -209,7 +215,8 @@ enum err change_propose(struct node *node, const struct members *table, struct r
     struct command command = {
         .kind = COMMAND_MEMBERS,
         .members = {.expected_revision = table->revision - 1, .table = buf_bytes(&buf)}};
-    enum err err = command_check(&command, NULL);
+    enum err err = table_may_propose(node, COMMAND_MEMBERS, NULL);
+    err = err == OK ? command_check(&command, NULL) : err;
     struct blob *encoded = err == OK ? command_encode(&command) : NULL;
     buf_done(&buf);
     if (err != OK) {
@@ -251,7 +258,7 @@ static bool note_row(const struct node *node, struct members_row *row)
     if (row->incarnation == 0) {
         row->incarnation = is_self ? store_identity(node->store)->incarnation : peer->incarnation;
     }
-    row->feature_level = is_self ? (uint32_t)NODE_FEATURE_LEVEL : peer->feature_level;
+    row->feature_level = is_self ? node->options.feature_level : peer->feature_level;
     const char *zone = is_self ? node->options.zone : peer->said_zone;
     if (peer->member.http_address[0] != 0) {
         (void)snprintf(row->http_address, sizeof(row->http_address), "%s",
@@ -264,18 +271,50 @@ static bool note_row(const struct node *node, struct members_row *row)
            strcmp(old.http_address, row->http_address) != 0 || strcmp(old.zone, row->zone) != 0;
 }
 
-/* The next table as change wants it, or why not. */
-static enum err change_make(struct node *node, const struct node_member_change *change,
-                            struct members *next, struct why *why)
+/* What the oldest build of the cluster can apply, and whose that is. Who leaves is not asked. */
+static uint32_t lowest_level(const struct members *table, node_id *ret_node)
 {
-    const struct members *table = &node->membership.table;
-    members_copy(table, next);
-    next->revision = table->revision + 1;
-    for (uint32_t i = 0; i < next->rows_count; i++) {
-        if (members_is_live(&next->rows[i])) {
-            (void)note_row(node, &next->rows[i]);
+    uint32_t lowest = UINT32_MAX;
+    for (uint32_t i = 0; i < table->rows_count; i++) {
+        const struct members_row *row = &table->rows[i];
+        if (members_is_live(row) && row->state != MEMBERS_LEAVING && row->incarnation != 0 &&
+            row->feature_level < lowest) {
+            lowest = row->feature_level;
+            *ret_node = row->id;
         }
     }
+    return lowest == UINT32_MAX ? 0 : lowest;
+}
+
+static enum err finalize(struct members *next, struct why *why)
+{
+    for (uint32_t i = 0; i < next->rows_count; i++) {
+        const struct members_row *row = &next->rows[i];
+        if (members_is_live(row) && row->state != MEMBERS_LEAVING && row->incarnation == 0) {
+            return why_set(
+                why, ERR_CONFLICT,
+                "node %u was not met yet, so its build is not known: start it, or remove "
+                "it, first",
+                (unsigned)row->id);
+        }
+    }
+    node_id oldest = 0;
+    uint32_t level = lowest_level(next, &oldest);
+    if (level <= next->feature_level) {
+        return why_set(
+            why, ERR_CONFLICT,
+            "feature level %u is in force, and node %u runs a build of level %u: upgrade "
+            "every node first, those that are down too",
+            next->feature_level, (unsigned)oldest, level);
+    }
+    next->feature_level = level;
+    return OK;
+}
+
+/* What the change does to the rows. */
+static enum err change_rows(struct node *node, const struct node_member_change *change,
+                            struct members *next, struct why *why)
+{
     enum err err = OK;
     switch (change->what) {
     case NODE_MEMBER_ADD:
@@ -296,18 +335,44 @@ static enum err change_make(struct node *node, const struct node_member_change *
     case NODE_MEMBER_UNDRAIN:
         err = set_state(next, change, why);
         break;
+    case NODE_MEMBER_CANCEL:
+        return order_take_back(next, change->revision, node->world.wall_ms(node->world.arg), why);
+    case NODE_MEMBER_FINALIZE:
+        return finalize(next, why);
     case NODE_MEMBER_PLAN:
     case NODE_MEMBER_WHATS:
         break;
     }
-    if (err == OK && count_state(next, true) == 0) {
+    return err;
+}
+
+/* The next table as change wants it, or why not. */
+static enum err change_make(struct node *node, const struct node_member_change *change,
+                            struct members *next, struct why *why)
+{
+    const struct members *table = &node->membership.table;
+    node_id oldest = 0;
+    members_copy(table, next);
+    next->revision = table->revision + 1;
+    for (uint32_t i = 0; i < next->rows_count; i++) {
+        if (members_is_live(&next->rows[i])) {
+            (void)note_row(node, &next->rows[i]);
+        }
+    }
+    if (next->feature_level == 0) {
+        next->feature_level = lowest_level(next, &oldest);
+    }
+    enum err err = change_rows(node, change, next, why);
+    bool is_planned = change->what != NODE_MEMBER_CANCEL && change->what != NODE_MEMBER_FINALIZE;
+    if (err == OK &&
+        (count_state(next, true) == 0 || (is_planned && !place_plan(next, node->groups_count)))) {
         err = why_set(why, ERR_CONFLICT, "no node would be left to hold the slots");
     }
-    if (err == OK && !place_plan(next, node->groups_count)) {
-        err = why_set(why, ERR_CONFLICT, "no node would be left to hold the slots");
+    if (err == OK && is_planned) {
+        order_note(table, next, change, node->world.wall_ms(node->world.arg));
     }
     bool takes_away = change->what == NODE_MEMBER_REMOVE || change->what == NODE_MEMBER_DRAIN ||
-                      change->replaces != 0;
+                      change->what == NODE_MEMBER_CANCEL || change->replaces != 0;
     if (err == OK && takes_away) {
         err = check_quorums(node, table, next, why);
     }
@@ -339,7 +404,7 @@ void change_member(struct group *group, struct node_call *call)
     enum err err = change_make(node, &change, &next, &why);
     struct raft_pos pos = {0};
     if (err == OK) {
-        call->answer = placement_encode(&node->membership.table, &next, node->groups_count, 0);
+        call->answer = placement_encode(&node->membership.table, &next, node->groups_count, 0, 0);
     }
     if (err == OK && !change.dry_run) {
         err = change_propose(node, &next, &pos);
@@ -373,7 +438,8 @@ void change_placement(struct group *group, struct node_call *call)
     }
     table_look(node);
     const struct members *table = &node->membership.table;
-    call->answer = placement_encode(table, table, node->groups_count, tell_settled(node));
+    call->answer = placement_encode(table, table, node->groups_count, tell_settled(node),
+                                    tell_moves_settled(node));
     waiter_finish(node, call, OK, NULL);
 }
 
@@ -381,10 +447,10 @@ void change_placement(struct group *group, struct node_call *call)
 
 static bool note_left(const struct node *node, struct members *next)
 {
-    bool did = false;
     if (tell_settled(node) < node->groups_count) {
         return false;
     }
+    bool did = order_end(next, node->world.wall_ms(node->world.arg));
     for (uint32_t i = 0; i < next->rows_count; i++) {
         struct members_row *row = &next->rows[i];
         if (row->state == MEMBERS_LEAVING) {
@@ -399,8 +465,8 @@ static bool note_left(const struct node *node, struct members *next)
 void change_run(struct node *node)
 {
     const struct members *table = &node->membership.table;
-    if (node->groups[0].role != RAFT_LEADER || is_unsure(node) || table->rows_count < 2 ||
-        check_levels(node, table, NULL) != OK) {
+    if (node->groups[0].role != RAFT_LEADER || is_unsure(node) ||
+        (table->rows_count < 2 && table->revision == 0) || check_levels(node, table, NULL) != OK) {
         return;
     }
     struct members next = {0};
@@ -417,6 +483,11 @@ void change_run(struct node *node)
     did = table->revision == 0 ? is_all : did;
     if (table->revision != 0) {
         did |= note_left(node, &next);
+    }
+    if (next.feature_level == 0 && is_all) {
+        node_id oldest = 0;
+        next.feature_level = lowest_level(&next, &oldest);
+        did |= table->revision != 0;
     }
     struct raft_pos pos;
     if (did) {

@@ -64,12 +64,14 @@ struct node_peer_hello {
 /* Both ways to it are open. Borrows hello. */
 void node_peer_up(struct node *node, node_id peer, const struct node_peer_hello *hello);
 /* Whether the peer may be talked to, by the table in force: a live member, with the data folder that it
- * was first met with. Worlds ask before they let anything of it through.
+ * was first met with, and of a build that can apply all that the cluster uses (feature_level, as it says
+ * itself). Worlds ask before they let anything of it through.
  * Errors: ERR_REMOVED         it was taken out, for ever
  *         ERR_NEW_FOLDER      it has another data folder than it was met with
+ *         ERR_WRONG_FORMAT    its build is too old
  *         ERR_WRONG_IDENTITY  it is no member */
 MUST_USE enum err node_admits(const struct node *node, node_id peer, uint64_t incarnation,
-                              struct why *why);
+                              uint32_t feature_level, struct why *why);
 /* A handshake with it failed, by this side's or its own word. ERR_REMOVED from its side: this node was
  * taken out of the cluster. ERR_NEW_FOLDER: this node's data folder is not the one that is known. */
 void node_peer_refused(struct node *node, node_id peer, bool is_its_word, enum err err,

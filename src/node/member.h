@@ -83,7 +83,10 @@ uint8_t table_standbys(const struct node *node, node_id *ids);
 /* Whom to ask about a slot that this node has no part in: 0: nobody is known. */
 node_id table_route(const struct group *group);
 bool table_may_lead(const struct node *node,
-                    node_id id);                  /* it is no node that shall lead nothing */
+                    node_id id); /* it is no node that shall lead nothing */
+/* Whether a command of that kind may be proposed: all builds of the cluster know it.
+ * Errors: ERR_CONFLICT  why says what is missing */
+enum err table_may_propose(const struct node *node, uint8_t command, struct why *why);
 bool table_is_settled(const struct group *group); /* this leader's slot is as the table says */
 /* Whether what the peer says in Raft counts. */
 bool table_hears(const struct node *node, node_id peer);
@@ -102,7 +105,19 @@ bool placement_read_change(struct bytes bytes,
 /* What node_placement_decode reads: the way from one table to another one, or, when both are the same,
  * how many slots are settled. */
 struct blob *placement_encode(const struct members *from, const struct members *to, uint32_t slots,
-                              uint32_t settled);
+                              uint32_t settled, uint32_t moves_settled);
+bool placement_is_same(const struct members_place *a, const struct members_place *b);
+
+/* ---- order.c: what was ordered last, as the table keeps it. Pure ------------------------------------ */
+/* Notes in next how `from` was, where the change differs from it. */
+void order_note(const struct members *from, struct members *next,
+                const struct node_member_change *change, uint64_t wall_ms);
+/* It is through. False: none runs. */
+bool order_end(struct members *next, uint64_t wall_ms);
+/* Rows and places as before the order that began with that revision.
+ * Errors: ERR_NOT_FOUND, ERR_CONFLICT (it has ended); next is to be thrown away then. */
+enum err order_take_back(struct members *next, uint64_t revision, uint64_t wall_ms,
+                         struct why *why);
 
 /* ---- change.c: what operators ask for ------------------------------------------------------------- */
 void change_member(struct group *group, struct node_call *call);
@@ -120,6 +135,7 @@ void tell_run(struct node *node);                               /* each second *
 void tell_receive(struct group *group, struct node_call *call); /* what the leader of slot 0 says */
 /* How many slots are as the table says, as this leader of slot 0 heard within the last seconds. */
 uint32_t tell_settled(const struct node *node);
+uint32_t tell_moves_settled(const struct node *node); /* of those that the last order moves */
 void tell_done(struct node *node);
 
 #endif

@@ -66,6 +66,10 @@ void node_fail(struct node *node, enum err err, const char *text)
     }
 }
 
+#ifndef LETHE_FEATURE_LEVEL /* a build for tests of upgrades */
+#define LETHE_FEATURE_LEVEL NODE_FEATURE_LEVEL
+#endif
+
 void node_options_init(struct node_options *options)
 {
     *options = (struct node_options){
@@ -88,6 +92,7 @@ void node_options_init(struct node_options *options)
         .check_bytes_per_s = 8ull << 20,
         .check_interval_ms = 24 * 3600000ull,
         .replica_count = RAFT_MEMBERS_MAX,
+        .feature_level = LETHE_FEATURE_LEVEL,
         .backup_keep = 7,
         .backup_expire_ms = 30 * 24 * 3600000ull,
     };

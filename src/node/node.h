@@ -17,7 +17,12 @@ struct node;
 struct msg_result;
 
 /* Levels of what a build can apply; what the lowest one of the cluster lacks is not proposed. */
-enum { NODE_FEATURE_MEMBERS = 2, NODE_FEATURE_ORIGIN = 3, NODE_FEATURE_LEVEL = 3 };
+enum {
+    NODE_FEATURE_MEMBERS = 2,
+    NODE_FEATURE_ORIGIN = 3,
+    NODE_FEATURE_ORDERS = 4, /* orders that can be taken back, levels that are raised by order */
+    NODE_FEATURE_LEVEL = 4
+};
 
 struct node_member {
     node_id id;
@@ -61,6 +66,7 @@ struct node_options {
     uint64_t check_interval_ms; /* between checks of the slots that are led here; 0: none; 24 h */
     uint32_t replica_count;     /* of each slot, 1..7; what a new cluster begins with; 7 */
     char zone[NODE_ZONE_MAX_BYTES + 1]; /* "": none */
+    uint32_t feature_level; /* NODE_FEATURE_LEVEL; lower: as an older build would say (tests) */
     bool join; /* an empty data folder founds nothing: it waits until the cluster adds this node */
 };
 
@@ -338,6 +344,7 @@ struct node_cluster {
     bool serving, draining; /* serving: store open and a leader known for every slot */
     bool removed;           /* this node was taken out: it serves nothing */
     uint64_t revision;      /* of the table of nodes; 0: the one of the options */
+    uint32_t feature_level; /* in force: no node may be older; 0: none was ever set */
     uint32_t peers_count;
     struct node_peer peers[NODE_MEMBERS_MAX];
 };
@@ -345,6 +352,7 @@ struct node_cluster {
 void node_get_cluster(struct node *node, struct node_cluster *ret);
 uint32_t node_slot_count(const struct node *node);
 node_id node_self(const struct node *node);
+uint32_t node_feature_level(const struct node *node); /* the highest that its build can apply */
 /* False when there is no such slot here. Digest and digest_index are of one state. */
 bool node_get_slot(struct node *node, uint32_t slot, struct node_slot *ret);
 /* Would stopping this node cost some slot its quorum? */

@@ -17,12 +17,15 @@ enum node_member_what {
     NODE_MEMBER_UNDRAIN,
     NODE_MEMBER_REMOVE, /* it leaves: moves away all it has, then never comes back */
     NODE_MEMBER_PLAN,   /* places slots anew: after a change of zones */
+    NODE_MEMBER_CANCEL, /* takes the order of that revision back, as long as it runs */
+    NODE_MEMBER_FINALIZE, /* what all nodes' builds can apply may be used: no older build from then on */
     NODE_MEMBER_WHATS
 };
 
 struct node_member_change {
     enum node_member_what what;
     node_id id, replaces;
+    uint64_t revision;     /* CANCEL */
     bool learner, dry_run; /* dry_run: checked and planned, nothing is changed */
     char address[NODE_ADDRESS_MAX_BYTES];
     char zone[NODE_ZONE_MAX_BYTES + 1];
@@ -43,10 +46,28 @@ struct node_move {
     uint8_t from_count, to_count;
     node_id from[RAFT_MEMBERS_MAX], to[RAFT_MEMBERS_MAX];
 };
+enum node_order_state {
+    NODE_ORDER_NONE,
+    NODE_ORDER_RUNNING,
+    NODE_ORDER_DONE,
+    NODE_ORDER_CANCELLED
+};
+/* What was ordered last; it is the job "members-<revision>". */
+struct node_order {
+    uint8_t state; /* enum node_order_state */
+    uint8_t what;  /* enum node_member_what */
+    uint64_t revision;
+    node_id node, replaced;
+    uint64_t started_ms, ended_ms; /* since 1970; ended_ms 0: it runs */
+    uint32_t moves, moves_settled; /* slots that it moves, while it runs */
+};
+
 struct node_placement {
     uint64_t revision; /* of the table; 0: nobody ever changed it */
     uint8_t replica_count;
     uint32_t slots, settled; /* settled: as the table says; the change is done when all are */
+    uint32_t feature_level;  /* in force */
+    struct node_order order;
     uint32_t nodes_count, moves_count;
     struct node_placed nodes[NODE_MEMBERS_MAX];
     struct node_move moves[]; /* of MEMBER: what it moves */

@@ -123,6 +123,7 @@ struct node {
     struct peer peers[NODE_MEMBERS_MAX];
     uint32_t peers_count;
     uint64_t revision_shown; /* of the table of nodes */
+    uint32_t level_shown;    /* its feature level */
 };
 
 static inline uint64_t node_now_us(const struct node *node)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Changes of the cluster's nodes, and placements, on their way between nodes. Pure.
  *
- * A change: u8 what, u8 flags (1 learner, 2 dry run), le64 id, le64 replaces, blocks address, zone.
+ * A change: u8 what, u8 flags (1 learner, 2 dry run), le64 id, le64 replaces, le64 revision, blocks
+ * address, zone.
  * A placement: le64 revision, u8 replicas, varint slots, varint settled, varint nodes (each: varint id,
  * u8 state, u8 learner, block zone, varint slots before, after), varint moves (each: varint slot, u8
- * count and varint ids before, the same after). */
+ * count and varint ids before, the same after), varint feature level, u8 state of the last order (0:
+ * none), else u8 what, varints revision, node, replaced, started_ms, ended_ms, moves, settled moves. */
 #include "base/alloc.h"
 #include "base/channel.h"
 #include "node/member.h"
@@ -12,6 +14,9 @@
 
 enum { CHANGE_LEARNER = 1, CHANGE_DRY_RUN = 2, CHANGE_FLAGS = 3 };
 
+static_assert((int)NODE_ORDER_CANCELLED == (int)MEMBERS_ORDER_CANCELLED &&
+                  (int)NODE_ORDER_RUNNING == (int)MEMBERS_ORDER_RUNNING,
+              "what others see of an order");
 static_assert((int)NODE_PLACED_LEAVING == (int)MEMBERS_LEAVING &&
                   (int)NODE_PLACED_DRAINING == (int)MEMBERS_DRAINING,
               "what others see of a row's state");
@@ -26,6 +31,7 @@ struct blob *node_member_encode(const struct node_member_change *change)
                                (change->dry_run ? CHANGE_DRY_RUN : 0)));
     buf_put_le64(&buf, change->id);
     buf_put_le64(&buf, change->replaces);
+    buf_put_le64(&buf, change->revision);
     buf_put_block(&buf, bytes_of_string(change->address));
     buf_put_block(&buf, bytes_of_string(change->zone));
     struct blob *ret = blob_copy(buf_bytes(&buf));
@@ -53,6 +59,7 @@ bool placement_read_change(struct bytes bytes, struct node_member_change *ret)
     ret->dry_run = (flags & CHANGE_DRY_RUN) != 0;
     ret->id = reader_le64(&reader);
     ret->replaces = reader_le64(&reader);
+    ret->revision = reader_le64(&reader);
     return get_text(&reader, ret->address, MEMBERS_ADDRESS_MAX_BYTES) &&
            get_text(&reader, ret->zone, MEMBERS_ZONE_MAX_BYTES) && reader_is_done(&reader) &&
            ret->what < NODE_MEMBER_WHATS && flags <= CHANGE_FLAGS && ret->id > 0 &&
@@ -76,9 +83,9 @@ static uint32_t slots_of(const struct members *table, node_id id)
     return ret;
 }
 
-static bool is_moved(const struct members_place *a, const struct members_place *b)
+bool placement_is_same(const struct members_place *a, const struct members_place *b)
 {
-    return a->count != b->count || memcmp(a->ids, b->ids, a->count * sizeof(a->ids[0])) != 0;
+    return a->count == b->count && memcmp(a->ids, b->ids, a->count * sizeof(a->ids[0])) == 0;
 }
 
 static const struct members_place nowhere;
@@ -87,7 +94,8 @@ static uint32_t count_moves(const struct members *from, const struct members *to
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < to->places_count; i++) {
-        count += is_moved(i < from->places_count ? &from->places[i] : &nowhere, &to->places[i]);
+        const struct members_place *old = i < from->places_count ? &from->places[i] : &nowhere;
+        count += !placement_is_same(old, &to->places[i]);
     }
     return count;
 }
@@ -97,7 +105,7 @@ static void put_moves(struct buf *buf, const struct members *from, const struct 
     buf_put_varint(buf, count_moves(from, to));
     for (uint32_t i = 0; i < to->places_count; i++) {
         const struct members_place *old = i < from->places_count ? &from->places[i] : &nowhere;
-        if (is_moved(old, &to->places[i])) {
+        if (!placement_is_same(old, &to->places[i])) {
             buf_put_varint(buf, i);
             put_place(buf, old);
             put_place(buf, &to->places[i]);
@@ -105,9 +113,24 @@ static void put_moves(struct buf *buf, const struct members *from, const struct 
     }
 }
 
+static void put_order(struct buf *buf, const struct members_order *order, uint32_t moves_settled)
+{
+    buf_put_u8(buf, order->state);
+    if (order->state == MEMBERS_ORDER_NONE) {
+        return;
+    }
+    buf_put_u8(buf, order->what);
+    const uint64_t numbers[] = {order->revision,   order->node,     order->replaced,
+                                order->started_ms, order->ended_ms, order->moves_count,
+                                moves_settled};
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        buf_put_varint(buf, numbers[i]);
+    }
+}
+
 /* What node_placement_decode reads: the way from one table to another one. */
 struct blob *placement_encode(const struct members *from, const struct members *to, uint32_t slots,
-                              uint32_t settled)
+                              uint32_t settled, uint32_t moves_settled)
 {
     struct buf buf = BUF_INIT;
     buf_put_le64(&buf, to->revision);
@@ -134,6 +157,8 @@ struct blob *placement_encode(const struct members *from, const struct members *
         buf_put_varint(&buf, slots_of(to, row->id));
     }
     put_moves(&buf, from, to);
+    buf_put_varint(&buf, to->feature_level);
+    put_order(&buf, &to->order, moves_settled);
     struct blob *ret = blob_copy(buf_bytes(&buf));
     buf_done(&buf);
     return ret;
@@ -162,6 +187,25 @@ static void get_node(struct reader *reader, struct node_placed *ret)
     ret->slots_after = (uint32_t)reader_varint(reader);
 }
 
+static void get_order(struct reader *reader, struct node_order *ret)
+{
+    ret->state = reader_u8(reader);
+    if (reader->failed || ret->state == NODE_ORDER_NONE) {
+        return;
+    }
+    ret->what = reader_u8(reader);
+    ret->revision = reader_varint(reader);
+    ret->node = reader_varint(reader);
+    ret->replaced = reader_varint(reader);
+    ret->started_ms = reader_varint(reader);
+    ret->ended_ms = reader_varint(reader);
+    ret->moves = (uint32_t)reader_varint(reader);
+    ret->moves_settled = (uint32_t)reader_varint(reader);
+    if (ret->state > NODE_ORDER_CANCELLED || ret->what >= NODE_MEMBER_WHATS) {
+        reader->failed = true;
+    }
+}
+
 struct node_placement *node_placement_decode(struct bytes bytes)
 {
     struct node_placement *ret = alloc_zero(sizeof(*ret));
@@ -186,6 +230,8 @@ struct node_placement *node_placement_decode(struct bytes bytes)
         get_place(&reader, &move->from_count, move->from);
         get_place(&reader, &move->to_count, move->to);
     }
+    ret->feature_level = (uint32_t)reader_varint(&reader);
+    get_order(&reader, &ret->order);
     if (!reader_is_done(&reader)) {
         free(ret);
         return NULL;

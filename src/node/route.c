@@ -41,6 +41,11 @@ static void route_propose(struct group *group, struct node_call *call)
         waiter_finish(node, call, ERR_UNREADY, "replicas differ and no state has a majority");
         return;
     }
+    struct why why = {0};
+    if (table_may_propose(node, command_kind_of(blob_bytes(call->command)), &why) != OK) {
+        waiter_finish(node, call, ERR_CONFLICT, why.text);
+        return;
+    }
     route_stamp(group, call->command);
     struct raft_entry entry = {
         .kind = RAFT_ENTRY_DATA, .size_bytes = call->command->len, .payload = call->command};

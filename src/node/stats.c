@@ -259,7 +259,7 @@ static void cluster_peers(struct node *node, uint64_t now_ms, struct node_cluste
         out->learner = peer->learner;
         out->leaving = peer->state == MEMBERS_LEAVING;
         out->incarnation = out->self ? ret->incarnation : peer->incarnation;
-        out->feature_level = out->self ? (uint32_t)NODE_FEATURE_LEVEL : peer->feature_level;
+        out->feature_level = out->self ? node->options.feature_level : peer->feature_level;
         out->up = peer_is_up(node, peer, now_ms);
         out->draining = (out->self && ret->draining) || peer->state == MEMBERS_DRAINING ||
                         peer->state == MEMBERS_LEAVING;
@@ -304,6 +304,7 @@ void node_get_cluster(struct node *node, struct node_cluster *ret)
     uint64_t now_ms = node_now_us(node) / 1000;
     mutex_lock(&node->view_lock);
     ret->revision = node->revision_shown;
+    ret->feature_level = node->level_shown;
     cluster_peers(node, now_ms, ret);
     for (uint32_t i = 0; i < node->groups_count; i++) {
         const struct node_slot *view = &node->views[i];

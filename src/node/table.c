@@ -4,6 +4,7 @@
  * a node without a replica of it starts with what it knew. What follows from it: who the links go to,
  * this node's part in each slot, and whether it is removed. */
 #include "node/parts.h"
+#include "wire/command.h"
 
 /* ---- read and kept -------------------------------------------------------------------------------- */
 
@@ -123,6 +124,7 @@ static void table_peers(struct node *node)
     memcpy(node->peers, peers, count * sizeof(*peers));
     node->peers_count = count;
     node->revision_shown = table->revision;
+    node->level_shown = table->feature_level;
     mutex_unlock(&node->view_lock);
     free(peers);
 }
@@ -210,6 +212,39 @@ node_id table_route(const struct group *group)
     return group->leader == node->options.id ? 0 : group->leader;
 }
 
+/* As long as no level was ever written down: the lowest that was heard of. */
+static uint32_t level_in_force(const struct node *node)
+{
+    uint32_t level = node->membership.table.feature_level;
+    if (level != 0) {
+        return level;
+    }
+    level = node->options.feature_level;
+    for (uint32_t i = 0; i < node->peers_count; i++) {
+        const struct peer *peer = &node->peers[i];
+        if (peer->member.id != node->options.id && peer->feature_level < level) {
+            level = peer->feature_level;
+        }
+    }
+    return level;
+}
+
+enum err table_may_propose(const struct node *node, uint8_t command, struct why *why)
+{
+    uint32_t needed = command_feature_level((enum command_kind)command);
+#ifdef LETHE_MUTANT_propose_unknown
+    return OK;
+#endif
+    if (needed <= 1 || needed <= level_in_force(node)) {
+        return OK; /* every build there ever was knows level 1 */
+    }
+    return why_set(
+        why, ERR_CONFLICT,
+        "this needs feature level %u, and the cluster uses level %u: upgrade every node, "
+        "then finalize the upgrade",
+        needed, level_in_force(node));
+}
+
 bool table_may_lead(const struct node *node, node_id id)
 {
     const struct members_row *row = members_find(&node->membership.table, id);
@@ -287,10 +322,30 @@ static void table_follow(struct node *node)
     node->view_due = true;
 }
 
+/* The cluster may use commands that this build does not know: it would stop at the first one. */
+static enum err table_check_level(const struct node *node, const struct members *table,
+                                  struct why *why)
+{
+    uint32_t own = node->options.feature_level;
+    return table->feature_level <= own
+               ? OK
+               : why_set(
+                     why, ERR_WRONG_FORMAT,
+                     "the cluster uses feature level %u since its upgrade was finalized, and this "
+                     "build knows level %u: start a newer one",
+                     table->feature_level, own);
+}
+
 void table_adopt_take(struct node *node, struct members *table)
 {
+    struct why why = {0};
     if (table->revision <= node->membership.table.revision) {
         members_done(table);
+        return;
+    }
+    if (table_check_level(node, table, &why) != OK) {
+        members_done(table);
+        node_fail(node, ERR_WRONG_FORMAT, why.text);
         return;
     }
     members_done(&node->membership.table);
@@ -350,6 +405,10 @@ enum err table_boot(struct node *node, struct why *why)
     }
     members_done(&own);
     members_done(&known);
+    err = table_check_level(node, &membership->table, why);
+    if (err != OK) {
+        return err;
+    }
     struct store_value value;
     store_value_init(&value);
     struct bytes tombstone;
@@ -369,7 +428,13 @@ const struct members *node_members(const struct node *node)
     return &node->membership.table;
 }
 
-enum err node_admits(const struct node *node, node_id peer, uint64_t incarnation, struct why *why)
+uint32_t node_feature_level(const struct node *node)
+{
+    return node->options.feature_level;
+}
+
+enum err node_admits(const struct node *node, node_id peer, uint64_t incarnation,
+                     uint32_t feature_level, struct why *why)
 {
 #ifdef LETHE_MUTANT_any_incarnation
     return OK;
@@ -392,6 +457,15 @@ enum err node_admits(const struct node *node, node_id peer, uint64_t incarnation
                        "node under an id that was never used",
                        (unsigned)peer);
     }
+#ifndef LETHE_MUTANT_old_build_let_in
+    if (feature_level < node->membership.table.feature_level) {
+        return why_set(
+            why, ERR_WRONG_FORMAT,
+            "node %u runs a build of feature level %u, and the cluster uses level %u since "
+            "its upgrade was finalized: start it with a build of that level or a newer one",
+            (unsigned)peer, feature_level, node->membership.table.feature_level);
+    }
+#endif
     return OK;
 }
 

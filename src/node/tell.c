@@ -83,6 +83,18 @@ uint32_t tell_settled(const struct node *node)
     return ret;
 }
 
+uint32_t tell_moves_settled(const struct node *node)
+{
+    const struct membership *membership = &node->membership;
+    const struct members_order *order = &membership->table.order;
+    uint32_t ret = 0;
+    for (uint32_t i = 0; i < order->moves_count; i++) {
+        slot_id slot = order->moves[i].slot;
+        ret += slot < node->groups_count && membership->settled[slot] == membership->table.revision;
+    }
+    return ret;
+}
+
 struct telling {
     struct node_call call;
     struct node *node;

@@ -371,6 +371,7 @@ static enum err put_table(struct build *build, struct why *why)
     if (revision == 0 || err != OK)
         return err == ERR_NOT_FOUND ? OK : err;
     table.replica_count = old.replica_count;
+    table.feature_level = old.feature_level; /* what stands in the log needs it */
     struct members_row *row = members_insert(&table, options->node_id);
     row->state = MEMBERS_ACTIVE;
     row->incarnation = store_identity(build->store)->incarnation;

@@ -627,6 +627,11 @@ enum err command_decode(struct bytes encoded, struct arena *arena, struct comman
     return OK;
 }
 
+uint32_t command_feature_level(enum command_kind kind)
+{
+    return kind == COMMAND_MEMBERS ? 2 : 1;
+}
+
 uint8_t command_kind_of(struct bytes encoded)
 {
     if (encoded.len < COMMAND_HEADER_BYTES || encoded.data[OFFSET_VERSION] != COMMAND_VERSION)

@@ -33,6 +33,10 @@ enum command_kind {
     COMMAND_KIND_LAST = COMMAND_MEMBERS
 };
 
+/* The feature level that brought a command: no build below it can apply it, so that it may be proposed
+ * only when all builds of the cluster are of that level (node/node.h). */
+uint32_t command_feature_level(enum command_kind kind);
+
 enum command_flag {
     COMMAND_ATOMIC = 1, /* APPEND: all or nothing (one part) */
     COMMAND_CLAMP = 2   /* DELETE: a range beyond last_seq is cut, not refused */

@@ -13,7 +13,15 @@ void members_done(struct members *members)
 {
     free(members->rows);
     free(members->places);
+    members_order_clear(&members->order);
     *members = (struct members){0};
+}
+
+void members_order_clear(struct members_order *order)
+{
+    free(order->rows);
+    free(order->moves);
+    *order = (struct members_order){0};
 }
 
 void members_copy(const struct members *from, struct members *ret)
@@ -25,6 +33,13 @@ void members_copy(const struct members *from, struct members *ret)
         ret->rows[i] = from->rows[i];
     for (uint32_t i = 0; i < from->places_count; i++)
         ret->places[i] = from->places[i];
+    const struct members_order *order = &from->order;
+    ret->order.rows = alloc_array(order->rows_count + 1, sizeof(*order->rows));
+    ret->order.moves = alloc_array(order->moves_count + 1, sizeof(*order->moves));
+    for (uint32_t i = 0; i < order->rows_count; i++)
+        ret->order.rows[i] = order->rows[i];
+    for (uint32_t i = 0; i < order->moves_count; i++)
+        ret->order.moves[i] = order->moves[i];
 }
 
 struct members_row *members_find(const struct members *members, node_id id)
@@ -76,21 +91,50 @@ static void put_row(struct buf *buf, const struct members_row *row)
     buf_put_block(buf, bytes_of_string(row->zone));
 }
 
+static void put_place(struct buf *buf, const struct members_place *place)
+{
+    buf_put_u8(buf, place->count);
+    for (uint8_t k = 0; k < place->count; k++)
+        buf_put_varint(buf, place->ids[k]);
+}
+
+static void put_order(struct buf *buf, const struct members_order *order)
+{
+    buf_put_u8(buf, order->state);
+    if (order->state == MEMBERS_ORDER_NONE)
+        return;
+    buf_put_u8(buf, order->what);
+    buf_put_varint(buf, order->revision);
+    buf_put_varint(buf, order->node);
+    buf_put_varint(buf, order->replaced);
+    buf_put_varint(buf, order->started_ms);
+    buf_put_varint(buf, order->ended_ms);
+    buf_put_varint(buf, order->rows_count);
+    for (uint32_t i = 0; i < order->rows_count; i++) {
+        buf_put_varint(buf, order->rows[i].id);
+        buf_put_u8(buf, order->rows[i].state);
+        buf_put_u8(buf, order->rows[i].learner ? FLAG_LEARNER : 0);
+    }
+    buf_put_varint(buf, order->moves_count);
+    for (uint32_t i = 0; i < order->moves_count; i++) {
+        buf_put_varint(buf, order->moves[i].slot);
+        put_place(buf, &order->moves[i].from);
+    }
+}
+
 void members_encode(struct buf *buf, const struct members *members)
 {
     assert(members->rows_count <= MEMBERS_ROWS_MAX && members->places_count <= SLOTS_MAX);
     buf_put_u8(buf, MEMBERS_VERSION);
     buf_put_varint(buf, members->replica_count);
+    buf_put_varint(buf, members->feature_level);
     buf_put_varint(buf, members->rows_count);
     for (uint32_t i = 0; i < members->rows_count; i++)
         put_row(buf, &members->rows[i]);
     buf_put_varint(buf, members->places_count);
-    for (uint32_t i = 0; i < members->places_count; i++) {
-        const struct members_place *place = &members->places[i];
-        buf_put_u8(buf, place->count);
-        for (uint8_t k = 0; k < place->count; k++)
-            buf_put_varint(buf, place->ids[k]);
-    }
+    for (uint32_t i = 0; i < members->places_count; i++)
+        put_place(buf, &members->places[i]);
+    put_order(buf, &members->order);
 }
 
 static void get_text(struct reader *reader, char *to, size_t max)
@@ -134,9 +178,62 @@ static void get_place(struct reader *reader, const struct members *members,
     }
 }
 
+static void get_was(struct reader *reader, const struct members *members, struct members_was *ret)
+{
+    ret->id = reading_number(reader, WIRE_NODE_ID_MAX);
+    ret->state = reader_u8(reader);
+    uint8_t flags = reader_u8(reader);
+    ret->learner = flags == FLAG_LEARNER;
+    if (ret->state > MEMBERS_LEAVING || flags > FLAG_LEARNER ||
+        members_find(members, ret->id) == NULL)
+        reader->failed = true;
+}
+
+static void get_moves(struct reader *reader, const struct members *members,
+                      struct members_order *ret)
+{
+    ret->moves_count = reading_count(reader, SLOTS_MAX, 1 + PLACE_BYTES_MIN);
+    ret->moves = alloc_array(ret->moves_count + 1, sizeof(*ret->moves));
+    for (uint32_t i = 0; i < ret->moves_count && !reader->failed; i++) {
+        ret->moves[i] = (struct members_moved){0};
+        ret->moves[i].slot = (uint32_t)reading_number(reader, SLOTS_MAX - 1);
+        get_place(reader, members, &ret->moves[i].from);
+        if ((i > 0 && ret->moves[i].slot <= ret->moves[i - 1].slot) ||
+            ret->moves[i].slot >= members->places_count)
+            reader->failed = true;
+    }
+}
+
+static void get_order(struct reader *reader, const struct members *members,
+                      struct members_order *ret)
+{
+    ret->state = reader_u8(reader);
+    if (reader->failed || ret->state == MEMBERS_ORDER_NONE)
+        return;
+    ret->what = reader_u8(reader);
+    ret->revision = reader_varint(reader);
+    ret->node = reading_number(reader, WIRE_NODE_ID_MAX);
+    ret->replaced = reading_number(reader, WIRE_NODE_ID_MAX);
+    ret->started_ms = reader_varint(reader);
+    ret->ended_ms = reader_varint(reader);
+    ret->rows_count = reading_count(reader, MEMBERS_ROWS_MAX, 3);
+    ret->rows = alloc_array(ret->rows_count + 1, sizeof(*ret->rows));
+    for (uint32_t i = 0; i < ret->rows_count && !reader->failed; i++) {
+        ret->rows[i] = (struct members_was){0};
+        get_was(reader, members, &ret->rows[i]);
+        if (i > 0 && ret->rows[i].id <= ret->rows[i - 1].id)
+            reader->failed = true;
+    }
+    if (!reader->failed)
+        get_moves(reader, members, ret);
+    if (ret->state > MEMBERS_ORDER_CANCELLED)
+        reader->failed = true;
+}
+
 static void get_table(struct reader *reader, struct members *ret)
 {
     ret->replica_count = (uint8_t)reading_number(reader, RAFT_MEMBERS_MAX);
+    ret->feature_level = (uint32_t)reading_number(reader, UINT32_MAX);
     ret->rows_count = reading_count(reader, MEMBERS_ROWS_MAX, ROW_BYTES_MIN);
     ret->rows = alloc_array(ret->rows_count + 1, sizeof(*ret->rows));
     node_id before = 0;
@@ -155,6 +252,8 @@ static void get_table(struct reader *reader, struct members *ret)
         ret->places[i] = (struct members_place){0};
         get_place(reader, ret, &ret->places[i]);
     }
+    if (!reader->failed)
+        get_order(reader, ret, &ret->order);
     if (ret->replica_count == 0 || live == 0)
         reader->failed = true;
 }

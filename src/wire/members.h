@@ -9,9 +9,13 @@
  *
  *   0  u8      version (MEMBERS_VERSION)
  *   1  varint  replicas a slot shall have (1..7)
+ *      varint  feature level in force
  *      varint  rows, ascending by id; each: varint id, u8 state, u8 flags (1 learner), le64
  *              incarnation, varint feature level, blocks address, http_address, zone
- *      varint  slots (0: no slot was ever placed), each: u8 count (1..7), varint ids, ascending */
+ *      varint  slots (0: no slot was ever placed), each: u8 count (1..7), varint ids, ascending
+ *      u8      state of the last order (0: there was none); then u8 what, varints revision, node,
+ *              replaced, started_ms, ended_ms; varint rows, each: varint id, u8 state (0: it was not
+ *              there), u8 flags; varint slots, each: varint slot, then as above */
 #ifndef WIRE_MEMBERS_H
 #define WIRE_MEMBERS_H
 
@@ -52,13 +56,44 @@ struct members_place {
     node_id ids[RAFT_MEMBERS_MAX];
 };
 
+enum members_order_state {
+    MEMBERS_ORDER_NONE,
+    MEMBERS_ORDER_RUNNING,
+    MEMBERS_ORDER_DONE,
+    MEMBERS_ORDER_CANCELLED
+};
+
+/* What an operator ordered last, and, while it runs, what it changed: so whoever leads slot 0 can tell
+ * how far it is, and can take it back. */
+struct members_order {
+    uint8_t state;     /* enum members_order_state */
+    uint8_t what;      /* the node's word for it */
+    uint64_t revision; /* of the table that began it */
+    node_id node, replaced;
+    uint64_t started_ms, ended_ms; /* wall clock; ended_ms 0: it runs */
+    struct members_was {
+        node_id id;
+        uint8_t state; /* 0: it was not there */
+        bool learner;
+    } * rows; /* owned, ascending by id: those it changed, as they were */
+    uint32_t rows_count;
+    struct members_moved {
+        uint32_t slot;
+        struct members_place from;
+    } * moves; /* owned, ascending by slot: those that it places elsewhere, as they were */
+    uint32_t moves_count;
+};
+
 struct members {
     uint64_t revision; /* not in the bytes: it is counted where they are kept */
     uint8_t replica_count;
+    /* What all builds of the cluster can apply, and nobody may be older than: never falls. */
+    uint32_t feature_level;
     struct members_row *rows; /* owned, ascending by id */
     uint32_t rows_count;
     struct members_place *places; /* owned, by slot */
     uint32_t places_count;
+    struct members_order order;
 };
 
 void members_done(struct members *members); /* zeroes it; a zeroed one is fine */
@@ -66,7 +101,8 @@ void members_copy(const struct members *from, struct members *ret);
 struct members_row *members_find(const struct members *members, node_id id); /* NULL: unknown */
 /* Room for a row in its place, zeroed but for its id, which must be new. */
 struct members_row *members_insert(struct members *members, node_id id);
-bool members_is_live(const struct members_row *row); /* a row, and not removed */
+bool members_is_live(const struct members_row *row);   /* a row, and not removed */
+void members_order_clear(struct members_order *order); /* nothing was ordered */
 bool members_has(const struct members_place *place, node_id id);
 
 /* Within the bounds above (asserts). */

@@ -30,7 +30,8 @@ struct seat {
     bool is_background_held;
     int64_t wall_shift_ms;
     bool is_held, is_woken, is_moved;
-    bool has_met[FAKEWORLD_NODES_MAX + 1]; /* told of a peer, since the start */
+    uint64_t met_boot[FAKEWORLD_NODES_MAX + 1]; /* the start of a peer that it was told of */
+    uint32_t feature_level;                     /* of its build; 0: as in the options */
     enum err fatal;
     uint64_t ballast_bytes;
     struct buf alarms; /* what the node had kept; outlives it */
@@ -100,12 +101,12 @@ static bool fake_greet(struct seat *seat, struct seat *target)
     struct why why = {0};
     uint64_t own = store_identity(seat->store)->incarnation;
     uint64_t other = store_identity(target->store)->incarnation;
-    enum err err = node_admits(target->node, seat->id, own, &why);
+    enum err err = node_admits(target->node, seat->id, own, node_feature_level(seat->node), &why);
     if (err != OK) {
         node_peer_refused(seat->node, target->id, true, err, why.text);
         return false;
     }
-    return node_admits(seat->node, target->id, other, NULL) == OK;
+    return node_admits(seat->node, target->id, other, node_feature_level(target->node), NULL) == OK;
 }
 
 static struct seat *fake_way(struct seat *seat, node_id to)
@@ -184,15 +185,15 @@ static uint64_t fake_heard_ms(void *arg, node_id peer)
     if (!is_there) {
         return 0;
     }
-    if (!seat->has_met[peer]) {
-        seat->has_met[peer] = true;
+    if (seat->met_boot[peer] != store_identity(other->store)->boot) {
+        seat->met_boot[peer] = store_identity(other->store)->boot;
         node_peer_up(
             seat->node, peer,
             &(struct node_peer_hello){.http_address = "",
                                       .version = LETHE_VERSION,
                                       .zone = "",
                                       .incarnation = store_identity(other->store)->incarnation,
-                                      .feature_level = NODE_FEATURE_LEVEL});
+                                      .feature_level = node_feature_level(other->node)});
     }
     return seat->world->now_us / 1000;
 }
@@ -332,7 +333,10 @@ static enum err seat_open(struct seat *seat, struct why *why)
         options.members = members;
         options.join = true;
     }
-    memset(seat->has_met, 0, sizeof(seat->has_met));
+    memset(seat->met_boot, 0, sizeof(seat->met_boot));
+    if (seat->feature_level != 0) {
+        options.feature_level = seat->feature_level;
+    }
     struct node_world face = fake_world;
     face.arg = seat;
     err = node_new(&options, &face, seat->store, seat->msg, &boot, &seat->node, why);
@@ -369,6 +373,11 @@ enum err fakeworld_start(struct fakeworld *world, node_id id, struct why *why)
         seat_close(seat);
     }
     return err;
+}
+
+void fakeworld_set_level(struct fakeworld *world, node_id id, uint32_t feature_level)
+{
+    seat_of(world, id)->feature_level = feature_level;
 }
 
 void fakeworld_wipe(struct fakeworld *world, node_id id)

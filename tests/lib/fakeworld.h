@@ -34,6 +34,8 @@ enum err fakeworld_start(struct fakeworld *world, node_id id, struct why *why);
 /* Forgets the node; of its unsynced batches the first `keep` survive (memdisk_crash). Open calls
  * are answered as node_end_calls says. */
 void fakeworld_crash(struct fakeworld *world, node_id id, int64_t keep);
+/* From its next start on the node is of a build of that level. */
+void fakeworld_set_level(struct fakeworld *world, node_id id, uint32_t feature_level);
 /* The node, which is down, gets an empty disk. */
 void fakeworld_wipe(struct fakeworld *world, node_id id);
 /* Drains it, then ends it in good order. */

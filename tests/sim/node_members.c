@@ -16,7 +16,7 @@ static enum err admit(const struct seat *seat, node_id id, uint64_t incarnation,
 {
     if (seat->known[id] != 0 && seat->known[id] != incarnation)
         return why_set(why, ERR_NEW_FOLDER, "another data folder than it was met with");
-    return node_admits(seat->node, id, incarnation, why);
+    return node_admits(seat->node, id, incarnation, NODE_FEATURE_LEVEL, why);
 }
 
 bool seat_may_send(struct seat *seat, struct seat *to)

@@ -24,7 +24,7 @@ static enum err on_peer_learn(const struct net_identity *peer, struct why *why, 
 {
     struct real *real = arg;
     /* What the cluster wrote down counts, even when this node has not set its links by it yet. */
-    enum err err = node_admits(real->node, peer->id, peer->incarnation, why);
+    enum err err = node_admits(real->node, peer->id, peer->incarnation, peer->feature_level, why);
     if (err != OK) {
         return err;
     }
@@ -274,7 +274,7 @@ enum err links_start(struct real *real, const struct node_options *options, stru
     net.listen = options->listen;
     net.peer_address = "";
     net.http_address = options->http_address;
-    net.feature_level = NODE_FEATURE_LEVEL;
+    net.feature_level = options->feature_level;
     net.software = LETHE_VERSION;
     net.zone = options->zone;
     for (uint32_t i = 0; i < options->members_count; i++) {

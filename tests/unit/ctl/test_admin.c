@@ -97,6 +97,46 @@ START_TEST(test_node_wait_ends)
 }
 END_TEST
 
+/* The server names a job: it is followed by that, which says how long it may take. */
+START_TEST(test_node_job)
+{
+#define JOB(state, progress)                                                                       \
+    "{\"id\":\"members-5\",\"kind\":\"drain_node\",\"state\":\"" state "\",\"progress\":" progress \
+    ",\"eta_ms\":61000}"
+    struct probe probe = {.rows = {{"POST /v1/admin/nodes", PLACEMENT("false", "3"), 202, 0,
+                                    "Location: /v1/jobs/members-5\r\n"},
+                                   {"GET /v1/jobs/members-5", JOB("running", "0.25"), 200, 1},
+                                   {"GET /v1/jobs/members-5", JOB("done", "1")},
+                                   {"GET /v1/admin/placement", PLACEMENT("true", "4")}}};
+    ck_assert_int_eq(PROBE(&probe, "node", "drain", "3", "--yes"), CTL_OK);
+    ck_assert_msg(probe_told(&probe, "drain_node members-5: running 25 %, 1 m 1 s left"), "%s",
+                  probe.err);
+    ck_assert(probe_said(&probe, "4 of 4 slots are where they shall be"));
+    struct probe cancelled = {.rows = {{"POST /v1/admin/nodes", PLACEMENT("false", "3"), 202, 0,
+                                        "Location: /v1/jobs/members-5\r\n"},
+                                       {"GET /v1/jobs/members-5", JOB("cancelled", "0")}}};
+    ck_assert_int_eq(PROBE(&cancelled, "node", "drain", "3", "--yes"), CTL_REFUSED);
+    ck_assert(probe_told(&cancelled, "job members-5 ended as cancelled"));
+#undef JOB
+}
+END_TEST
+
+START_TEST(test_upgrade_finalize)
+{
+    struct probe probe = {.rows = {{"POST /v1/admin/upgrade:finalize", "{\"feature_level\":5}"}}};
+    ck_assert_int_eq(PROBE(&probe, "upgrade", "finalize"), CTL_NOT_CONFIRMED);
+    ck_assert(!probe_sent(&probe, "{\"dry_run\":false}"));
+    ck_assert_int_eq(PROBE(&probe, "upgrade", "finalize", "--dry-run"), CTL_OK);
+    ck_assert(probe_said(&probe, "feature level 5 would be in force"));
+    ck_assert(!probe_sent(&probe, "{\"dry_run\":false}"));
+    ck_assert_int_eq(PROBE(&probe, "upgrade", "finalize", "--yes"), CTL_OK);
+    ck_assert(probe_sent(&probe, "{\"dry_run\":false}"));
+    ck_assert(probe_said(&probe, "feature level 5 is in force"));
+    struct probe refused = {.rows = {REFUSED}};
+    ck_assert_int_eq(PROBE(&refused, "upgrade", "finalize", "--yes"), CTL_REFUSED);
+}
+END_TEST
+
 START_TEST(test_leader_balance)
 {
     struct probe probe = {
@@ -201,5 +241,6 @@ END_TEST
 Suite *suite_admin(void)
 {
     return UNIT_SUITE("admin", 60, test_node_orders, test_node_usage, test_node_wait_ends,
-                      test_leader_balance, test_backup, test_alarms, test_bundle);
+                      test_node_job, test_upgrade_finalize, test_leader_balance, test_backup,
+                      test_alarms, test_bundle);
 }

@@ -294,6 +294,12 @@ static struct blob *make_placement(void)
         buf_put_u8(&buf, 1);
         buf_put_varint(&buf, (uint64_t)i + 7);
     }
+    buf_put_varint(&buf, 4);
+    buf_put_u8(&buf, NODE_ORDER_RUNNING);
+    buf_put_u8(&buf, NODE_MEMBER_DRAIN);
+    const uint64_t order[] = {3, 7, 0, 1000, 0, 4, 1};
+    for (size_t i = 0; i < ARRAY_LEN(order); i++)
+        buf_put_varint(&buf, order[i]);
     struct blob *ret = blob_copy(buf_bytes(&buf));
     buf_done(&buf);
     return ret;
@@ -705,6 +711,12 @@ uint32_t node_slot_count(const struct node *node)
 {
     (void)node;
     return FAKE_SLOTS;
+}
+
+uint32_t node_feature_level(const struct node *node)
+{
+    (void)node;
+    return 4;
 }
 
 node_id node_self(const struct node *node)

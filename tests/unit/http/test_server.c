@@ -259,6 +259,7 @@ END_TEST
 START_TEST(jobs_are_told)
 {
     start();
+    fake_node_fail(node, NODE_CALL_PLACEMENT, ERR_NO_LEADER, 0);
     ck_assert_int_eq(ask("GET", "/v1/jobs", NULL, NULL), 200);
     ck_assert_str_eq(client.body, "{\"jobs\":[],\"more\":false}");
     ck_assert_int_eq(post("/v1/admin/checks", "{\"slot\":16}"), 404);
@@ -291,8 +292,10 @@ START_TEST(orders_about_nodes)
     start();
     ck_assert_int_eq(post("/v1/admin/nodes", "{\"id\":7,\"address\":\"h:1\",\"zone\":\"rack-1\"}"),
                      202);
+    ck_assert(client_has(&client, "Location: /v1/jobs/members-3\r\n"));
     ck_assert_str_eq(client.body,
-                     "{\"revision\":3,\"replica_count\":3,\"done\":false,\"slots\":{\"total\":4,"
+                     "{\"revision\":3,\"replica_count\":3,\"done\":false,\"job\":\"members-3\","
+                     "\"feature_level\":4,\"slots\":{\"total\":4,"
                      "\"settled\":2},\"nodes\":[{\"id\":7,\"state\":\"draining\",\"learner\":false,"
                      "\"zone\":\"rack-1\",\"slots_before\":4,\"slots_after\":3}],\"moves\":[{"
                      "\"slot\":2,\"from\":[7],\"to\":[8]}]}");
@@ -318,10 +321,28 @@ START_TEST(orders_about_nodes)
     ck_assert_int_eq(ask("DELETE", "/v1/admin/nodes/3", NULL, NULL), 202);
     ck_assert_int_eq(ask("DELETE", "/v1/admin/nodes/3?dry_run=1", NULL, NULL), 200);
     ck_assert_int_eq(ask("GET", "/v1/admin/placement", NULL, NULL), 200);
+    ck_assert(client_has(&client, "\"done\":false,\"job\":\"members-3\",\"feature_level\":4"));
     ck_assert_int_eq(post("/v1/admin/placement", "{\"dry_run\":true}"), 200);
+    ck_assert_int_eq(post("/v1/admin/upgrade:finalize", ""), 202);
+    ck_assert_int_eq(post("/v1/admin/upgrade:finalize", "{\"dry_run\":true}"), 200);
+    ck_assert_int_eq(ask("GET", "/v1/jobs/members-3", NULL, NULL), 200);
+    ck_assert(client_has(&client, "{\"id\":\"members-3\",\"kind\":\"drain_node\",\"state\":"
+                                  "\"running\",\"node\":null,\"slot\":null,\"member\":7,"
+                                  "\"progress\":0.250,\"eta_ms\":"));
+    ck_assert(client_has(&client, "\"cancellable\":true,\"created_at\":1000"));
+    ck_assert_int_eq(ask("GET", "/v1/jobs/members-4", NULL, NULL), 404);
+    ck_assert_int_eq(ask("GET", "/v1/jobs/members-", NULL, NULL), 404);
+    ck_assert_int_eq(ask("GET", "/v1/jobs/members-3x", NULL, NULL), 404);
+    ck_assert_int_eq(post("/v1/jobs/members-3:cancel", ""), 200);
+    ck_assert_int_eq(ask("GET", "/v1/jobs", NULL, NULL), 200);
+    ck_assert(client_has(&client, "{\"jobs\":[{\"id\":\"members-3\""));
     fake_node_fail(node, NODE_CALL_MEMBER, ERR_CONFLICT, 0);
     ck_assert_int_eq(ask("DELETE", "/v1/admin/nodes/3", NULL, NULL), 409);
+    ck_assert_int_eq(post("/v1/jobs/members-3:cancel", ""), 409);
     fake_node_fail(node, NODE_CALL_PLACEMENT, ERR_REMOVED, 0);
+    ck_assert_int_eq(ask("GET", "/v1/jobs", NULL, NULL), 200); /* those of this node */
+    ck_assert(!client_has(&client, "members-3"));
+    ck_assert_int_eq(ask("GET", "/v1/jobs/members-3", NULL, NULL), 503);
     ck_assert_int_eq(ask("GET", "/v1/admin/placement", NULL, NULL), 503);
     stop();
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "helpers.h"
+#include "wire/command.h"
 
 Suite *suite_member(void);
 
@@ -435,6 +436,207 @@ START_TEST(the_floor_follows_the_members)
 }
 END_TEST
 
+/* ---- orders as jobs ------------------------------------------------------------------------------ */
+
+static struct node_member_change cancelling(uint64_t revision)
+{
+    return (struct node_member_change){.what = NODE_MEMBER_CANCEL, .id = 1, .revision = revision};
+}
+
+static struct node_order order_of(struct fakeworld *world)
+{
+    struct node_placement *placement = ask(world, first_up(world));
+    ck_assert_ptr_nonnull(placement);
+    struct node_order ret = placement->order;
+    free(placement);
+    return ret;
+}
+
+static struct members table_of(struct fakeworld *world, node_id id)
+{
+    struct members ret;
+    members_copy(node_members(fakeworld_node(world, id)), &ret);
+    return ret;
+}
+
+static bool has_same_places(const struct members *a, const struct members *b)
+{
+    bool ret = a->places_count == b->places_count;
+    for (uint32_t i = 0; ret && i < a->places_count; i++)
+        ret = a->places[i].count == b->places[i].count &&
+              memcmp(a->places[i].ids, b->places[i].ids,
+                     a->places[i].count * sizeof(a->places[i].ids[0])) == 0;
+    return ret;
+}
+
+START_TEST(an_order_is_a_job_that_outlives_leaders_and_can_be_taken_back)
+{
+    struct fakeworld *world = member_world(4, 3, 31);
+    fill(world, 1, 3);
+    ck_assert_uint_eq(order_of(world).state, NODE_ORDER_NONE);
+    struct members before = table_of(world, 1);
+    (void)change(world, 1, adding(4, 0), NULL); /* it is not up: this cannot end */
+    fakeworld_run(world, 5000);
+    struct node_order order = order_of(world);
+    ck_assert_uint_eq(order.state, NODE_ORDER_RUNNING);
+    ck_assert_uint_eq(order.what, NODE_MEMBER_ADD);
+    ck_assert_uint_eq(order.node, 4);
+    ck_assert_uint_gt(order.moves, 0);
+    ck_assert_uint_eq(order.moves_settled, 0);
+    node_id leader = fakeworld_elect(world, 0);
+    fakeworld_crash(world, leader, MEMDISK_KEEP_ALL);
+    fakeworld_run(world, 6000);
+    ck_assert_uint_ne(fakeworld_elect(world, 0), 0);
+    fakeworld_run(world, 3000);
+    ck_assert_uint_eq(order_of(world).revision, order.revision);
+    test_start(world, leader);
+    fakeworld_run(world, 5000);
+    ck_assert_int_eq(change(world, 2, cancelling(order.revision + 1), "only the last order"),
+                     ERR_NOT_FOUND);
+    struct node_member_change dry = cancelling(order.revision);
+    dry.dry_run = true;
+    (void)change(world, 2, dry, NULL);
+    ck_assert_uint_eq(order_of(world).state, NODE_ORDER_RUNNING);
+    (void)change(world, 2, cancelling(order.revision), NULL);
+    wait_through(world);
+    struct members after = table_of(world, 1);
+    ck_assert(has_same_places(&before, &after));
+    ck_assert_uint_eq(members_find(&after, 4)->state, MEMBERS_REMOVED);
+    order = order_of(world);
+    ck_assert_uint_eq(order.state, NODE_ORDER_CANCELLED);
+    ck_assert_uint_ne(order.ended_ms, 0);
+    ck_assert_int_eq(change(world, 2, cancelling(order.revision), "has ended"), ERR_CONFLICT);
+    members_done(&before);
+    members_done(&after);
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(a_node_that_is_leaving_stays_when_that_is_taken_back)
+{
+    struct fakeworld *world = member_world(4, 4, 32);
+    fill(world, 1, 20);
+    struct members before = table_of(world, 1);
+    (void)change(world, 1, doing(NODE_MEMBER_REMOVE, 4), NULL);
+    fakeworld_run(world, 100);
+    ck_assert_uint_eq(order_of(world).state, NODE_ORDER_RUNNING);
+    (void)change(world, 2, cancelling(order_of(world).revision), NULL);
+    wait_through(world);
+    struct members after = table_of(world, 1);
+    ck_assert(has_same_places(&before, &after));
+    ck_assert_uint_eq(members_find(&after, 4)->state, MEMBERS_ACTIVE);
+    (void)change(world, 1, doing(NODE_MEMBER_REMOVE, 4), NULL);
+    wait_through(world);
+    fakeworld_run(world, 3000);
+    ck_assert_uint_eq(order_of(world).state, NODE_ORDER_DONE);
+    (void)send_to(world, 1, 2, "still there");
+    members_done(&before);
+    members_done(&after);
+    fakeworld_free(world);
+}
+END_TEST
+
+/* ---- versions -------------------------------------------------------------------------------------- */
+
+static uint32_t level_of(struct fakeworld *world, node_id id)
+{
+    struct node_cluster cluster;
+    node_get_cluster(fakeworld_node(world, id), &cluster);
+    return cluster.feature_level;
+}
+
+static void start_at(struct fakeworld *world, node_id id, uint32_t level)
+{
+    fakeworld_crash(world, id, MEMDISK_KEEP_ALL);
+    fakeworld_set_level(world, id, level);
+    test_start(world, id);
+    fakeworld_run(world, 8000);
+}
+
+static struct fakeworld *old_world(uint32_t level, uint64_t seed)
+{
+    struct fakeworld_options options;
+    fakeworld_options_init(&options, 3, seed);
+    options.greets = true;
+    options.node.slot_count = SLOTS;
+    options.node.feature_level = level;
+    struct fakeworld *world = fakeworld_new(&options);
+    for (node_id id = 1; id <= 3; id++)
+        test_start(world, id);
+    for (slot_id slot = 0; slot < SLOTS; slot++)
+        ck_assert_uint_ne(fakeworld_elect(world, slot), 0);
+    fakeworld_run(world, 5000);
+    return world;
+}
+
+START_TEST(an_upgrade_is_finalized_when_all_are_new)
+{
+    struct fakeworld *world = old_world(3, 33);
+    struct node_member_change finalize = doing(NODE_MEMBER_FINALIZE, 1);
+    ck_assert_uint_eq(level_of(world, 1), 3);
+    start_at(world, 1, 4);
+    ck_assert_int_eq(change(world, 1, finalize, "upgrade every node first"), ERR_CONFLICT);
+    start_at(world, 2, 4);
+    fakeworld_crash(world, 3, MEMDISK_KEEP_ALL);
+    fakeworld_run(world, 5000);
+    ck_assert_int_eq(change(world, 2, finalize, "node 3 runs a build of level 3"), ERR_CONFLICT);
+    fakeworld_set_level(world, 3, 4);
+    test_start(world, 3);
+    fakeworld_run(world, 8000);
+    ck_assert_uint_eq(level_of(world, 1), 3); /* the way back is open until somebody says so */
+    start_at(world, 3, 3);
+    start_at(world, 3, 4);
+    fakeworld_crash(world, 3, MEMDISK_KEEP_ALL);
+    fakeworld_run(world, 3000);
+    (void)change(world, 1, finalize, NULL);
+    fakeworld_run(world, 3000);
+    ck_assert_uint_eq(level_of(world, 2), 4);
+    /* Node 3 was away: the others do not let its old build in. */
+    fakeworld_set_level(world, 3, 3);
+    test_start(world, 3);
+    fakeworld_run(world, 8000);
+    struct node_cluster cluster;
+    node_get_cluster(fakeworld_node(world, 3), &cluster);
+    ck_assert_uint_eq(cluster.feature_level, 3);
+    ck_assert_msg(strstr(cluster.peers[0].refusal, "feature level 3") != NULL, "%s",
+                  cluster.peers[0].refusal);
+    start_at(world, 3, 4);
+    ck_assert_uint_eq(level_of(world, 3), 4);
+    /* Who knows of it does not even start. */
+    fakeworld_crash(world, 3, MEMDISK_KEEP_ALL);
+    fakeworld_set_level(world, 3, 3);
+    struct why why = {0};
+    ck_assert_int_eq(fakeworld_start(world, 3, &why), ERR_WRONG_FORMAT);
+    ck_assert_msg(strstr(why.text, "start a newer one") != NULL, "%s", why.text);
+    fakeworld_run(world, 8000); /* until what it led is led by others */
+    (void)send_to(world, 1, 2, "it goes on");
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(what_an_old_build_would_stop_at_is_not_proposed)
+{
+    struct fakeworld *world = old_world(1, 35);
+    ck_assert_int_eq(change(world, 1, doing(NODE_MEMBER_DRAIN, 2), "upgrade it first"),
+                     ERR_CONFLICT);
+    ck_assert_uint_eq(level_of(world, 1), 0);
+    struct members table = table_of(world, 1);
+    struct buf buf = BUF_INIT;
+    members_encode(&buf, &table);
+    struct command command = {.kind = COMMAND_MEMBERS, .members = {.table = buf_bytes(&buf)}};
+    struct fakecall call;
+    ck_assert_int_eq(fakecall_command(world, 1, &call, 0, command_encode(&command), 5000), OK);
+    test_wait(world, &call, 6000);
+    ck_assert_int_eq(call.call.err, ERR_CONFLICT);
+    ck_assert_msg(strstr(call.call.why.text, "needs feature level 2") != NULL, "%s",
+                  call.call.why.text);
+    fakecall_done(&call);
+    buf_done(&buf);
+    members_done(&table);
+    fakeworld_free(world);
+}
+END_TEST
+
 Suite *suite_member(void)
 {
     Suite *suite = suite_create("member");
@@ -448,6 +650,10 @@ Suite *suite_member(void)
     tcase_add_test(tcase, a_learner_holds_all_and_votes_nowhere_until_promoted);
     tcase_add_test(tcase, who_drains_leads_nothing);
     tcase_add_test(tcase, the_floor_follows_the_members);
+    tcase_add_test(tcase, an_order_is_a_job_that_outlives_leaders_and_can_be_taken_back);
+    tcase_add_test(tcase, a_node_that_is_leaving_stays_when_that_is_taken_back);
+    tcase_add_test(tcase, an_upgrade_is_finalized_when_all_are_new);
+    tcase_add_test(tcase, what_an_old_build_would_stop_at_is_not_proposed);
     suite_add_tcase(suite, tcase);
     return suite;
 }

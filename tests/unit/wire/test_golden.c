@@ -107,6 +107,19 @@ static void write_members(struct buf *buf)
     members.places_count = 1;
     members.places = alloc_array(1, sizeof(*members.places));
     members.places[0] = (struct members_place){.count = 1, .ids = {1}};
+    members.feature_level = 4;
+    members.order = (struct members_order){.state = MEMBERS_ORDER_RUNNING,
+                                           .what = 2,
+                                           .revision = 5,
+                                           .node = 1,
+                                           .replaced = 2,
+                                           .started_ms = 1000,
+                                           .rows_count = 1,
+                                           .moves_count = 1};
+    members.order.rows = alloc_array(1, sizeof(*members.order.rows));
+    members.order.rows[0] = (struct members_was){.id = 1, .state = 2, .learner = true};
+    members.order.moves = alloc_array(1, sizeof(*members.order.moves));
+    members.order.moves[0] = (struct members_moved){.slot = 0, .from = {.count = 2, .ids = {1, 2}}};
     struct buf table = BUF_INIT;
     members_encode(&table, &members);
     struct command command = {.kind = COMMAND_MEMBERS,
@@ -415,8 +428,9 @@ static const struct sample {
      "000000000000abababababababababababababababab010000004000000004626c75650d31302e30"
      "2e302e313a373730310d31302e302e302e313a3737303005302e322e30067261636b2d31"},
     {"members", write_members, probe_command,
-     "010700007c0194b0000000000000000004350103020101000000000000000000020b686f7374313a"
-     "313131313000067261636b2d31020400887766554433221100000000010101"},
+     "010700005bf51d9700000000000000000447010304020101000000000000000000020b686f737431"
+     "3a313131313000067261636b2d310204008877665544332211000000000101010102050102e80700"
+     "010102010100020102"},
     {"fetch", write_fetch, probe_known_frames,
      "4c4554480107000014000000f45edfe60111010000000500000009030406637572736f72"},
     {"rows", write_rows, probe_known_frames,

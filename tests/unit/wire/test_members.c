@@ -7,9 +7,31 @@
 #include "base/alloc.h"
 #include "unit.h"
 
+static bool is_same_order(const struct members_order *a, const struct members_order *b)
+{
+    if (a->state != b->state || a->what != b->what || a->revision != b->revision ||
+        a->node != b->node || a->replaced != b->replaced || a->started_ms != b->started_ms ||
+        a->ended_ms != b->ended_ms || a->rows_count != b->rows_count ||
+        a->moves_count != b->moves_count)
+        return false;
+    for (uint32_t i = 0; i < a->rows_count; i++) {
+        if (a->rows[i].id != b->rows[i].id || a->rows[i].state != b->rows[i].state ||
+            a->rows[i].learner != b->rows[i].learner)
+            return false;
+    }
+    for (uint32_t i = 0; i < a->moves_count; i++) {
+        const struct members_place *x = &a->moves[i].from, *y = &b->moves[i].from;
+        if (a->moves[i].slot != b->moves[i].slot || x->count != y->count ||
+            memcmp(x->ids, y->ids, x->count * sizeof(x->ids[0])) != 0)
+            return false;
+    }
+    return true;
+}
+
 static bool is_same(const struct members *a, const struct members *b)
 {
-    if (a->replica_count != b->replica_count || a->rows_count != b->rows_count ||
+    if (a->replica_count != b->replica_count || a->feature_level != b->feature_level ||
+        !is_same_order(&a->order, &b->order) || a->rows_count != b->rows_count ||
         a->places_count != b->places_count)
         return false;
     for (uint32_t i = 0; i < a->rows_count; i++) {

@@ -133,6 +133,33 @@ static void gen_delete(struct rng *rng, struct arena *arena, struct command *ret
     ret->flags = gen_bool(rng) ? COMMAND_CLAMP : 0;
 }
 
+static void gen_order(struct rng *rng, struct members *members)
+{
+    struct members_order *order = &members->order;
+    *order = (struct members_order){
+        .state = (uint8_t)rng_between(rng, MEMBERS_ORDER_RUNNING, MEMBERS_ORDER_CANCELLED),
+        .what = (uint8_t)rng_below(rng, 9),
+        .revision = gen_number(rng),
+        .node = rng_below(rng, 65536),
+        .replaced = rng_below(rng, 65536),
+        .started_ms = gen_number(rng),
+        .ended_ms = gen_number(rng)};
+    order->rows = alloc_array(members->rows_count + 1, sizeof(*order->rows));
+    for (uint32_t i = 0; i < members->rows_count; i++) {
+        if (gen_bool(rng))
+            order->rows[order->rows_count++] =
+                (struct members_was){.id = members->rows[i].id,
+                                     .state = (uint8_t)rng_below(rng, MEMBERS_REMOVED),
+                                     .learner = gen_bool(rng)};
+    }
+    order->moves = alloc_array(members->places_count + 1, sizeof(*order->moves));
+    for (uint32_t i = 0; i < members->places_count; i++) {
+        if (gen_bool(rng))
+            order->moves[order->moves_count++] =
+                (struct members_moved){.slot = i, .from = members->places[i]};
+    }
+}
+
 void gen_members(struct rng *rng, struct members *ret)
 {
     *ret = (struct members){.replica_count = (uint8_t)rng_between(rng, 1, RAFT_MEMBERS_MAX)};
@@ -159,6 +186,9 @@ void gen_members(struct rng *rng, struct members *ret)
                 place->ids[place->count++] = ret->rows[k].id;
         }
     }
+    ret->feature_level = (uint32_t)rng_below(rng, 9);
+    if (gen_bool(rng))
+        gen_order(rng, ret);
 }
 
 static struct bytes gen_table(struct rng *rng, struct arena *arena)
