@@ -52,7 +52,7 @@ LIBS_store := -lrocksdb
 LIBS_net := -levent_core -levent_pthreads -levent_openssl -lssl -lcrypto
 LIBS_http := -lmicrohttpd -ljansson -lgnutls
 LIBS_client := -lcurl -ljansson
-LIBS_bench := -levent_core -levent_extra
+LIBS_bench := -levent_core -levent_extra -lssl -lcrypto
 LIBS_config := -lyaml
 LIBS_rescue := -ljansson
 

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "bench/load.h"
 #include "bench/report.h"
+#include "bench/tls.h"
 #include "bench/verify.h"
 #include "client/client.h"
 #include "sys/random.h"
@@ -55,6 +56,9 @@ static enum err check_reachable(struct bench *bench, struct why *why)
         .servers = (const char *const *)bench->options.targets.items,
         .servers_count = bench->options.targets.count,
         .timeout_ms = 5000,
+        .token = bench->options.token,
+        .ca_file = bench->options.ca_file,
+        .is_insecure = bench->options.is_insecure,
     };
     const struct client_request request = {
         .method = CLIENT_GET, .path = "/livez", .accept = "text/plain", .may_repeat = true};
@@ -95,6 +99,8 @@ static enum err run_part(struct bench *bench, bool is_preload, struct why *why)
     if (err == OK)
         err = load_run(&load, bench->next_numbers, &is_interrupted, bench->counts, &bench->seconds,
                        why);
+    if (load.tls != NULL && tls_fault(load.tls)[0] != '\0')
+        fprintf(stderr, "lethe-bench: %s\n", tls_fault(load.tls));
     uint64_t faults = bench->counts->refused + bench->counts->unknown + bench->counts->failed;
     if (err == OK && load.sample[0] != '\0')
         fprintf(stderr, "lethe-bench: the first bad answer: %s\n", load.sample);

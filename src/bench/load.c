@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "bench/reply.h"
+#include "bench/tls.h"
 #include "client/url.h"
 #include "sys/clock.h"
 #include "sys/random.h"
@@ -55,6 +56,7 @@ struct worker {
 static void start_next(struct connection *connection);
 static bool is_over(struct load *load, uint64_t now);
 static void on_readable(evutil_socket_t fd, short what, void *arg);
+static void send_more(struct connection *connection);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
 
 /* ---- set up ------------------------------------------------------------------------------------- */
@@ -75,7 +77,9 @@ static enum err resolve(const char *text, struct load_target *target, struct why
     target->address_len = found->ai_addrlen;
     freeaddrinfo(found);
     client_url_print_server(&server, name);
-    snprintf(target->host, sizeof(target->host), "%.279s", name + strlen("http://"));
+    snprintf(target->host, sizeof(target->host), "%.279s", strstr(name, "://") + strlen("://"));
+    target->is_tls = server.is_tls;
+    snprintf(target->name, sizeof(target->name), "%s", server.host);
     return OK;
 }
 
@@ -112,6 +116,10 @@ enum err load_init(struct load *load, const struct bench_options *options,
         enum err err = resolve(options->targets.items[i], &load->targets[i], why);
         if (err != OK)
             return err;
+        if (load->targets[i].is_tls && load->tls == NULL)
+            err = tls_new(options->ca_file, options->is_insecure, &load->tls, why);
+        if (err != OK)
+            return err;
     }
     return OK;
 }
@@ -121,6 +129,7 @@ void load_done(struct load *load)
     free(load->targets);
     free(load->popularity);
     buf_done(&load->encoded_prefix);
+    tls_free(load->tls);
     memset(load, 0, sizeof(*load));
 }
 
@@ -132,6 +141,8 @@ static void close_connection(struct connection *connection)
         event_free(connection->read_event);
     if (connection->write_event != NULL)
         event_free(connection->write_event);
+    tls_close(connection->session);
+    connection->session = NULL;
     if (connection->fd >= 0)
         close(connection->fd);
     connection->read_event = connection->write_event = NULL;
@@ -159,6 +170,8 @@ static void open_connection(struct connection *connection)
         return;
     }
     connection->state = CONNECTION_OPENING;
+    if (target->is_tls)
+        connection->session = tls_open(load->tls, fd, target->name);
     connection->read_event =
         event_new(connection->worker->base, fd, EV_READ | EV_PERSIST, on_readable, connection);
     connection->write_event =
@@ -283,20 +296,40 @@ static void take_reply(struct connection *connection, const struct reply *reply)
     start_next(connection);
 }
 
+/* As read(2), into connection->in. A session may hold more than its socket shows: it is emptied. */
+static ssize_t read_more(struct connection *connection)
+{
+    struct buf *in = &connection->in;
+    ssize_t len = 0, all = 0;
+    buf_reserve(in, READ_BYTES);
+    if (connection->session == NULL) {
+        all = read(connection->fd, in->data + in->len, in->capacity - in->len);
+        in->len += all > 0 ? (size_t)all : 0;
+        return all;
+    }
+    while ((len = tls_read(connection->session, in->data + in->len, in->capacity - in->len)) > 0) {
+        in->len += (size_t)len;
+        all += len;
+        buf_reserve(in, READ_BYTES);
+    }
+    return all > 0 ? all : len; /* an end behind the last bytes shows by the next read */
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct connection *connection = arg;
+    (void)fd;
     (void)what;
-    buf_reserve(&connection->in, READ_BYTES);
-    ssize_t len = read(fd, connection->in.data + connection->in.len,
-                       connection->in.capacity - connection->in.len);
-    if (len < 0 && (errno == EAGAIN || errno == EINTR))
+    ssize_t len = read_more(connection);
+    if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
+        if (connection->session != NULL && connection->state == CONNECTION_BUSY)
+            send_more(connection); /* a handshake goes on with what was read */
         return;
+    }
     if (len <= 0 || connection->state != CONNECTION_BUSY) {
         break_connection(connection);
         return;
     }
-    connection->in.len += (size_t)len;
     struct reply reply;
     enum reply_state state =
         reply_parse(buf_bytes(&connection->in), &connection->worker->scratch, &reply);
@@ -311,10 +344,13 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 static void send_more(struct connection *connection)
 {
     while (connection->sent < connection->out.len) {
-        ssize_t len = send(connection->fd, connection->out.data + connection->sent,
-                           connection->out.len - connection->sent, MSG_NOSIGNAL);
+        const uint8_t *data = connection->out.data + connection->sent;
+        size_t left = connection->out.len - connection->sent;
+        ssize_t len = connection->session != NULL ? tls_write(connection->session, data, left)
+                                                  : send(connection->fd, data, left, MSG_NOSIGNAL);
         if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
-            event_add(connection->write_event, NULL);
+            if (connection->session == NULL || tls_wants_room(connection->session))
+                event_add(connection->write_event, NULL);
             return;
         }
         if (len < 0) {

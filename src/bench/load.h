@@ -16,6 +16,8 @@ struct event;
 struct event_base;
 struct load;
 struct worker;
+struct tls;
+struct tls_session;
 
 enum load_request_kind { LOAD_APPEND, LOAD_PAGE, LOAD_POINT, LOAD_DELETE };
 
@@ -36,6 +38,7 @@ struct connection {
     uint32_t client;       /* number in the whole run */
     enum connection_state state;
     int fd;                                 /* owned; -1: none */
+    struct tls_session *session;            /* owned; NULL: plain */
     struct event *read_event, *write_event; /* owned */
     size_t target;
     struct buf out, in; /* owned */
@@ -60,6 +63,8 @@ struct load_target {
     struct sockaddr_storage address;
     socklen_t address_len;
     char host[280]; /* for the Host header */
+    bool is_tls;
+    char name[256]; /* that its certificate must be for */
 };
 
 /* One run of the load; the preload and the measured part are two. */
@@ -69,6 +74,7 @@ struct load {
     struct journal *journal;             /* borrowed; NULL: nothing is kept */
     bool is_preload;
     struct load_target *targets; /* owned */
+    struct tls *tls;             /* owned; NULL: no target has it */
     size_t targets_count;
     struct buf encoded_prefix;       /* owned; of channel ids in paths */
     double *popularity;              /* owned; running sums, NULL: uniform */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/options.h"
 
+#include "client/client.h"
 #include "client/url.h"
 
 #include <stdlib.h>
@@ -21,7 +22,7 @@ struct raw_flags {
     {.name = (name_), .letter = (letter_), .kind = CLIENT_FLAG_##kind_, .target = (target_),       \
      .value = (value_), .help = (help_), __VA_ARGS__}
 #define ROWS(options, raw) {                                                                       \
-    ROW("target", 't', LIST, &(raw)->targets, "HOST:PORT,...", "servers; clients are spread over them (LETHE_SERVER)", .min = 0), \
+    ROW("target", 't', LIST, &(raw)->targets, "HOST:PORT,...", "servers, also https://; clients are spread over them (LETHE_SERVER)", .min = 0), \
     ROW("clients", 'c', NUMBER, &(options)->clients, "N", "connections, each with one request at a time (64)", .min = 1, .max = 10000), \
     ROW("threads", 0, NUMBER, &(options)->threads, "N", "event loops (1)", .min = 1, .max = 64),   \
     ROW("duration", 'd', TIME, &(options)->duration_ms, "TIME", "how long (10s)", .min = 0),       \
@@ -43,6 +44,8 @@ struct raw_flags {
     ROW("numbers", 0, SWITCH, &(options)->has_numbers, NULL, "give client_msg_no, and send again what has an unknown outcome", .min = 0), \
     ROW("timeout", 0, TIME, &(options)->timeout_ms, "TIME", "of one request (15s)", .min = 0),     \
     ROW("token", 0, TEXT, &(options)->token, "T", "who you are (LETHE_TOKEN)", .min = 0),          \
+    ROW("cacert", 0, TEXT, &(options)->ca_file, "FILE", "PEM: who may vouch for https targets (LETHE_CACERT, else the system's)", .min = 0), \
+    ROW("insecure", 0, SWITCH, &(options)->is_insecure, NULL, "believe any https target", .min = 0), \
     ROW("journal", 'j', TEXT, &(options)->journal, "FILE", "writes what was acknowledged; `verify` reads it", .min = 0), \
     ROW("verify", 0, SWITCH, &(options)->is_verify, NULL, "read everything back afterwards", .min = 0), \
     ROW("verify-local", 0, SWITCH, &(options)->is_verify_local, NULL, "and from each target's own state, too", .min = 0), \
@@ -65,6 +68,13 @@ bool bench_is_append(enum bench_workload workload)
            workload == BENCH_RAW;
 }
 
+/* NULL when it is not set, or empty. */
+static const char *variable_of(const char *name)
+{
+    const char *ret = getenv(name);
+    return ret != NULL && ret[0] != '\0' ? ret : NULL;
+}
+
 static void set_defaults(struct bench_options *options)
 {
     *options = (struct bench_options){.clients = 64,
@@ -77,24 +87,20 @@ static void set_defaults(struct bench_options *options)
                                       .page_limit = 100,
                                       .timeout_ms = 15000,
                                       .mix = {70, 18, 10, 2},
-                                      .token = getenv("LETHE_TOKEN")};
+                                      .token = variable_of("LETHE_TOKEN"),
+                                      .ca_file = variable_of("LETHE_CACERT")};
 }
 
 static enum err add_targets(struct bench_options *options, struct raw_flags *raw, struct why *why)
 {
-    const char *variable = getenv("LETHE_SERVER");
+    const char *variable = variable_of("LETHE_SERVER");
     enum err err = OK;
     if (raw->targets.count == 0)
-        err = client_list_add(&raw->targets,
-                              variable != NULL && variable[0] != '\0' ? variable : "127.0.0.1:5001",
-                              why);
+        err = client_list_add(&raw->targets, variable != NULL ? variable : "127.0.0.1:5001", why);
     for (size_t i = 0; i < raw->targets.count && err == OK; i++) {
         struct client_server server;
         char text[CLIENT_URL_SERVER_MAX_BYTES];
         err = client_url_parse_server(raw->targets.items[i], &server, why);
-        if (err == OK && server.is_tls)
-            err = why_set(why, ERR_BAD_PARAMETER, "the load runs over plain http only, not '%s'",
-                          raw->targets.items[i]);
         if (err == OK) {
             client_url_print_server(&server, text);
             err = client_list_add(&options->targets, text, why);
@@ -174,6 +180,8 @@ static enum err check(const struct bench_options *options, const struct raw_flag
                        "--prefix must have 1 to 100 bytes, no blanks and no quotes");
     if (options->rate != 0 && options->count == 0 && options->duration_ms == 0)
         return why_set(why, ERR_BAD_PARAMETER, "--rate needs a --duration or a --count");
+    if (options->token != NULL && !client_is_plain(options->token))
+        return why_set(why, ERR_BAD_PARAMETER, "a token has printable letters and no blanks");
     if (options->workload == BENCH_RAW && options->size > 1048576)
         return why_set(why, ERR_BAD_PARAMETER, "--size is at most 1048576");
     return OK;

@@ -25,7 +25,7 @@ struct bench_mix {
 
 struct bench_options {
     enum bench_workload workload;
-    struct client_list targets; /* owned; "http://host:port" */
+    struct client_list targets; /* owned; "http://host:port" or https */
     uint64_t clients, threads;
     uint64_t duration_ms, count; /* count 0: by time */
     uint64_t warmup_ms;
@@ -38,6 +38,8 @@ struct bench_options {
     const char *prefix;          /* of channel ids; NULL: made from the run's id */
     const char *journal;         /* NULL: none */
     const char *token;
+    const char *ca_file; /* PEM: who may vouch for https targets; NULL: the system's */
+    bool is_insecure;    /* believe any of them */
     struct bench_mix mix;
     uint64_t timeout_ms; /* of one request */
     bool is_json, is_quiet, is_verify, is_verify_local;

@@ -385,6 +385,8 @@ enum err verify_run(const struct bench_options *options, const char *path, struc
         .servers_count = options->targets.count,
         .timeout_ms = 30000,
         .token = options->token,
+        .ca_file = options->ca_file,
+        .is_insecure = options->is_insecure,
     };
     memset(ret_result, 0, sizeof(*ret_result));
     enum err err = journal_read(path, journal, &verify.head, on_event, &verify, why);

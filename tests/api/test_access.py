@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokens: who may ask what, who a delete is by, what the log says, and how tokens change."""
 import base64
+import json
 import os
 import re
 import signal
@@ -257,6 +258,52 @@ def test_tls(_daemon):
                 time.sleep(0.05)
             client.get("/livez", expect=200)  # the connection of before
             Client(daemon).get("/livez", expect=200)
+        finally:
+            code, log = daemon.stop()
+        equal(code, 0, log)
+
+
+def bench(target, *words, **environment):
+    return subprocess.run([os.path.join(os.path.dirname(LETHED), "lethe-bench"), *words, "--quiet", "--json", "--target", target],
+                          capture_output=True, text=True, check=False, timeout=120,
+                          env={"PATH": os.environ["PATH"], **environment})
+
+
+def test_load_over_tls(_daemon):
+    """lethe-bench by https: every form of request, large replies, connections that are closed, who is
+    not believed."""
+    with tempfile.TemporaryDirectory(prefix="lethe-tls-") as folder:
+        subprocess.run([MAKE_CERTS, folder, "api", "1"], check=True, capture_output=True)
+        authority, tokens = os.path.join(folder, "ca.crt"), os.path.join(folder, "tokens")
+        token = make_token("all", "read,write,delete", tokens)
+        daemon = Daemon("--http-tls-certificate", os.path.join(folder, "node-1.crt"),
+                        "--http-tls-key", os.path.join(folder, "node-1.key"), "--auth-tokens-file", tokens,
+                        authority=authority)
+        target = f"https://127.0.0.1:{daemon.port}"
+        try:
+            for words in (["single", "-n", "500"], ["ndjson", "-n", "20"], ["raw", "-n", "50", "-s", "200000"],
+                          ["page", "-n", "100", "--limit", "1000", "--preload", "1000", "-s", "600"],
+                          ["mixed", "-d", "2s", "--numbers", "--preload", "100"], ["delete", "--delete-size", "50"],
+                          ["single", "-d", "1s", "--rate", "200"]):
+                seen = bench(target, *words, "-c", "8", "--channels", "4", "--verify", LETHE_TOKEN=token,
+                             LETHE_CACERT=authority)
+                equal(seen.returncode, 0, f"{words}: {seen.stdout} {seen.stderr}")
+                figures = json.loads(seen.stdout)
+                check(figures["requests"] > 0, figures)
+                equal([figures[name] for name in ("failed", "unknown", "refused", "broken")], [0] * 4, figures)
+            seen = bench(target, "single", "-n", "1", "--token", token, "--insecure")
+            equal(seen.returncode, 0, seen.stderr)
+            seen = subprocess.run([LETHECTL, "bench", "single", "--target", target, "--token", token, "--insecure",
+                                   "-n", "1", "-q"], capture_output=True, text=True, check=False, timeout=60)
+            equal(seen.returncode, 0, seen.stderr)
+            strange = bench(target, "single", "-n", "1", "--token", token)
+            equal(strange.returncode, 3, strange.stderr)
+            check("certificate" in strange.stderr, strange.stderr)
+            missing = bench(target, "single", "-n", "1", "--token", token, "--cacert", authority + "x")
+            check(missing.returncode != 0 and "ca.crtx" in missing.stderr, missing.stderr)
+            nobody = bench(target, "single", "-n", "1", "--cacert", authority)
+            equal(nobody.returncode, 1, nobody.stderr)
+            check("unauthorized" in nobody.stderr, nobody.stderr)
         finally:
             code, log = daemon.stop()
         equal(code, 0, log)

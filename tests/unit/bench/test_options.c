@@ -63,7 +63,7 @@ START_TEST(test_refusals)
                                           {"single", "--size", "31", "from 32"},
                                           {"single", "--duration", "soon", "not a time"},
                                           {"single", "--encoding", "hex", "not utf8"},
-                                          {"single", "--target", "https://a", "plain http"},
+                                          {"single", "--token", "a b", "printable"},
                                           {"single", "--prefix", "a b", "no blanks"},
                                           {"single", "--bath", "5", "no flag"},
                                           {"single", "extra", NULL, "too many"},
