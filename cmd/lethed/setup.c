@@ -111,6 +111,8 @@ struct http_options setup_http(const struct config *config)
     options.max_body_bytes = config->http_max_body_bytes;
     options.max_message_bytes = config->http_max_message_bytes;
     options.request_timeout_ms = (uint32_t)config->http_request_timeout_ms;
+    options.log_access = config->log_access;
+    options.audit_reads = config->log_audit_reads;
     options.metrics_prefix = config->metrics_prefix;
     options.replica_lag_threshold = (uint32_t)config->cluster_replica_lag_threshold;
     options.tls_certificate = config->http_tls_certificate;

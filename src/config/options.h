@@ -132,6 +132,10 @@
       "rooms with a level of their own, room=level each: net=debug,http=warn") \
     X(log_format, "log.format", CHOICE, "text", 0, 0, "text|json", RELOAD, \
       "how a line of the log looks") \
+    X(log_access, "log.access", BOOL, "false", 0, 1, "", RELOAD, \
+      "a line for every request that is answered, up to 1,000 a second: token, path, status, bytes, time") \
+    X(log_audit_reads, "log.audit_reads", BOOL, "false", 0, 1, "", RELOAD, \
+      "audit lines also for what operators only read; orders, deletes and who was denied one always have one") \
     X(metrics_prefix, "metrics.prefix", TEXT, "lethe_", 1, 64, "", FIXED, \
       "what the names at /metrics begin with")
 

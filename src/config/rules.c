@@ -150,7 +150,8 @@ static enum err check_exposure(const struct config *config, enum config_option o
 }
 
 /* Of all that log something. */
-static const char *const rooms[] = {"audit", "config", "http", "lethed", "net", "node", "sys"};
+static const char *const rooms[] = {"access", "audit", "config", "http",
+                                    "lethed", "net",   "node",   "sys"};
 static const char *const levels[] = {"error", "warn", "info", "debug"};
 
 static bool is_among(const char *text, size_t len, const char *const *words, size_t count)
@@ -169,10 +170,11 @@ static enum err check_rooms(const struct config_list *list, struct why *why)
         const char *level = strchr(item, '=');
         if (level == NULL || !is_among(item, (size_t)(level - item), rooms, ARRAY_LEN(rooms)) ||
             !is_among(level + 1, strlen(level + 1), levels, ARRAY_LEN(levels)))
-            return why_set(why, ERR_BAD_CONFIG,
-                           "'log.rooms' has '%s', not room=level with one of audit, config, http, "
-                           "lethed, net, node, sys and one of error, warn, info, debug",
-                           item);
+            return why_set(
+                why, ERR_BAD_CONFIG,
+                "'log.rooms' has '%s', not room=level with one of access, audit, config, http, "
+                "lethed, net, node, sys and one of error, warn, info, debug",
+                item);
     }
     return OK;
 }

@@ -166,11 +166,34 @@ enum err access_check_channel(struct request *req, struct channel channel, struc
 
 /* ---- the audit ----------------------------------------------------------------------------------------- */
 
-/* Orders, and whatever deletes. What only reads is not worth a line, unless it is the operators'. */
+/* Orders that change something and whatever deletes, and who was denied one. What operators only read
+ * is worth a line where somebody asked for it. */
 static bool is_audited(const struct request *req)
 {
     unsigned roles = req->route == NULL ? 0 : req->route->access & ROLES_ALL;
-    return roles == ROLE_DELETE || roles == ROLE_ADMIN;
+    if (roles != ROLE_DELETE && roles != ROLE_ADMIN)
+        return false;
+#ifdef LETHE_MUTANT_denied_is_silent
+    if (req->status == 401 || req->status == 403)
+        return false;
+#endif
+    bool is_denied = req->status == 401 || req->status == 403;
+    return is_denied || strcmp(req->route->method, "GET") != 0 ||
+           HTTP_TUNED(req->http, audit_reads);
+}
+
+/* The target without its query, of which nobody knows what it holds. */
+static const char *path_of(const struct request *req, char ret_text[LOG_QUOTE_SIZE])
+{
+    const uint8_t *query =
+        req->target.len == 0 ? NULL : memchr(req->target.data, '?', req->target.len);
+    size_t len = query == NULL ? req->target.len : (size_t)(query - req->target.data);
+    if (len >= LOG_QUOTE_SIZE)
+        len = LOG_QUOTE_SIZE - 1;
+    if (len > 0)
+        memcpy(ret_text, req->target.data, len);
+    ret_text[len] = '\0';
+    return ret_text;
 }
 
 static void log_refusal(const struct request *req, const char *remote)
@@ -185,22 +208,49 @@ static void log_refusal(const struct request *req, const char *remote)
 
 void access_audit(const struct request *req, const char *remote)
 {
+    char path[LOG_QUOTE_SIZE];
     log_refusal(req, remote);
     if (!is_audited(req))
         return;
-    char path[LOG_QUOTE_SIZE];
-    const uint8_t *query =
-        req->target.len == 0 ? NULL : memchr(req->target.data, '?', req->target.len);
-    size_t len = query == NULL ? req->target.len : (size_t)(query - req->target.data);
-    if (len >= sizeof(path))
-        len = sizeof(path) - 1;
-    if (len > 0)
-        memcpy(path, req->target.data, len);
-    path[len] = '\0';
     /* 0: the client left before there was an answer, so that what became of it is not known here. */
     const char *result = req->status == 0 ? "unknown" : err_slug(req->err);
     log_info("audit", "an order or a delete",
              "operator=%s method=%s path=%s status=%d result=%s " ORIGIN_FIELDS " client=%s",
              req->caller.name == NULL ? "-" : req->caller.name, req->route->method,
-             LOG_QUOTED(path), req->status, result, ORIGIN_ARGS(req->id, req->trace), remote);
+             LOG_QUOTED(path_of(req, path)), req->status, result, ORIGIN_ARGS(req->id, req->trace),
+             remote);
+}
+
+/* ---- every request ------------------------------------------------------------------------------------- */
+
+/* At most so many lines a second; *ret_left_out: how many were left out since the last one. Loops that
+ * meet in the moment when a second begins may write a few more. */
+static bool may_write_line(struct access *access, uint64_t now_us, uint64_t *ret_left_out)
+{
+    uint64_t second = now_us / 1000000, before = atomic_load(&access->line_second);
+    if (before != second && atomic_compare_exchange_strong(&access->line_second, &before, second))
+        atomic_store(&access->lines, 0);
+    bool may = atomic_fetch_add(&access->lines, 1) < HTTP_ACCESS_LINES_MAX;
+    if (may)
+        *ret_left_out = atomic_exchange(&access->lines_left_out, 0);
+    else
+        atomic_fetch_add(&access->lines_left_out, 1);
+    return may;
+}
+
+void access_log(const struct request *req, const char *remote, uint64_t now_us)
+{
+    char path[LOG_QUOTE_SIZE];
+    uint64_t left_out = 0;
+    if (!HTTP_TUNED(req->http, log_access) || !log_is_on(LOG_LEVEL_INFO, "access") ||
+        !may_write_line(&req->http->access, now_us, &left_out))
+        return;
+    const char *method = req->route == NULL ? "-" : req->is_head ? "HEAD" : req->route->method;
+    log_write(LOG_LEVEL_INFO, "access", left_out, "a request",
+              " token=%s method=%s path=%s status=%d code=%s bytes=%llu us=%llu " ORIGIN_FIELDS
+              " client=%s",
+              req->caller.name == NULL ? "-" : req->caller.name, method,
+              LOG_QUOTED(path_of(req, path)), req->status, err_slug(req->err),
+              (unsigned long long)req->sent_bytes, (unsigned long long)(now_us - req->started_us),
+              ORIGIN_ARGS(req->id, req->trace), remote);
 }

@@ -5,6 +5,8 @@
 #ifndef HTTP_ACCESS_H
 #define HTTP_ACCESS_H
 
+#include <stdatomic.h>
+
 #include "http/request.h"
 #include "http/tokens.h"
 #include "sys/thread.h"
@@ -22,6 +24,8 @@ struct access {
     struct mutex lock;
     struct tokens *tokens; /* owned, under lock; NULL: everybody may do everything */
     char *path;            /* owned; NULL: none */
+    /* Lines of the access log. Thread: any */
+    atomic_uint_fast64_t line_second, lines, lines_left_out;
 };
 
 /* Takes over the tokens of a file; path may be NULL. access_done in any case. */
@@ -37,7 +41,10 @@ MUST_USE enum err access_check(struct request *req, struct why *why);
 /* Whether the route's role extends to this channel. Errors: ERR_FORBIDDEN */
 MUST_USE enum err access_check_channel(struct request *req, struct channel channel,
                                        struct why *why);
-/* A line in the log for every delete and every order, whatever became of it. */
+/* A line in the log for every delete and every order, whatever became of it; of what operators only
+ * read when options.audit_reads says so, or it was denied. */
 void access_audit(const struct request *req, const char *remote);
+/* With options.log_access: a line for the request that is over. */
+void access_log(const struct request *req, const char *remote, uint64_t now_us);
 
 #endif

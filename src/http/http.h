@@ -33,6 +33,8 @@ struct http_options {
     const char *tokens_file;     /* tokens.h; NULL or "": everybody may do everything */
     const char *tls_certificate; /* PEM files: a chain, its key; NULL or "": plain HTTP */
     const char *tls_key;
+    bool log_access;                /* a line of the log for each request */
+    bool audit_reads;               /* audit lines also for what operators only read */
     const char *metrics_prefix;     /* "lethe_" */
     uint32_t replica_lag_threshold; /* entries; for the metric replica_lag_count */
     const struct http_config_value
@@ -63,6 +65,8 @@ MUST_USE enum err http_reload(struct http *http, struct why *why);
     X(max_body_bytes)                                                                              \
     X(max_message_bytes)                                                                           \
     X(request_timeout_ms)                                                                          \
+    X(log_access)                                                                                  \
+    X(audit_reads)                                                                                 \
     X(replica_lag_threshold)
 /* Takes them over, of which nothing else is looked at but by options_check: requests that come from
  * now on are held to them, connections that are open stay. Errors: ERR_BAD_CONFIG  nothing changed */

@@ -52,6 +52,8 @@ enum {
     HTTP_PREFIX_MAX_BYTES = 63,      /* of metrics */
     HTTP_SCRAPE_MAX_DELETES = 10000, /* records counted for one scrape: more are not counted */
 
+    HTTP_ACCESS_LINES_MAX = 1000, /* of the access log, a second: the next line counts the others */
+
     HTTP_KEPT_BYTES = 64 * 1024, /* memory that a connection keeps between two requests */
 };
 

@@ -211,6 +211,7 @@ static ssize_t read_stream(void *cls, uint64_t position, char *to, size_t max)
     req->streamed += len;
     set_deadline(req, req->http->options.reply_timeout_ms);
     stats_add(&loop_of(req)->stats.sent_bytes, len);
+    req->sent_bytes += len;
     return (ssize_t)len;
 }
 
@@ -235,6 +236,7 @@ static enum MHD_Result queue_reply(struct request *req)
     enum MHD_Result ret = MHD_queue_response(req->connection, (unsigned)req->status, response);
     MHD_destroy_response(response);
     stats_add(&loop_of(req)->stats.sent_bytes, body.len);
+    req->sent_bytes = body.len;
     return ret;
 }
 
@@ -358,9 +360,12 @@ static void on_end(void *cls, struct MHD_Connection *handle, void **request_cont
     *request_context = NULL;
     if (req->stage == REQUEST_WAITING || req->stream_more != NULL)
         free_answers(req);
-    access_audit(req, CONTAINER_OF(req, struct connection, request)->remote);
+    const char *remote = CONTAINER_OF(req, struct connection, request)->remote;
+    uint64_t now_us = clock_mono_us();
+    access_audit(req, remote);
+    access_log(req, remote, now_us);
     inflight_release(req);
-    stats_count(&loop->stats, req, clock_mono_us());
+    stats_count(&loop->stats, req, now_us);
     request_end(req);
     set_deadline(req, loop->http->options.idle_timeout_ms);
     atomic_fetch_sub_explicit(&loop->requests, 1, memory_order_relaxed);

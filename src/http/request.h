@@ -147,6 +147,7 @@ struct request {
     void *stream_state;
     size_t streamed; /* bytes of out that the library has */
 
+    uint64_t sent_bytes; /* of the reply's body */
     uint64_t received_bytes, max_discarded_bytes;
     uint64_t held_bytes; /* inflight.h */
     enum err early;      /* found before the body came */

@@ -116,7 +116,7 @@ bool log_is_on(enum log_level level, const char *room)
     }
     if ((int)level <= atomic_load_explicit(&general_level, memory_order_relaxed))
         return true;
-    return level <= LOG_LEVEL_INFO && strcmp(room, "audit") == 0;
+    return level <= LOG_LEVEL_INFO && (strcmp(room, "audit") == 0 || strcmp(room, "access") == 0);
 }
 
 static _Atomic(struct log_gate *) gates; /* listed ones, newest first */

@@ -10,8 +10,8 @@
  * when stderr does not block and takes no more it is dropped, counted, and the next one says how
  * many were. Arguments are not evaluated when the level is off.
  *
- * The room "audit" is not silenced by the general level: its lines up to info are always written,
- * unless it has a level of its own. Thread: any. */
+ * The rooms "audit" and "access" are not silenced by the general level: their lines up to info are
+ * always written, unless they have a level of their own. Thread: any. */
 #ifndef SYS_LOG_H
 #define SYS_LOG_H
 

@@ -48,7 +48,7 @@ class Daemon:
         self.trust = authority and ssl.create_default_context(cafile=authority)
         self.dir = tempfile.mkdtemp(prefix="lethe-api-")
         self.port = free_port()
-        self.log = open(os.path.join(self.dir, "log"), "w+", encoding="utf-8")
+        self.log = open(os.path.join(self.dir, "log"), "a", encoding="utf-8")
         self.flags = flags
         self.start()
 
@@ -79,9 +79,9 @@ class Daemon:
         raise Failed(f"lethed is not ready after {seconds} s:\n{self.log_text()}")
 
     def log_text(self):
-        self.log.flush()
-        self.log.seek(0)
-        return self.log.read()[-3000:]
+        """All of it. By a file of its own: the daemon writes where the inherited one stands."""
+        with open(self.log.name, encoding="utf-8", errors="replace") as file:
+            return file.read()
 
     def stop(self):
         code = None
@@ -92,7 +92,7 @@ class Daemon:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        text = self.log_text()
+        text = self.log_text()[-3000:]
         self.log.close()
         shutil.rmtree(self.dir, ignore_errors=True)
         return code, text

@@ -213,6 +213,75 @@ def test_audit_is_not_silenced(_daemon):
         check(" audit: " not in it.daemon.log_text())
 
 
+def lines_of(daemon, room, count):
+    """What was logged of the room, when there are so many lines; a line is written when its request is over."""
+    end = time.monotonic() + 5
+    while True:
+        lines = [line for line in daemon.log_text().splitlines() if f" {room}: " in line]
+        if len(lines) >= count or time.monotonic() > end:
+            time.sleep(0.1)
+            lines = [line for line in daemon.log_text().splitlines() if f" {room}: " in line]
+            equal(len(lines), count, lines)
+            return lines
+        time.sleep(0.02)
+
+
+def test_audit_of_reads(_daemon):
+    """What operators only read has no line, unless it was denied or the option is set; a reload is enough."""
+    with Guarded() as it:
+        it.ask("ops", "GET", "/v1/admin/config", expect=200)
+        it.ask("ops", "GET", "/v1/jobs", expect=200)
+        it.ask("ops", "GET", "/v1/admin/backups", expect=200)
+        it.ask("app", "GET", "/v1/admin/config", expect=403)
+        it.ask(None, "GET", "/v1/jobs", expect=401)
+        it.ask("ops", "POST", "/v1/admin/compact-log", {}, expect=200)
+        lines = lines_of(it.daemon, "audit", 3)
+        check("operator=app method=GET path=/v1/admin/config status=403 result=forbidden" in lines[0], lines[0])
+        check("operator=- method=GET path=/v1/jobs status=401 result=unauthorized" in lines[1], lines[1])
+        check("operator=ops method=POST path=/v1/admin/compact-log status=200 result=ok" in lines[2], lines[2])
+    with Guarded("--log-audit-reads=true") as it:
+        it.ask("ops", "GET", "/v1/admin/config", expect=200)
+        check("operator=ops method=GET path=/v1/admin/config status=200" in lines_of(it.daemon, "audit", 1)[0])
+
+
+def test_access_log(_daemon):
+    """Off at first; a line a request whatever the general level, without queries, payloads and tokens; not
+    without bound."""
+    with Guarded("--log-level", "debug") as it:
+        it.ask("app", "GET", "/v1/channels", expect=200)
+        check(" access: " not in it.daemon.log_text())
+    with Guarded("--log-level", "error", "--log-access=true") as it:
+        sent = it.ask("app", "POST", "/v1/channels/2/room%201/messages?redirect=0", {"payload": SECRET, "from_uid": "somebody"},
+                      expect=201)
+        it.ask("app", "GET", "/v1/channels/2/room%201/messages/7", expect=404)
+        it.ask(None, "GET", "/v1/channels", expect=401, token="lethe_stray-token-of-32-letters-xyz")
+        it.ask(None, "GET", "/nowhere", expect=404)
+        lines = lines_of(it.daemon, "access", 5)[1:]  # the first one is the look whether it serves
+        words = f"token=app method=POST path=/v1/channels/2/room%201/messages status=201 code=ok bytes={len(sent.body)} us="
+        check(words in lines[0], lines[0])
+        check(f" request_id={sent.headers['x-request-id']}" in lines[0] and " client=127.0.0.1:" in lines[0], lines[0])
+        check("status=404 code=seq_not_found" in lines[1], lines[1])
+        check("token=- method=GET path=/v1/channels status=401 code=unauthorized" in lines[2], lines[2])
+        check("token=- method=- path=/nowhere status=404" in lines[3], lines[3])
+        log = it.daemon.log_text()
+        for secret in [*it.tokens.values(), SECRET, PLAIN, "stray-token", "somebody", "redirect"]:
+            check(secret not in log, secret)
+    daemon = Daemon("--log-access=true")
+    try:
+        seen = bench(f"127.0.0.1:{daemon.port}", "single", "-n", "8000", "-c", "32")
+        equal(seen.returncode, 0, seen.stderr)
+        seconds = json.loads(seen.stdout)["seconds"] + 2
+        time.sleep(1.1)
+        Client(daemon).get("/livez", expect=200)
+        time.sleep(0.1)
+        lines = [line for line in daemon.log_text().splitlines() if " access: " in line]
+        check(len(lines) <= 1000 * seconds + 100, len(lines), seconds)
+        left_out = sum(int(found) for found in re.findall(r" suppressed=(\d+)", "\n".join(lines)))
+        check(left_out > 0 and len(lines) + left_out >= 8000, len(lines), left_out)
+    finally:
+        daemon.stop()
+
+
 def ctl(daemon, *words, **environment):
     return subprocess.run([LETHECTL, *words, "--server", f"https://127.0.0.1:{daemon.port}"],
                           capture_output=True, text=True, check=False, timeout=60,

@@ -11,6 +11,7 @@
 #include "http/routes.h"
 #include "suites.h"
 #include "sys/file.h"
+#include "sys/log.h"
 
 #define JSON "Content-Type: application/json\r\n"
 #define BEARER(token) "Authorization: Bearer " token "\r\n"
@@ -267,10 +268,43 @@ START_TEST(no_start_with_wrong_tokens)
 }
 END_TEST
 
+/* A line is written when its request is over; the next answer on the connection comes after that. */
+START_TEST(who_was_denied_is_told)
+{
+    char file[300], text[8192];
+    start(one_each, ARRAY_LEN(one_each));
+    snprintf(file, sizeof(file), "%s/log", dir);
+    FILE *log = fopen(file, "w+e");
+    ck_assert_ptr_nonnull(log);
+    log_set_fd(fileno(log));
+    ck_assert_int_eq(ask_as("admin", "GET", "/v1/jobs", NULL), 200);
+    ck_assert_int_eq(ask_as("read", "GET", "/v1/admin/config", NULL), 403);
+    ck_assert_int_eq(ask("GET", "/v1/admin/backups", NULL, NULL), 401);
+    ck_assert_int_eq(ask_as("write", "DELETE", "/v1/channels/2/c", NULL), 403);
+    ck_assert_int_eq(ask_as("admin", "POST", "/v1/admin/compact-log", "{}"), 200);
+    ck_assert_int_eq(ask("GET", "/livez", NULL, NULL), 200);
+    log_set_fd(2);
+    rewind(log);
+    size_t len = fread(text, 1, sizeof(text) - 1, log);
+    text[len] = '\0';
+    fclose(log);
+    static const char *const wanted[] = {
+        "operator=read method=GET path=/v1/admin/config status=403 ",
+        "operator=- method=GET path=/v1/admin/backups status=401 ",
+        "operator=write method=DELETE path=/v1/channels/2/c status=403 ",
+        "operator=admin method=POST path=/v1/admin/compact-log status=200 "};
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+        ck_assert_msg(strstr(text, wanted[i]) != NULL, "%s is not in\n%s", wanted[i], text);
+    ck_assert_ptr_null(strstr(text, "path=/v1/jobs"));
+    ck_assert_ptr_null(strstr(text, "token-of-"));
+    stop();
+}
+END_TEST
+
 Suite *suite_access(void)
 {
     return UNIT_SUITE("access", 20, every_route_asks_for_its_roles, strangers_are_told_what_to_send,
                       strangers_send_little, roles_end_at_their_channels,
-                      a_delete_is_by_who_made_it, tokens_are_read_again,
-                      no_start_with_wrong_tokens);
+                      a_delete_is_by_who_made_it, tokens_are_read_again, no_start_with_wrong_tokens,
+                      who_was_denied_is_told);
 }
