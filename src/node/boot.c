@@ -289,6 +289,7 @@ static void boot_raft(struct node *node, struct group *group, const struct node_
         options.boot = own.boot;
         options.seed = own.seed;
     }
+    options.lazy_commit = true; /* ready.c tells it */
     options.seed ^= node->world.random_u64(node->world.arg);
     run->boot.suspect_log |= boot->suspect_log;
     run->boot.trail = run->trail;

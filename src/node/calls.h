@@ -19,6 +19,9 @@ void applied_tell(struct node *node);   /* at the end of a turn */
 
 /* Takes the updates of dirty groups and carries them out. */
 void ready_run(struct node *node);
+/* Followers are told of commits that nothing carried to them for NODE_TELL_MS; when that is due next. */
+void ready_tell(struct node *node);
+uint64_t ready_tell_ms(const struct node *node);
 /* Sends packet now, filled with entries when it asks for them. */
 void ready_send(struct group *group, const struct raft_packet *packet);
 

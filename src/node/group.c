@@ -9,6 +9,7 @@ void group_init(struct group *group, struct node *node, slot_id slot)
     list_init(&group->touched);
     list_init(&group->undurable);
     list_init(&group->asking);
+    list_init(&group->untold);
     list_init(&group->held);
     list_init(&group->commands);
     list_init(&group->reads_new);

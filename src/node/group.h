@@ -30,6 +30,8 @@ struct group {
     struct list touched;   /* in node->touched: its view is old */
     struct list undurable; /* in node->undurable: durable_applied < applied */
     struct list asking;    /* in node->asking: reads wait to be asked for */
+    struct list untold;    /* in node->untold: followers are told of a commit at untold_ms */
+    uint64_t untold_ms;
 
     /* the log, as given to the disk */
     struct tail tail;

@@ -21,6 +21,7 @@ enum {
     NODE_DISK_STUCK_MS = 30000,              /* a job this old: the process stops */
     NODE_SPACE_WAIT_MS = 2000,     /* a full disk spurns appends that long although none commits */
     NODE_SPACE_NEEDED_MS = 5000,   /* then it takes them that long */
+    NODE_TELL_MS = 10,             /* a commit that no entries carry to the followers: an own packet */
     NODE_LAZY_SYNC_MS = 1000,      /* how long what is not urgent waits for somebody else's sync */
     NODE_SECOND_MS = 1000,         /* housekeeping */
     NODE_PEER_SILENT_MS = 2000,    /* a peer unheard of for this long is shown as down */

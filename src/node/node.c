@@ -126,6 +126,7 @@ static void node_init(struct node *node, const struct node_options *options,
     list_init(&node->touched);
     list_init(&node->undurable);
     list_init(&node->asking);
+    list_init(&node->untold);
     list_init(&node->forwarded);
     list_init(&node->admins);
     for (unsigned i = 0; i < NODE_BACKGROUND_LANES; i++) {
@@ -639,6 +640,7 @@ void node_turn(struct node *node)
     }
     waiter_expire(node);
     sender_go_on(node);
+    ready_tell(node);
     ready_run(node);
     if (node->is_failed) { /* nor is anything written for it */
         return;
@@ -663,6 +665,8 @@ uint64_t node_next_deadline_ms(const struct node *node)
         return 0;
     }
     uint64_t next_ms = node->ticked_ms + node->options.tick_ms;
+    uint64_t tell_ms = ready_tell_ms(node);
+    next_ms = tell_ms < next_ms ? tell_ms : next_ms;
     const struct heap_node *soonest = heap_peek(&node->deadlines);
     return soonest != NULL && soonest->key < next_ms ? soonest->key : next_ms;
 }

@@ -51,7 +51,7 @@ struct node {
     struct group *groups;        /* owned array */
     struct retention *retention; /* owned: retention.c */
     uint32_t groups_count;
-    struct list dirty, touched, undurable, asking;
+    struct list dirty, touched, undurable, asking, untold;
 
     uint64_t now_ms; /* of this turn */
     uint64_t ticked_ms, second_ms;

@@ -312,6 +312,37 @@ static void ready_installs(struct group *group, const struct raft_update *update
     sender_check(group);
 }
 
+/* ---- what followers hear of a commit --------------------------------------------------------------- */
+
+/* Most entries are followed by others of their group soon, which carry the commit along: then a
+ * follower applies in the same job in which it writes those, and neither a packet of its own, nor
+ * the turn it takes, nor an answer is needed. Where nothing follows, the commits of all groups of
+ * some milliseconds leave together. Whoever asks for a read hears of it with the round of heartbeats
+ * that the read starts. */
+static void ready_note_untold(struct group *group)
+{
+    if (list_is_empty(&group->untold) && raft_owes_commit(group->raft)) {
+        group->untold_ms = group->node->now_ms + NODE_TELL_MS;
+        list_append(&group->node->untold, &group->untold);
+    }
+}
+
+uint64_t ready_tell_ms(const struct node *node)
+{
+    const struct list *first = list_first(&node->untold);
+    return first == NULL ? UINT64_MAX : CONTAINER_OF(first, struct group, untold)->untold_ms;
+}
+
+void ready_tell(struct node *node)
+{
+    while (ready_tell_ms(node) <= node->now_ms) {
+        struct group *group = CONTAINER_OF(list_first(&node->untold), struct group, untold);
+        list_remove(&group->untold);
+        raft_tell_commit(group->raft);
+        group_dirty(group);
+    }
+}
+
 static void ready_take(struct group *group)
 {
     struct node *node = group->node;
@@ -338,6 +369,7 @@ static void ready_take(struct group *group)
         leaderless_go_on(group);
     }
     node->tail_bytes += group->tail.bytes - tail_bytes;
+    ready_note_untold(group);
     group_touch(group);
 }
 

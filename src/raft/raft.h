@@ -34,6 +34,9 @@ struct raft_options {
     uint64_t unapplied_max_bytes;   /* 64 MiB: a follower refuses appends beyond */
     uint32_t unapplied_max_entries; /* 100000 */
     uint32_t disk_low_mb;           /* 1024: free disk below it is low (status.disk_low_majority) */
+    /* false. A commit that no entries carry waits for raft_tell_commit, or the next heartbeat: the
+     * driver gathers many groups' and so spares a packet and its answer for most entries. */
+    bool lazy_commit;
 };
 
 /* The defaults of design section 6 for slot, node and boot. */
@@ -198,6 +201,10 @@ void raft_persisted(struct raft *raft, uint64_t seq); /* all tickets up to seq a
  * replaces: they are ignored. */
 void raft_applied(struct raft *raft, raft_index index, bool durable);
 void raft_compacted(struct raft *raft, raft_index to); /* base is (to, its term) now */
+/* lazy_commit: true when a follower may not have heard of the commit yet, since the last update was
+ * taken; raft_tell_commit tells it in the next one. */
+bool raft_owes_commit(const struct raft *raft);
+void raft_tell_commit(struct raft *raft);
 /* What a range packet really carried, so that next and the windows are right. Above `applied` ranges
  * are exact; below, nothing more leaves to that peer until this is called (or 5 heartbeats went by).
  * count 0: nothing from last + 1 on could be read. */

@@ -67,6 +67,8 @@ static void start_round(struct raft *raft)
     reads->round_index = raft->commit;
     if (!is_confirmed(raft)) /* a waiting read does not wait for the tick */
         replicate_heartbeats(raft);
+    else /* a learner's read waits for the commit, which no heartbeat carries to it now */
+        raft_tell_commit(raft);
 }
 
 void read_advance(struct raft *raft)

@@ -136,9 +136,14 @@ static void stream(struct raft *raft, struct progress *p)
         progress_sent(p, first, last, bytes);
         p->unfilled = !known;
     }
-    /* Nothing carried the new commit: an empty append does, so that followers apply at once. */
-    if (p->sent_commit < raft->commit && !p->unfilled && !progress_window_full(p, &raft->options))
+    if (p->sent_commit >= raft->commit || p->unfilled || progress_window_full(p, &raft->options))
+        return;
+    /* Nothing carried the new commit: an empty append does, at once or when the driver says so. The
+     * packet is only news: a follower that does not get it applies later, never something else. */
+    if (!raft->options.lazy_commit || raft->tells_commit)
         send_range(raft, p, p->next, p->next - 1, 0);
+    else
+        raft->owes_commit = true;
 }
 
 static void replicate_peer(struct raft *raft, struct progress *p)
@@ -157,11 +162,22 @@ static void replicate_peer(struct raft *raft, struct progress *p)
 
 void replicate_all(struct raft *raft)
 {
-    raft->replicate_wanted = false;
-    if (raft->role != RAFT_LEADER)
-        return;
-    for (uint32_t i = 0; i < raft->peers_count; i++)
-        replicate_peer(raft, &raft->peers[i]);
+    raft->replicate_wanted = raft->owes_commit = false;
+    if (raft->role == RAFT_LEADER)
+        for (uint32_t i = 0; i < raft->peers_count; i++)
+            replicate_peer(raft, &raft->peers[i]);
+    raft->tells_commit = false;
+}
+
+bool raft_owes_commit(const struct raft *raft)
+{
+    return raft->owes_commit;
+}
+
+void raft_tell_commit(struct raft *raft)
+{
+    if (raft->owes_commit)
+        raft->tells_commit = raft->replicate_wanted = true;
 }
 
 void replicate_need_install(struct raft *raft, struct progress *p, bool ordered)

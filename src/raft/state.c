@@ -57,7 +57,7 @@ static void drop_leadership(struct raft *raft)
     raft->peers_count = 0;
     raft->transfer_to = 0;
     raft->transfer_told = raft->leaving = false;
-    raft->replicate_wanted = raft->installs_due = false;
+    raft->replicate_wanted = raft->installs_due = raft->owes_commit = raft->tells_commit = false;
     read_refuse_all(raft);
     state_reset_timer(raft);
 }

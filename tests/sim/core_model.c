@@ -733,6 +733,7 @@ void model_tick(struct model *model, struct model_node *node, unsigned ticks)
         node->skew_rest += node->skew_percent;
         while (node->skew_rest >= 100) {
             node->skew_rest -= 100;
+            raft_tell_commit(node->raft);
             raft_tick(node->raft, 1);
             after_event(model, node);
             tick_installs(model, node);
@@ -914,6 +915,7 @@ void model_options(struct model *model, const struct words *words)
     o->unapplied_max_bytes = words_number(words, "unapplied_bytes", o->unapplied_max_bytes);
     o->unapplied_max_entries =
         (uint32_t)words_number(words, "unapplied_entries", o->unapplied_max_entries);
+    o->lazy_commit = words_number(words, "lazy_commit", o->lazy_commit) != 0;
     for (node_id id = 1; id <= MODEL_NODES_MAX && !model->begun; id++) {
         struct model_node *node = &model->nodes[id];
         if (!node->exists)

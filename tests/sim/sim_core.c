@@ -43,6 +43,8 @@ static void draw_cluster(struct rng *rng, struct buf *line, void *state)
                    (unsigned)rng_between(rng, 100, 1000));
     if (rng_below(rng, 6) == 0)
         buf_append_string(line, " unapplied_entries=4");
+    if (rng_below(rng, 2) == 0)
+        buf_append_string(line, " lazy_commit=1");
     buf_put_u8(line, '\n');
 }
 
