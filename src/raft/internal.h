@@ -94,8 +94,8 @@ struct raft {
     struct progress *peers; /* owned; members but this node */
     uint32_t peers_count;
     bool replicate_wanted; /* something may have to leave: decided when the update is taken */
-    bool owes_commit;  /* lazy_commit: some follower was not told of the newest commit */
-    bool tells_commit; /* the next update tells it */
+    bool owes_commit;      /* lazy_commit: some follower was not told of the newest commit */
+    bool tells_commit;     /* the next update tells it */
     bool installs_due;
     node_id transfer_to;
     uint32_t transfer_elapsed;
