@@ -29,7 +29,7 @@ scenario: $(BUILD)/sim/scenario
 sim-core: $(BUILD)/sim/sim-core
 	$(Q)$< --seed $(SEED) --count $(N) --out $(BUILD)/found
 
-# Whole nodes. What scripts/mutants links for them comes from the print targets.
+# Whole nodes.
 SIM_NODE_OBJS := $(call sim_objs,sim_node $(SIM_SHARED) $(SIM_NODE))
 SIM_NODE_PROGRAMS := $(BUILD)/sim/sim-node
 
@@ -38,7 +38,7 @@ $(BUILD)/sim/sim-node: $(SIM_NODE_OBJS) $(SIM_NODE_LIBS)
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ -Wl,--start-group $^ -Wl,--end-group $(call libs,node $(NEED_node))
 
-.PHONY: sim-node sim-rocks print-sim-node print-scenario-node
+.PHONY: sim-node sim-rocks
 sim-node: $(BUILD)/sim/sim-node
 	$(Q)$< --seed $(SEED) --count $(N) --out $(BUILD)/found
 
@@ -47,11 +47,6 @@ sim-node: $(BUILD)/sim/sim-node
 ROCKS_TMP := $(if $(TMPDIR),$(TMPDIR),$(if $(wildcard /dev/shm/.),/dev/shm,/tmp))
 sim-rocks: $(BUILD)/sim/sim-node ## whole nodes on real RocksDB from one seed: SEED= N=
 	$(Q)TMPDIR=$(ROCKS_TMP) $< --seed $(SEED) --count $(N) --cluster store=rocks --out $(BUILD)/found
-
-print-sim-node:
-	@echo $(SIM_NODE_OBJS)
-print-scenario-node:
-	@echo $(call sim_objs,run $(SIM_SHARED) $(SIM_NODE))
 
 sim: sim-core sim-node ## the simulators, from one seed each: SEED= N=
 

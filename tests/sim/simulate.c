@@ -157,6 +157,7 @@ static void keep_failure(const struct generator *generator, uint64_t seed, struc
             result->error, path, lines_of(buf_string(text)));
 }
 
+/* out: where a failing seed is kept, shrunk; NULL: it is told only. */
 static bool run_seed(const struct generator *generator, uint64_t seed, const char *more,
                      const char *out)
 {
@@ -167,53 +168,64 @@ static bool run_seed(const struct generator *generator, uint64_t seed, const cha
     draw(generator, seed, more, &text);
     scenario_run(name, buf_string(&text), &result);
     bool ret = result.ok;
-    if (!ret)
+    if (!ret && out != NULL)
         keep_failure(generator, seed, &text, &result, out);
+    else if (!ret)
+        fprintf(stderr, "seed %llu failed: %s\n", (unsigned long long)seed, result.error);
     scenario_result_done(&result);
     buf_done(&text);
     return ret;
 }
 
-int simulate_main(const struct generator *generator, int argc, char **argv)
+struct wish {
+    uint64_t seed, count;
+    double seconds;
+    const char *out, *more;
+    unsigned failures; /* ends after so many */
+    bool print;
+};
+
+/* False: not understood. */
+static bool parse(int argc, char **argv, struct wish *ret)
 {
-    uint64_t seed = 1, count = 100, passed = 0, failed = 0;
-    double seconds = 1e9, started = now_s();
-    const char *out = "found", *more = "";
-    bool print = false;
     for (int i = 1; i < argc; i++) {
-        const char *value = i + 1 < argc ? argv[i + 1] : "";
-        if (strcmp(argv[i], "--seed") == 0)
-            seed = strtoull(value, NULL, 10), i++;
-        else if (strcmp(argv[i], "--count") == 0)
-            count = strtoull(value, NULL, 10), i++;
-        else if (strcmp(argv[i], "--seconds") == 0)
-            seconds = strtod(value, NULL), i++;
-        else if (strcmp(argv[i], "--out") == 0)
-            out = value, i++;
-        else if (strcmp(argv[i], "--cluster") == 0)
-            more = value, i++;
-        else if (strcmp(argv[i], "--print") == 0)
-            print = true;
-        else {
-            fprintf(stderr,
-                    "usage: %s [--seed S] [--count N] [--seconds S] [--out DIR] "
-                    "[--cluster 'store=rocks'] [--print]\n",
-                    argv[0]);
-            return 2;
+        const char *word = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(word, "--print") == 0) {
+            ret->print = true;
+            continue;
         }
+        if (strcmp(word, "--first") == 0) {
+            ret->failures = 1;
+            ret->out = NULL;
+            continue;
+        }
+        i++;
+        if (strcmp(word, "--seed") == 0)
+            ret->seed = strtoull(value, NULL, 10);
+        else if (strcmp(word, "--count") == 0)
+            ret->count = strtoull(value, NULL, 10);
+        else if (strcmp(word, "--seconds") == 0)
+            ret->seconds = strtod(value, NULL);
+        else if (strcmp(word, "--out") == 0)
+            ret->out = value;
+        else if (strcmp(word, "--cluster") == 0)
+            ret->more = value;
+        else
+            return false;
     }
-    if (print) {
-        struct buf text = BUF_INIT;
-        draw(generator, seed, more, &text);
-        fwrite(text.data, 1, text.len, stdout);
-        buf_done(&text);
-        return 0;
-    }
-    printf("%s: seeds %llu to %llu\n", generator->name, (unsigned long long)seed,
-           (unsigned long long)(seed + count - 1));
+    return true;
+}
+
+static int run_seeds(const struct generator *generator, const struct wish *wish)
+{
+    uint64_t passed = 0, failed = 0;
+    double started = now_s();
+    printf("%s: seeds %llu to %llu\n", generator->name, (unsigned long long)wish->seed,
+           (unsigned long long)(wish->seed + wish->count - 1));
     fflush(stdout);
-    for (uint64_t i = 0; i < count && failed < 5 && now_s() - started < seconds; i++) {
-        if (run_seed(generator, seed + i, more, out))
+    for (uint64_t i = 0;
+         i < wish->count && failed < wish->failures && now_s() - started < wish->seconds; i++) {
+        if (run_seed(generator, wish->seed + i, wish->more, wish->out))
             passed++;
         else
             failed++;
@@ -222,4 +234,24 @@ int simulate_main(const struct generator *generator, int argc, char **argv)
            (double)(passed + failed) / (now_s() - started));
     printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
     return failed == 0 ? 0 : 1;
+}
+
+int simulate_main(const struct generator *generator, int argc, char **argv)
+{
+    struct wish wish = {
+        .seed = 1, .count = 100, .seconds = 1e9, .out = "found", .more = "", .failures = 5};
+    if (!parse(argc, argv, &wish)) {
+        fprintf(stderr,
+                "usage: %s [--seed S] [--count N] [--seconds S] [--out DIR] [--first] "
+                "[--cluster 'store=rocks'] [--print]\n",
+                argv[0]);
+        return 2;
+    }
+    if (!wish.print)
+        return run_seeds(generator, &wish);
+    struct buf text = BUF_INIT;
+    draw(generator, wish.seed, wish.more, &text);
+    fwrite(text.data, 1, text.len, stdout);
+    buf_done(&text);
+    return 0;
 }

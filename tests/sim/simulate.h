@@ -21,7 +21,8 @@ struct generator {
 };
 
 /* main() of a simulator: [--seed S] [--count N] [--seconds S] [--out DIR]
- * [--cluster OPTIONS, put at the end of each cluster line] [--print].
+ * [--cluster OPTIONS, put at the end of each cluster line] [--print] [--first: ends at the first
+ * seed that fails, and only tells which].
  * Prints the seeds, then "N passed, N failed". */
 int simulate_main(const struct generator *generator, int argc, char **argv);
 

@@ -149,9 +149,7 @@ START_TEST(unread_tail)
                                     "Content-Type: text/plain\r\n", body),
                          201);
     client_close(&client);
-    client_open(&lazy, http_address(http));
-    int small = 4096;
-    setsockopt(lazy.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    client_open(&lazy, http_address(http)); /* a smaller window would let the rest out in drops */
     client_send(&lazy, tail, sizeof(tail) - 1);
     client_open(&client, http_address(http));
     client_send(&client, tail, sizeof(tail) - 1);
