@@ -6,8 +6,7 @@
 
 static void *or_abort(void *ptr)
 {
-    if (ptr == NULL)
-        abort();
+    assert(ptr != NULL && "out of memory");
     return ptr;
 }
 

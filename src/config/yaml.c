@@ -45,6 +45,7 @@ static enum err next_event(struct loader *loader)
         yaml_event_delete(&loader->event);
     loader->has_event = yaml_parser_parse(&loader->parser, &loader->event) == 1;
     if (!loader->has_event) {
+        assert(loader->parser.error != YAML_MEMORY_ERROR);
         const yaml_mark_t *mark = &loader->parser.problem_mark;
         return why_set(loader->why, ERR_BAD_CONFIG, "%s:%zu:%zu: %s", loader->file, mark->line + 1,
                        mark->column + 1,
