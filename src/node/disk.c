@@ -584,6 +584,14 @@ void disk_tell_groups(struct node *node)
     }
 }
 
+void disk_overslept(struct node *node, uint64_t ms)
+{
+#ifndef LETHE_MUTANT_sleep_is_the_disks
+    uint64_t age_ms = node->now_ms - node->flying_since_ms;
+    node->flying_since_ms += ms < age_ms ? ms : age_ms;
+#endif
+}
+
 void disk_watch(struct node *node)
 {
     uint64_t age_ms = node->flying == NULL ? 0 : node->now_ms - node->flying_since_ms;

@@ -100,6 +100,8 @@ void disk_want_sync(struct node *node);
 bool disk_is_due(const struct node *node);  /* there is something to hand over */
 bool disk_is_full(const struct node *node); /* enough is filled: take no more */
 void disk_tell_groups(struct node *node);
+/* So long the loop did not turn (the process was stopped, the machine slept): no time of the disk. */
+void disk_overslept(struct node *node, uint64_t ms);
 void disk_watch(struct node *node); /* the guard: slow, stuck, calm again */
 
 #endif

@@ -581,6 +581,7 @@ static void node_time(struct node *node)
 {
     uint64_t due = (node->now_ms - node->ticked_ms) / node->options.tick_ms;
     if (due > NODE_TICKS_MAX) {
+        disk_overslept(node, (due - NODE_TICKS_MAX) * node->options.tick_ms);
         node->ticked_ms = node->now_ms;
         due = NODE_TICKS_MAX;
     } else {

@@ -10,7 +10,8 @@
  * Time. The age of messages is judged by retention_clock, not by the wall clock: a clock that jumps ahead
  * by a year must not empty every channel with a limit of 30 days. It begins where the log is (the newest
  * message of the slot: stamped when it was written, by whoever led then; what this node stamped itself
- * does not count, so that one whose clock is wrong believes others. Hence slots without a clock are
+ * does not count, so that one whose clock is wrong believes others; where there is nothing else, its
+ * first stamp counts. Hence slots without a clock are
  * looked at by followers too, before they lead), follows the wall clock, and
  * is bounded by monotonic time: what is ahead is caught up with at double speed. The price: after a
  * jump that was right (a machine that slept, a slot without writes on a node that restarts), age
@@ -184,16 +185,31 @@ static void retention_next_slot(struct retention *retention)
     retention_set_after(retention, (struct channel){0, BYTES_NONE});
 }
 
+/* Where the clock of a slot begins, 0: not known. When all stamps may be this node's, at its first: its
+ * clock may have jumped since. */
+static uint64_t retention_begin_ms(const struct group *group, const struct retention *retention)
+{
+    if (retention->newest_other_ms != 0) {
+        return retention->newest_other_ms;
+    }
+    if (!retention->is_led) {
+        return 0;
+    }
+#ifndef LETHE_MUTANT_retention_trusts_own
+    if (group->first_time_ms != 0 && group->first_time_ms < retention->newest_ms) {
+        return group->first_time_ms;
+    }
+#endif
+    return retention->newest_ms;
+}
+
 static void retention_end_slot(struct node *node, struct retention *retention)
 {
     struct group *group = &node->groups[retention->slot];
-    if (!group->ages.is_set && retention->newest_ms != 0) {
-        bool has_other = retention->newest_other_ms != 0;
-        if (has_other || retention->is_led) {
-            retention_clock_set(&group->ages, node->world.wall_ms(node->world.arg),
-                                has_other ? retention->newest_other_ms : retention->newest_ms,
-                                node->now_ms);
-        }
+    uint64_t begin_ms = retention_begin_ms(group, retention);
+    if (!group->ages.is_set && begin_ms != 0) {
+        retention_clock_set(&group->ages, node->world.wall_ms(node->world.arg), begin_ms,
+                            node->now_ms);
     }
     retention_next_slot(retention);
 }
