@@ -17,8 +17,20 @@ $(BUILD)/tools/edit-rows: $(BUILD)/tests/tools/edit_rows.o $(call archives,store
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ -Wl,--start-group $^ -Wl,--end-group $(call libs,store sys base)
 
+# Puts an entry of tomorrow into a stopped node's log.
+$(BUILD)/tools/newer: $(BUILD)/tests/tools/newer.o $(call archives,store $(NEED_store) wire)
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ -Wl,--start-group $^ -Wl,--end-group $(call libs,store $(NEED_store))
+
+# Stands before the libraries of a daemon, whatever that is built with: its n-th call fails, its clock lies.
+$(BUILD)/tools/preload.so: tests/tools/preload.c
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -fno-builtin -Wall -Wextra -Werror -fPIC -shared -o $@ $< -ldl
+
 .PHONY: cluster soak cluster-checkers failpoints cluster-tools
-cluster-tools: $(BUILD)/tools/edit-rows
+cluster-tools: $(BUILD)/tools/edit-rows $(BUILD)/tools/newer $(BUILD)/tools/preload.so next
 
 # What it compiles is told apart by its folder, as with sanitizers and mutants.
 failpoints: ## the daemon with failpoints, in $(BUILD)-failpoints: LETHE_FAIL=list names them

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands before a daemon's libraries (preload.c): fails its n-th call of a kind, moves its wall
+"""What stands before a daemon's libraries (tests/tools/preload.c): fails its n-th call of a kind, moves its wall
 clock, at once and while it runs."""
 import mmap
 import os
@@ -7,7 +7,7 @@ import struct
 
 from .daemon import BUILD, Skip
 
-LIBRARY = os.path.join(BUILD, "tests", "preload.so")
+LIBRARY = os.path.join(BUILD, "tools", "preload.so")
 KINDS = ("open", "allocation", "thread")
 SIZE = 8 + len(KINDS) * 24
 
@@ -17,7 +17,7 @@ class Preload:
 
     def __init__(self, node):
         if not os.access(LIBRARY, os.R_OK):
-            raise Skip(f"no {LIBRARY}: make cluster-preload")
+            raise Skip(f"no {LIBRARY}: make cluster-tools")
         path = os.path.join(node.directory, "preload")
         with open(path, "wb") as file:
             file.truncate(SIZE)
