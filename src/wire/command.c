@@ -589,16 +589,19 @@ static enum err check_header(struct bytes encoded, struct why *why)
     /* The version goes first: what another version's checksum covers is not known here. */
     uint8_t version = encoded.data[OFFSET_VERSION];
     if (version != COMMAND_VERSION)
-        return why_set(why, ERR_WRONG_FORMAT, "a command of version %u, not %d", version,
-                       COMMAND_VERSION);
+        return why_set(why, ERR_WRONG_FORMAT, "a command of version %u, not %d: upgrade this node",
+                       version, COMMAND_VERSION);
     if (get_number(encoded.data + OFFSET_CRC, 4) != checksum_of(encoded))
         return why_set(why, ERR_BAD_FORMAT, "a command with a bad checksum");
     uint8_t kind = encoded.data[OFFSET_KIND];
     if (kind < COMMAND_APPEND || kind > COMMAND_KIND_LAST)
-        return why_set(why, ERR_WRONG_FORMAT, "a command of kind %u, which is not known", kind);
+        return why_set(why, ERR_WRONG_FORMAT,
+                       "a command of kind %u, which this build does not know: upgrade this node",
+                       kind);
     uint16_t flags = (uint16_t)get_number(encoded.data + OFFSET_FLAGS, 2);
     if ((flags & ~flags_of_kind(kind)) != 0)
-        return why_set(why, ERR_WRONG_FORMAT, "a command of kind %u with unknown flags %#x", kind,
+        return why_set(why, ERR_WRONG_FORMAT,
+                       "a command of kind %u with unknown flags %#x: upgrade this node", kind,
                        flags);
     return OK;
 }

@@ -48,7 +48,7 @@ static bool find_last(struct store *store, uint32_t slot, uint64_t *ret_index, u
     struct row_entry entry;
     store_value_init(&value);
     *ret_index = 0;
-    for (uint64_t index = state.commit;
+    for (uint64_t index = state.commit == 0 ? 1 : state.commit;
          store_get_entry(store, slot, index, &value, &entry) == OK; index++) {
         *ret_index = index;
     }
@@ -65,10 +65,8 @@ static enum err put(struct store *store, uint32_t slot, struct why *why)
     }
     struct buf command = BUF_INIT;
     command_of_tomorrow(&command);
-    struct row_entry entry = {.index = last + 1,
-                              .term = term,
-                              .kind = RAFT_ENTRY_DATA,
-                              .payload = buf_bytes(&command)};
+    struct row_entry entry = {
+        .index = last + 1, .term = term, .kind = RAFT_ENTRY_DATA, .payload = buf_bytes(&command)};
     struct store_batch *batch = store_batch_new(store);
     store_put_entry(batch, slot, &entry);
     enum err err = store_write(store, batch, true, why);

@@ -75,15 +75,15 @@ static int open_really(int folder, const char *path, int flags, va_list rest)
     return (int)syscall(SYS_openat, folder, path, flags, mode);
 }
 
-#define OPENS_A_FILE(name, parameters, folder, path, flags)                                         \
-    int name parameters;                                                                            \
-    int name parameters                                                                             \
-    {                                                                                               \
-        va_list rest;                                                                               \
-        va_start(rest, flags);                                                                      \
-        int file = open_really(folder, path, flags, rest);                                          \
-        va_end(rest);                                                                               \
-        return file;                                                                                \
+#define OPENS_A_FILE(name, parameters, folder, path, flags)                                        \
+    int name parameters;                                                                           \
+    int name parameters                                                                            \
+    {                                                                                              \
+        va_list rest;                                                                              \
+        va_start(rest, flags);                                                                     \
+        int file = open_really(folder, path, flags, rest);                                         \
+        va_end(rest);                                                                              \
+        return file;                                                                               \
     }
 
 OPENS_A_FILE(open, (const char *path, int flags, ...), AT_FDCWD, path, flags)
@@ -98,8 +98,7 @@ int socket(int domain, int type, int protocol)
 
 int accept4(int listener, struct sockaddr *restrict from, socklen_t *restrict size, int flags)
 {
-    return fails(OPENS) ? refused(EMFILE)
-                        : (int)syscall(SYS_accept4, listener, from, size, flags);
+    return fails(OPENS) ? refused(EMFILE) : (int)syscall(SYS_accept4, listener, from, size, flags);
 }
 
 /* ---- allocations: glibc's own ones lie under these names, too --------------------------------------- */

@@ -12,6 +12,7 @@ import time
 
 BUILD = os.environ.get("BUILD", "build")
 LETHED = os.environ.get("LETHED", os.path.join(BUILD, "bin", "lethed"))
+NEXT = os.environ.get("LETHED_NEXT", os.path.join(BUILD, "next", "bin", "lethed"))
 FAILPOINTS = os.environ.get("LETHED_FAILPOINTS", os.path.join(BUILD + "-failpoints", "bin", "lethed"))
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
@@ -86,6 +87,7 @@ class Node:
         self.is_paused = False
         self.trust = None  # an ssl.SSLContext: it is asked by https
         self.token = None
+        self.program = LETHED  # another build of the same daemon, from its next start on
         os.makedirs(directory, exist_ok=True)
         self.settings = {"node": {"id": node_id, "data_dir": self.data_dir},
                          "http": {"listen": f"127.0.0.1:{self.port}", "request_timeout": "5s"},
@@ -106,7 +108,7 @@ class Node:
         assert not self.is_running()
         self.boot += 1
         self.is_paused = False
-        program, environment = LETHED, None
+        program, environment = self.program, None
         if fail is not None:
             failpoints()
             program, environment = FAILPOINTS, dict(os.environ, LETHE_FAIL=fail)

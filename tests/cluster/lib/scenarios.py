@@ -45,7 +45,7 @@ ALL = [
     (39, "flips inside the peer stream", "a test"),
     (40, "clocks; leader paused, then read", "a test"),
     (41, "membership changes under kills", "membership"),
-    (42, "rolling upgrade and back; unknown command", "a second release"),
+    (42, "rolling upgrade and back; unknown command", "a test"),
     (43, "a replica skips a delete, drops, flips", "consistency check, test hooks"),
     (44, "majority lost, recover", "recovery"),
 ]
