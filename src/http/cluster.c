@@ -192,7 +192,9 @@ static void write_slot(struct buf *out, const struct node_slot *slot, bool is_lo
     jwrite_member_u64(out, "digest_index", slot->digest_index);
     jwrite_member_u64(out, "channels", slot->channels);
     jwrite_member_text(out, "replica_state",
-                       !slot->holds        ? "none"
+                       slot->left          ? "left"
+                       : slot->leaving     ? "leaving"
+                       : !slot->holds      ? "none"
                        : slot->amnesia     ? "amnesia"
                        : slot->diverged    ? "diverged"
                        : slot->quarantined ? "quarantined"

@@ -27,7 +27,8 @@ struct pending {
 };
 
 struct sums {
-    uint64_t led, without_leader, at_risk, installing, amnesia, quarantined, diverged, undecided;
+    uint64_t led, without_leader, at_risk, installing, amnesia, quarantined, diverged, undecided,
+        leaving;
     uint64_t lagging, channels;
     uint64_t states[NODE_DOWN + 1], checked[NODE_DIVERGED + 1];
     struct pending pending[NODE_MEMBERS_MAX];
@@ -100,6 +101,7 @@ static void add_slot(struct request *req, const struct node_slot *slot, struct s
 {
     sums->without_leader += slot->leader == 0;
     sums->installing += slot->installing;
+    sums->leaving += slot->leaving;
     sums->amnesia += slot->amnesia;
     sums->quarantined += slot->quarantined;
     sums->diverged += slot->diverged;
@@ -171,6 +173,9 @@ static void write_sums(struct buf *out, const char *prefix, const struct sums *s
                 "Slots led here that would stop with one more voter down.", sums->at_risk);
     write_gauge(out, prefix, "slots_installing", "Slots whose state this node is being sent.",
                 sums->installing);
+    write_gauge(out, prefix, "slots_leaving",
+                "Slots that went elsewhere and whose replica here is still to be removed.",
+                sums->leaving);
     write_gauge(out, prefix, "slots_amnesia",
                 "Slots in which this node may not vote: its log is shorter than promised.",
                 sums->amnesia);

@@ -114,6 +114,11 @@ MUST_USE enum err msg_sink_finish(struct msg_sink *sink, const struct chunk_end 
  * before its first row). ERR_CONFLICT: it must stay. Afterwards nothing but msg_sink_free. */
 MUST_USE enum err msg_sink_abandon(struct msg_sink *sink, struct store_batch *batch,
                                    struct why *why);
+/* Writes the open apply batch, then puts into batch the removal of the slot's whole state, with its
+ * applied index (0) and what an unfinished install stored, and marker in its place: a full install that
+ * nobody has begun. Nothing may be applied to the slot until one has ended. */
+MUST_USE enum err msg_drop(struct msg *msg, uint32_t slot, struct bytes marker,
+                           struct store_batch *batch, struct why *why);
 /* Frees the memory alone; what is stored stays for msg_sink_resume. NULL is fine. */
 void msg_sink_free(struct msg_sink *sink);
 

@@ -258,3 +258,20 @@ enum err msg_sink_begin(struct msg *msg, const struct msg_sink_options *options,
     *ret = sink;
     return OK;
 }
+
+enum err msg_drop(struct msg *msg, uint32_t slot, struct bytes marker, struct store_batch *batch,
+                  struct why *why)
+{
+    static const struct row_applied nothing;
+    assert(marker.len != 0);
+    enum err err = msg_apply_flush(msg, why);
+    if (err != OK) {
+        return err;
+    }
+    slot_forget(msg, slot);
+    store_remove_slot_state(batch, slot);
+    store_put_applied(batch, slot, &nothing);
+    store_put_slot_value(batch, slot, STORE_SLOT_SINK, BYTES_NONE);
+    store_put_slot_value(batch, slot, STORE_SLOT_INSTALLING, marker);
+    return OK;
+}

@@ -16,7 +16,7 @@ enum {
     ADMIN_CHECK = 5,
     ADMIN_CHECK_HERE = 6
 };
-enum { ADMIN_MEMBER = 16, ADMIN_PLACEMENT = 17, ADMIN_TELL = 18 };
+enum { ADMIN_MEMBER = 16, ADMIN_PLACEMENT = 17, ADMIN_TELL = 18, ADMIN_GONE = 19 };
 enum { REASON_MAX_BYTES = 63 };
 
 /* ---- what travels -------------------------------------------------------------------------------- */
@@ -60,6 +60,10 @@ uint8_t admin_encode_request(struct buf *buf, const struct node_call *call)
     case NODE_CALL_PLACEMENT:
         buf_put_u8(buf, ADMIN_PLACEMENT);
         return CALL_ADMIN;
+    case NODE_CALL_GONE:
+        buf_put_u8(buf, ADMIN_GONE);
+        buf_put_le64(buf, call->to);
+        return CALL_ADMIN;
     case NODE_CALL_COMMAND:
     case NODE_CALL_READ:
     case NODE_CALL_KINDS:
@@ -97,6 +101,10 @@ bool admin_decode_request(struct bytes body, struct node_call *call)
         break;
     case ADMIN_SLOT:
         call->kind = NODE_CALL_SLOT;
+        break;
+    case ADMIN_GONE:
+        call->kind = NODE_CALL_GONE;
+        call->to = reader_le64(&reader);
         break;
     case ADMIN_CHECK:
         call->kind = NODE_CALL_CHECK;

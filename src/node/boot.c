@@ -200,6 +200,10 @@ static enum err boot_marker(struct node *node, slot_id slot, struct boot_run *ru
     group->receiving.is_marked = true;
     group->receiving.install = marker.install;
     atomic_store(&group->is_replacing, true);
+    if (leave_is_marker(&marker)) {
+        group->left = LEFT_DONE;
+        return OK;
+    }
     log_info("node", "an unfinished catch-up was found", "slot=%u session=%" PRIx64 " mode=%s",
              slot, marker.install.session, marker.install.kind == RAFT_FULL ? "full" : "delta");
     return OK;
@@ -350,6 +354,28 @@ static enum err boot_group(struct node *node, struct group *group, const struct 
     free(run.trail);
     free(run.sizes);
     free(run.configs);
+    return err;
+}
+
+enum err boot_again(struct group *group, struct why *why)
+{
+    struct node *node = group->node;
+    list_remove(&group->dirty);
+    group_limbo_clear(group);
+    raft_free(group->raft);
+    group->raft = NULL;
+    node->tail_bytes -= group->tail.bytes;
+    tail_done(&group->tail);
+    group->tail = (struct tail){0};
+    group->config_rows_count = group->marks_count = 0;
+    group->log_bytes = group->kept_from = 0;
+    group->may_lead = true;
+    group->told_mb = 0;
+    atomic_store(&group->is_diverged, false);
+    struct store_batch *batch = store_batch_new(node->store);
+    enum err err = boot_group(node, group, &node->boot, batch, why);
+    assert(err != OK || store_batch_count(batch) == 0); /* it has a configuration */
+    store_batch_free(batch);
     return err;
 }
 

@@ -12,6 +12,8 @@ struct call_request;
 struct call_response;
 
 MUST_USE enum err boot_groups(struct node *node, const struct node_boot *boot, struct why *why);
+/* One group anew, as a restart would make it: nothing of it is with the disk or on its way there. */
+MUST_USE enum err boot_again(struct group *group, struct why *why);
 
 /* applied.c: readers of other threads that wait for something new. */
 void applied_show(struct group *group); /* its store shows group->applied */
@@ -48,6 +50,8 @@ void compact_note(struct group *group, uint64_t bytes); /* an entry was appended
 void balance_run(struct node *node); /* balance.c, each second: even out who leads */
 
 void compact_order(struct group *group, struct node_call *call);
+/* The log up to what is durably applied goes, in batch, for a group that is booted again after it. */
+void compact_all(struct group *group, struct store_batch *batch);
 void compact_serve(struct group *group); /* something became durable, or was compacted */
 
 /* collect.c: which delete records may go. */

@@ -115,7 +115,7 @@ struct receiving {
     uint32_t damaged; /* chunks in a row that could not be written */
 };
 
-enum sink_kind { SINK_BEGIN, SINK_RESUME, SINK_ROWS, SINK_FINISH };
+enum sink_kind { SINK_BEGIN, SINK_RESUME, SINK_ROWS, SINK_FINISH, SINK_DROP };
 
 /* What the disk thread shall do with a sink. */
 struct sink_op {
@@ -148,6 +148,9 @@ void receiver_installed(struct group *group, const struct raft_update *update);
 void receiver_wrote_last(struct group *group);                         /* not durable yet */
 void receiver_is_durable(struct group *group, struct raft_pos target); /* the ticket is */
 void receiver_tick(struct node *node);
+struct marker;
+/* The slot's state goes, and marker is put instead: into the batch that is being filled. */
+void receiver_drop(struct group *group, const struct marker *marker);
 void receiver_done(struct group *group); /* frees what it owns */
 
 /* The disk thread's side. begin: SINK_BEGIN alone, into the batch that is about to be written. */
@@ -164,5 +167,15 @@ struct marker {
 };
 void marker_encode(struct buf *buf, const struct marker *marker);
 MUST_USE enum err marker_decode(struct bytes bytes, struct marker *ret, struct why *why);
+
+/* ---- leave.c: a replica whose slot went elsewhere -------------------------------------------------- */
+#define LEAVE_SESSION UINT64_MAX /* of a marker that no sender's session is behind */
+bool leave_is_marker(const struct marker *marker);
+void leave_run(struct node *node);                              /* each second */
+void leave_answer(struct group *group, struct node_call *call); /* the leader's side */
+bool leave_is_deaf(const struct group *group);                  /* no packet reaches its core */
+bool leave_is_mute(const struct group *group);                  /* no time passes for it */
+/* The batch is durable, or failed. */
+void leave_gone(struct group *group, enum err err, const char *text);
 
 #endif

@@ -174,6 +174,16 @@ static bool compact_through(struct group *group, raft_index to, raft_index least
     return true;
 }
 
+void compact_all(struct group *group, struct store_batch *batch)
+{
+    raft_index to = group->durable_applied;
+    raft_term term = to <= group->base.index ? 0 : raft_term_at(group->raft, to);
+    if (term != 0) {
+        store_compact_prefix(batch, group->slot, group->base.index + 1, to, term);
+        compact_config_rows(group, to);
+    }
+}
+
 static void compact_group(struct group *group, uint64_t wall_ms)
 {
     if (group->compacting != 0 || group->last.index == group->base.index ||

@@ -184,7 +184,7 @@ void node_receive_response(struct node *node, node_id from, const struct call_re
         }
     }
     bool has_answer = call->kind == NODE_CALL_MEMBER || call->kind == NODE_CALL_PLACEMENT ||
-                      call->kind == NODE_CALL_TELL;
+                      call->kind == NODE_CALL_TELL || call->kind == NODE_CALL_GONE;
     if (err == OK && has_answer) {
         call->answer = blob_copy(response->result);
     }

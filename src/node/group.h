@@ -22,6 +22,15 @@ struct held {
     struct raft_packet packet;
 };
 
+/* How far a replica is with giving up what it holds. */
+enum left {
+    LEFT_NO,
+    LEFT_SURE,  /* its slot's leader said that the slot has left this node */
+    LEFT_DUE,   /* it said so again, after a while: as soon as the group is quiet */
+    LEFT_GOING, /* the batch is on its way */
+    LEFT_DONE   /* nothing is left; also found so at a start */
+};
+
 struct group {
     struct node *node;
     slot_id slot;
@@ -64,6 +73,11 @@ struct group {
     struct list compacts;      /* COMPACT calls that wait for the disk */
     uint64_t last_time_ms;     /* of the last command proposed here */
     uint64_t first_time_ms;    /* of the first; 0: none yet */
+
+    /* leave.c: the slot went elsewhere */
+    uint8_t left; /* enum left */
+    bool left_is_asked;
+    uint64_t left_sure_ms, left_asked_ms;
 
     node_id leader;
     uint8_t role;

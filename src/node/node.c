@@ -92,6 +92,7 @@ void node_options_init(struct node_options *options)
         .check_bytes_per_s = 8ull << 20,
         .check_interval_ms = 24 * 3600000ull,
         .replica_count = RAFT_MEMBERS_MAX,
+        .leave_delay_ms = 10000,
         .feature_level = LETHE_FEATURE_LEVEL,
         .backup_keep = 7,
         .backup_expire_ms = 30 * 24 * 3600000ull,
@@ -214,6 +215,12 @@ enum err node_new(const struct node_options *options, const struct node_world *w
     node->job_table = jobs_new(options->id, store_identity(store)->boot);
     node->backups = backups_new(options);
     node->manual_ticks = boot->manual_ticks;
+    node->boot = *boot;
+    node->boot.suspect_log = false; /* of the log as it was found; what is found later is another */
+    if (boot->limits != NULL) {
+        node->limits = *boot->limits;
+        node->boot.limits = &node->limits;
+    }
     /* A response to a call of an earlier process of this node may still come: no number is used
      * again. */
     node->forward_id = store_identity(store)->boot << 32;
@@ -398,6 +405,9 @@ void node_receive(struct node *node, const struct raft_packet *packet)
         return;
     }
     struct group *group = &node->groups[packet->slot];
+    if (leave_is_deaf(group)) {
+        return; /* as if it were lost */
+    }
     struct raft_packet cut;
     const struct raft_packet *taken = space_admit(group, packet, &cut);
     if (taken == NULL) {
@@ -528,6 +538,9 @@ void node_tick(struct node *node, unsigned n)
         return; /* it takes part in nothing */
     }
     for (uint32_t i = 0; i < node->groups_count; i++) {
+        if (leave_is_mute(&node->groups[i])) {
+            continue;
+        }
         raft_tick(node->groups[i].raft, n);
         group_dirty(&node->groups[i]);
     }
@@ -575,6 +588,7 @@ static void node_second(struct node *node)
     change_run(node);
     move_run(node);
     tell_run(node);
+    leave_run(node);
 }
 
 static void node_time(struct node *node)
@@ -728,14 +742,14 @@ void node_end_calls(struct node *node)
 /* Why this replica's rows are not shown; NULL: they may be. Thread: any */
 static const char *unready_reason(const struct group *group)
 {
-    if (atomic_load(&group->is_replacing) || atomic_load(&group->is_unfit)) {
-        return READ_UNREADY;
-    }
 #ifndef LETHE_MUTANT_stranger_serves
     if (!atomic_load(&group->holds) && !atomic_load(&group->leads)) {
         return READ_NO_REPLICA; /* no rows, or some that nobody brings up to date any more */
     }
 #endif
+    if (atomic_load(&group->is_replacing) || atomic_load(&group->is_unfit)) {
+        return READ_UNREADY;
+    }
     return NULL;
 }
 

@@ -66,7 +66,8 @@ struct node_options {
     uint64_t check_interval_ms; /* between checks of the slots that are led here; 0: none; 24 h */
     uint32_t replica_count;     /* of each slot, 1..7; what a new cluster begins with; 7 */
     char zone[NODE_ZONE_MAX_BYTES + 1]; /* "": none */
-    uint32_t feature_level; /* NODE_FEATURE_LEVEL; lower: as an older build would say (tests) */
+    uint64_t leave_delay_ms; /* before a replica whose slot went elsewhere is removed; 10 s */
+    uint32_t feature_level;  /* NODE_FEATURE_LEVEL; lower: as an older build would say (tests) */
     bool join; /* an empty data folder founds nothing: it waits until the cluster adds this node */
 };
 
@@ -159,7 +160,8 @@ struct node_slot {
     raft_index digest_index;
     bool holds; /* this node has a part in the slot; else it asks others about it */
     bool amnesia, installing, quarantined;
-    bool diverged;  /* alarm: this replica's state was found to be a minority's */
+    bool leaving, left; /* its slot went elsewhere: it waits to remove what it has; that is done */
+    bool diverged;      /* alarm: this replica's state was found to be a minority's */
     bool undecided; /* leader: replicas differ and no state has a majority; appends are refused */
     uint8_t install_kind;                 /* installing: enum raft_install_kind */
     uint64_t install_bytes, install_rows; /* received in the session that runs */
@@ -188,6 +190,7 @@ enum node_call_kind {
     NODE_CALL_MEMBER,    /* change its nodes: command is what node_member_encode made */
     NODE_CALL_PLACEMENT, /* who shall hold what, and how far that is */
     NODE_CALL_TELL,      /* between nodes alone */
+    NODE_CALL_GONE,      /* likewise: has the slot left node call->to for certain? */
     NODE_CALL_KINDS
 };
 
@@ -403,6 +406,8 @@ struct node_metrics {
         catchup_ms_total; /* sent: broken off; time of those that ended */
     uint64_t catchup_sent_bytes_total, catchup_received_bytes_total, refused_chunks_total;
     uint64_t full_syncs_total, recoveries_total; /* installs ended here: full ones; all */
+    uint64_t
+        replicas_left_total; /* of slots that went elsewhere: what was left of them was removed */
     uint64_t digests_equal_total, digests_different_total, digests_unknown_total;
     uint64_t floor_raises_total; /* proposed here */
     /* slots that checks looked at, as led here; rows read from disk by them */

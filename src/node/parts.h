@@ -74,6 +74,9 @@ struct node {
     uint32_t tail_hand;     /* where eviction goes on */
 
     struct membership membership;
+    uint32_t leaving_asked; /* questions of leave.c that are open */
+    struct node_boot boot;  /* what groups are booted with again */
+    struct raft_options limits;
     struct node_disk_job jobs[2];
     struct node_disk_job *filling, *flying; /* flying: NULL when the disk thread has nothing */
     uint64_t flying_since_ms, slow_seen_ms, synced_ms;

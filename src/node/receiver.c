@@ -92,6 +92,13 @@ static enum err sink_begin(struct node *node, struct sink_op *op, struct store_b
     return msg_sink_begin(node->msg, &options, batch, op->sink, &op->why);
 }
 
+static enum err sink_drop(struct node *node, struct sink_op *op, struct store_batch *batch)
+{
+    msg_sink_free(*op->sink);
+    *op->sink = NULL;
+    return msg_drop(node->msg, op->slot, buf_bytes(&op->marker), batch, &op->why);
+}
+
 static enum err sink_finish(struct node *node, struct sink_op *op)
 {
     FAILPOINT("receiver.finish");
@@ -131,6 +138,8 @@ static enum err sink_do(struct node *node, struct sink_op *op, struct store_batc
         return *op->sink == NULL ? ERR_IGNORED : sink_rows(op);
     case SINK_FINISH:
         return *op->sink == NULL ? ERR_IGNORED : sink_finish(node, op);
+    case SINK_DROP:
+        return sink_drop(node, op, batch);
     }
     return ERR_INTERNAL;
 }
@@ -292,12 +301,30 @@ void receiver_begin(struct group *group, const struct raft_install *install, nod
         op->install = *install;
         marker_encode(&op->marker, &(struct marker){*install, term, from});
     }
+    group->left = LEFT_NO;
+    table_place_group(group);
     compact_serve(group);
     log_info("node", goes_on ? "catch-up goes on after a restart" : "catch-up accepted",
              "slot=%u leader=%" PRIu64 " mode=%s session=%" PRIx64 " from=%" PRIu64
              " target=%" PRIu64,
              group->slot, from, install->kind == RAFT_FULL ? "full" : "delta", install->session,
              install->base, install->target.index);
+}
+
+void receiver_drop(struct group *group, const struct marker *marker)
+{
+    struct receiving *receiving = &group->receiving;
+    atomic_store(&group->is_replacing, true);
+    receiver_drop_applies(group);
+    receiver_drop_ops(group);
+    receiver_end_calls(group);
+    receiver_leave(group);
+    store_batch_free(receiving->last);
+    buf_done(&receiving->cursor);
+    *receiving = (struct receiving){.install = marker->install, .is_marked = true};
+    struct sink_op *op = receiver_op(group, &group->node->filling->write.begins, SINK_DROP);
+    marker_encode(&op->marker, marker);
+    digest_forget(group);
 }
 
 /* ---- the stream ------------------------------------------------------------------------------------------ */
@@ -473,6 +500,11 @@ void receiver_reported(struct node *node, struct sink_op *op)
 {
     struct group *group = node_group(node, op->slot);
     struct receiving *receiving = &group->receiving;
+    if (op->kind == SINK_DROP) {
+        receiving->ops--;
+        leave_gone(group, op->err, op->why.text);
+        return;
+    }
     if (!receiving->is_open || receiving->install.session != op->session) {
         return; /* another one began meanwhile */
     }
@@ -488,6 +520,8 @@ void receiver_reported(struct node *node, struct sink_op *op)
     case SINK_FINISH:
         receiver_finished(group, op);
         return;
+    case SINK_DROP:
+        break;
     }
 }
 

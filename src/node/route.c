@@ -215,6 +215,9 @@ void route_again(struct group *group, struct node_call *call)
     case NODE_CALL_TELL:
         tell_receive(&group->node->groups[0], call);
         return;
+    case NODE_CALL_GONE:
+        leave_answer(group, call);
+        return;
     case NODE_CALL_KINDS:
         break;
     }

@@ -136,12 +136,14 @@ static void stats_view(struct group *group, struct node_slot *view)
     view->log_bytes =
         group->marks_count == 0 ? group->log_bytes : group->log_bytes - group->marks[0].bytes;
     view->amnesia = status.amnesia;
-    view->installing = status.installing;
+    view->left = group->left == LEFT_DONE;
+    view->leaving = group->left != LEFT_NO && !view->left;
+    view->installing = status.installing && !view->left;
     view->quarantined = status.quarantined;
     atomic_store(&group->is_unfit, status.amnesia || status.quarantined);
     view->diverged = atomic_load(&group->is_diverged);
     view->undecided = status.role == RAFT_LEADER && group->is_undecided;
-    view->install_kind = status.installing ? status.install.kind : 0;
+    view->install_kind = view->installing ? status.install.kind : 0;
     view->install_bytes = status.installing ? group->receiving.bytes : 0;
     view->install_rows = status.installing ? group->receiving.rows : 0;
     view->leader_silent_ms = (uint64_t)status.leader_silent_ticks * group->node->options.tick_ms;

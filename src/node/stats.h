@@ -36,6 +36,7 @@ struct stat_histogram {
     X(leader_changes_total)                                                                        \
     X(full_syncs_total)                                                                            \
     X(recoveries_total)                                                                            \
+    X(replicas_left_total)                                                                         \
     X(catchup_sent_bytes_total)                                                                    \
     X(catchup_received_bytes_total)                                                                \
     X(catchup_ms_total)                                                                            \

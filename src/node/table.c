@@ -182,7 +182,8 @@ void table_place_group(struct group *group)
     bool is_standby = row != NULL && row->learner && row->state == MEMBERS_ACTIVE;
     bool is_wanted = members_has(&place, self) || is_standby;
     /* A replica that was taken out may never hear of it: the table says so. */
-    bool holds = is_member && (is_wanted || node->membership.table.revision == 0);
+    bool holds = is_member && group->left < LEFT_GOING &&
+                 (is_wanted || node->membership.table.revision == 0);
     if (holds != atomic_load(&group->holds)) {
         atomic_store(&group->holds, holds);
         group_touch(group);

@@ -59,7 +59,8 @@ void waiter_finish(struct node *node, struct node_call *call, enum err err, cons
         call->answer = NULL;
         (void)why_set(&call->why, err, "%s", text == NULL ? err_sentence(err) : text);
     }
-    if (err == ERR_OUTCOME_UNKNOWN && call->kind != NODE_CALL_TELL) {
+    if (err == ERR_OUTCOME_UNKNOWN && call->kind != NODE_CALL_TELL &&
+        call->kind != NODE_CALL_GONE) {
         STAT_ADD(node, outcome_unknown_total, 1);
     } else if (err != OK && call->kind == NODE_CALL_COMMAND) {
         STAT_ADD(node, proposals_refused_total, 1);

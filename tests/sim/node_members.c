@@ -294,7 +294,7 @@ static enum step expect_voters(struct world *world, const struct words *words)
 }
 
 /* expect member N active|draining|leaving|removed|none|learner, expect voters SLOT 1,2,3
- * [learners=], expect holds N SLOT [no], expect fenced N [no], expect settled */
+ * [learners=], expect holds N SLOT [no], expect left N SLOT [no], expect fenced N [no], expect settled */
 enum step world_expect_member(struct world *world, const struct words *words, bool *ret_known)
 {
     const char *what = words->word[1];
@@ -331,13 +331,16 @@ enum step world_expect_member(struct world *world, const struct words *words, bo
         return cluster.removed == want ? STEP_OK : world_no(world, "fenced is %d", cluster.removed);
     }
     uint64_t slot;
+    bool is_left = strcmp(what, "left") == 0;
     if (seat != NULL && seat->node != NULL && words->words_count > 3 &&
-        strcmp(what, "holds") == 0 && number_parse(words->word[3], &slot) && slot < world->slots) {
+        (is_left || strcmp(what, "holds") == 0) && number_parse(words->word[3], &slot) &&
+        slot < world->slots) {
         struct node_slot view;
         bool want = words->words_count < 5 || strcmp(words->word[4], "no") != 0;
-        return node_get_slot(seat->node, (slot_id)slot, &view) && view.holds == want
+        bool is_there = node_get_slot(seat->node, (slot_id)slot, &view);
+        return is_there && (is_left ? view.left : view.holds) == want
                    ? STEP_OK
-                   : world_no(world, "holds is %d", view.holds);
+                   : world_no(world, "holds is %d, left %d", view.holds, view.left);
     }
     *ret_known = false;
     return STEP_UNKNOWN;

@@ -125,6 +125,7 @@ static void world_limits(struct world *world, const struct words *words)
     options->catchup_chunk_rows =
         (uint32_t)words_number(words, "chunk_rows", options->catchup_chunk_rows);
     options->replica_count = (uint32_t)words_number(words, "replicas", options->replica_count);
+    options->leave_delay_ms = words_number(words, "leave_delay", options->leave_delay_ms);
     options->delete_log_retention_ms =
         words_number(words, "delete_keep", options->delete_log_retention_ms);
 }

@@ -72,6 +72,8 @@ static void draw_cluster(struct rng *rng, struct buf *line, void *state)
     if (d->has_members)
         buf_printf(line, " members=1 joiners=%u replicas=%u", d->nodes - d->founders,
                    one_in(rng, 4) ? 5 : 3);
+    if (d->has_members && one_in(rng, 2)) /* what a slot leaves behind goes soon */
+        buf_printf(line, " leave_delay=%u", (unsigned)rng_between(rng, 1, 4000));
     if (one_in(rng, 3)) /* delete records go once every member has applied them, learners too */
         buf_printf(line, " delete_keep=%u", (unsigned)rng_between(rng, 1, 20000));
     if (one_in(rng, 3))
