@@ -65,6 +65,7 @@ struct node_options setup_node(const struct config *config, const struct node_me
     options.tls_authority = config->cluster_tls_authority;
     options.tls_certificate = config->cluster_tls_certificate;
     options.tls_key = config->cluster_tls_key;
+    options.tls_revoked = config->cluster_tls_revoked;
     options.dedup_window_ms = config->dedup_window_hours * CONFIG_HOUR_MS;
     options.block_cache_bytes = config->storage_block_cache_bytes;
     options.memtable_bytes = config->storage_memtable_bytes;

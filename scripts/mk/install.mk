@@ -89,7 +89,7 @@ next: $(NEXT_PROGRAMS) ## the same programs under another version, in $(BUILD)/n
 ARCHITECTURE = $(shell dpkg --print-architecture)
 .PHONY: deb deb-next deb-check
 deb: ## the Debian package, in $(BUILD)/deb
-	$(Q)rm -rf $(BUILD)/deb/tree
+	$(Q)rm -rf $(BUILD)/deb/tree && mkdir -p $(BUILD)/deb
 	$(Q)$(MAKE) --no-print-directory install DESTDIR=$(abspath $(BUILD))/deb/tree PREFIX=/usr SYSCONFDIR=/etc >$(BUILD)/deb.log
 	$(Q)scripts/make-deb $(BUILD)/deb/tree $(VERSION) $(BUILD)/deb/lethe_$(VERSION)_$(ARCHITECTURE).deb
 

@@ -92,6 +92,8 @@
       "PEM file with this node's certificate, which has the URI lethe://CLUSTER/NODE; SIGHUP reads it again; empty: members are believed") \
     X(cluster_tls_key, "cluster.tls.key", TEXT, "", 0, 4096, "", FIXED, \
       "PEM file with its key, without a password") \
+    X(cluster_tls_revoked, "cluster.tls.revoked", TEXT, "", 0, 4096, "", FIXED, \
+      "PEM file with the authorities' lists of certificates that they took back; SIGHUP reads it again, and cuts the links of who is in it") \
     X(log_keep_applied, "cluster.raft_log_retention.keep_applied_logs", NUMBER, "100000", 0, 1000000000, "entries", RELOAD, \
       "applied entries kept for members that come back; the largest lower bound wins") \
     X(log_keep_hours, "cluster.raft_log_retention.keep_hours", NUMBER, "48", 0, 87600, "hours", RELOAD, \

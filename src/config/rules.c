@@ -242,6 +242,10 @@ enum err config_rules_check(struct config *config, struct why *why)
                       "'cluster.tls.authority', 'cluster.tls.certificate' and 'cluster.tls.key' go "
                       "together: %s is missing",
                       tls_files == 2 ? "one" : "more than one");
+    if (err == OK && config->cluster_tls_revoked[0] != '\0' && tls_files == 0)
+        err = why_set(why, ERR_BAD_CONFIG,
+                      "'cluster.tls.revoked' means nothing without 'cluster.tls.authority', "
+                      "'cluster.tls.certificate' and 'cluster.tls.key'");
     warn_of_plain_tokens(config);
     if (err == OK && config->http_max_message_bytes > config->http_max_body_bytes)
         err = why_set(why, ERR_BAD_CONFIG,

@@ -115,7 +115,8 @@ struct net {
     uint8_t nonce[HELLO_NONCE_BYTES];
     uint32_t feature_level, slot_count;
     char *cluster_id, *peer_address, *http_address, *software, *zone; /* owned */
-    struct net_tls *tls; /* owned; NULL: links are plain */
+    struct net_tls *tls;      /* owned; NULL: links are plain */
+    atomic_bool has_reloaded; /* its files were read again. Thread: any */
     struct net_events events;
     size_t bulk_max_bytes;
     uint64_t handshake_ms, ping_ms, silent_ms;

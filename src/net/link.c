@@ -206,6 +206,9 @@ static bool take_certificate(struct net_link *link)
         return true;
     }
     enum err err = net_tls_identify(link->net->tls, link->session, &link->certified, &why);
+    if (err == OK && net_tls_is_revoked(link->net->tls, link->session, &why)) {
+        err = ERR_WRONG_IDENTITY; /* since the handshake began */
+    }
 #ifdef LETHE_MUTANT_any_certificate
     err = OK;
 #endif
@@ -473,6 +476,17 @@ static void check_open(struct net_link *link, uint64_t now_ms)
         net_link_write(link, buf_bytes(&buf));
         buf_done(&buf);
     }
+}
+
+bool net_link_close_revoked(struct net_link *link)
+{
+    struct why why = {0};
+    if (link->session == NULL || !net_tls_is_revoked(link->net->tls, link->session, &why)) {
+        return false;
+    }
+    (void)net_greet_refuse(link->net, NET_REFUSAL_CERTIFICATE, ERR_WRONG_IDENTITY);
+    net_link_close(link, NET_CLOSE_REFUSED, &why);
+    return true;
 }
 
 void net_link_check(struct net_link *link, uint64_t now_ms, uint64_t pause_ms)

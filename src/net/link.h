@@ -77,6 +77,8 @@ struct net_link *net_link_accept_take(struct net *net, const struct net_link_own
 void net_link_free(struct net_link *link);
 /* Closes with on_closed. */
 void net_link_close(struct net_link *link, enum net_close cause, const struct why *why);
+/* The same when the other side's certificate was taken back; false: it was not. */
+bool net_link_close_revoked(struct net_link *link);
 
 /* The handshake is over: frames of all kinds and sizes. */
 void net_link_open(struct net_link *link);

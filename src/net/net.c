@@ -44,11 +44,14 @@ static void check_links(struct net *net)
     /* This process stood still: what its peers said meanwhile is yet to be read. */
     uint64_t pause_ms = late_ms > 3 * NET_CHECK_MS ? late_ms - NET_CHECK_MS : 0;
     net->checked_ms = now_ms;
+    bool has_reloaded = atomic_exchange(&net->has_reloaded, false);
     struct list *item = net->links.next;
     while (item != &net->links) {
         struct net_link *link = CONTAINER_OF(item, struct net_link, item);
         item = item->next;
-        net_link_check(link, now_ms, pause_ms);
+        if (!has_reloaded || !net_link_close_revoked(link)) {
+            net_link_check(link, now_ms, pause_ms);
+        }
     }
 }
 
@@ -188,7 +191,11 @@ void net_stop(struct net *net)
 
 enum err net_reload(struct net *net, struct why *why)
 {
-    return net->tls == NULL ? OK : net_tls_reload(net->tls, why);
+    enum err err = net->tls == NULL ? OK : net_tls_reload(net->tls, why);
+    if (err == OK) {
+        atomic_store(&net->has_reloaded, true); /* links that are open are looked at by on_check */
+    }
+    return err;
 }
 
 uint16_t net_port(const struct net *net)

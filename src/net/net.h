@@ -82,6 +82,7 @@ struct net_events {
 /* PEM files for TLS between members; see tls.h for what a certificate must say. */
 struct net_tls_files {
     const char *authority, *certificate, *key;
+    const char *revoked; /* lists of what the authorities took back; NULL, "": none */
 };
 
 struct net_options {

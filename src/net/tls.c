@@ -20,6 +20,7 @@ enum { URI_MAX_BYTES = 512, VERIFY_DEPTH_MAX = 4 };
 
 struct net_tls {
     char *authority, *certificate, *key, *cluster_id; /* owned */
+    char *revoked;                                    /* owned; NULL: no lists */
     node_id self;
     struct mutex lock;
     SSL_CTX *context; /* owned, under lock; sessions hold it too */
@@ -147,11 +148,45 @@ static void set_rules(SSL_CTX *context)
 #endif
 }
 
+/* A list that is over still says what was taken back, and an authority without one took nothing back:
+ * neither is a reason to cut a cluster's links. Everything else is. */
+static int on_verify(int is_good, X509_STORE_CTX *check)
+{
+    int fault = X509_STORE_CTX_get_error(check);
+    if (!is_good &&
+        (fault == X509_V_ERR_CRL_HAS_EXPIRED || fault == X509_V_ERR_UNABLE_TO_GET_CRL)) {
+        X509_STORE_CTX_set_error(check, X509_V_OK);
+        return 1;
+    }
+    return is_good;
+}
+
+static enum err load_revoked(const struct net_tls *tls, SSL_CTX *context, struct why *why)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(context);
+    if (tls->revoked == NULL) {
+        return OK;
+    }
+    X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+    if (lookup == NULL || X509_load_crl_file(lookup, tls->revoked, X509_FILETYPE_PEM) < 1) {
+        return refuse(why, tls->revoked, "no list of revoked certificates");
+    }
+#ifndef LETHE_MUTANT_revoked_welcome
+    (void)X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+#endif
+    X509_STORE_set_verify_cb(store, on_verify);
+    return OK;
+}
+
 static enum err fill_context(const struct net_tls *tls, SSL_CTX *context, struct why *why)
 {
     set_rules(context);
     if (SSL_CTX_load_verify_locations(context, tls->authority, NULL) != 1) {
         return refuse(why, tls->authority, "no certificates of an authority");
+    }
+    enum err err = load_revoked(tls, context, why);
+    if (err != OK) {
+        return err;
     }
     if (SSL_CTX_use_certificate_chain_file(context, tls->certificate) != 1) {
         return refuse(why, tls->certificate, "no certificate");
@@ -195,6 +230,8 @@ enum err net_tls_open(const struct net_tls_files *files, const char *cluster_id,
     tls->authority = alloc_string(files->authority);
     tls->certificate = alloc_string(files->certificate);
     tls->key = alloc_string(files->key);
+    bool has_lists = files->revoked != NULL && files->revoked[0] != '\0';
+    tls->revoked = has_lists ? alloc_string(files->revoked) : NULL;
     tls->cluster_id = alloc_string(cluster_id);
     tls->self = self;
     mutex_init(&tls->lock);
@@ -218,6 +255,7 @@ void net_tls_close(struct net_tls *tls)
     free(tls->authority);
     free(tls->certificate);
     free(tls->key);
+    free(tls->revoked);
     free(tls->cluster_id);
     free(tls);
 }
@@ -275,6 +313,31 @@ enum err net_tls_identify(struct net_tls *tls, struct ssl_st *session, node_id *
     }
     *ret_node = node;
     return OK;
+}
+
+bool net_tls_is_revoked(struct net_tls *tls, struct ssl_st *session, struct why *why)
+{
+    X509 *certificate = SSL_get0_peer_certificate(session);
+    if (tls->revoked == NULL || certificate == NULL) {
+        return false;
+    }
+    mutex_lock(&tls->lock);
+    X509_STORE *store = SSL_CTX_get_cert_store(tls->context);
+    (void)X509_STORE_up_ref(store);
+    mutex_unlock(&tls->lock);
+    X509_STORE_CTX *check = X509_STORE_CTX_new();
+    bool is_ready = check != NULL && X509_STORE_CTX_init(check, store, certificate,
+                                                         SSL_get_peer_cert_chain(session)) == 1;
+    bool is_revoked = is_ready && X509_verify_cert(check) != 1 &&
+                      X509_STORE_CTX_get_error(check) == X509_V_ERR_CERT_REVOKED;
+    X509_STORE_CTX_free(check);
+    X509_STORE_free(store);
+    ERR_clear_error();
+    if (is_revoked) {
+        (void)why_set(why, ERR_WRONG_IDENTITY, "its certificate was revoked: %s has it",
+                      tls->revoked);
+    }
+    return is_revoked;
 }
 
 bool net_tls_is_error(unsigned long code)

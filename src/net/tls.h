@@ -30,6 +30,9 @@ struct ssl_st *net_tls_session(struct net_tls *tls);
  * Errors: ERR_WRONG_IDENTITY  its certificate names none */
 MUST_USE enum err net_tls_identify(struct net_tls *tls, struct ssl_st *session, node_id *ret_node,
                                    struct why *why);
+/* Whether the other side's certificate was taken back since the handshake; why then says so. Any other
+ * fault that it has by now counts from the next handshake on. */
+bool net_tls_is_revoked(struct net_tls *tls, struct ssl_st *session, struct why *why);
 /* Whether a code is an error of TLS, and not of the system or of libevent. */
 bool net_tls_is_error(unsigned long code);
 /* Why a handshake failed, in words. True: it was this side that found the other's certificate bad. */

@@ -41,6 +41,7 @@ struct node_options {
     char http_address[NODE_ADDRESS_MAX_BYTES]; /* told to peers, for redirects */
     /* PEM files for TLS between members: who vouches, the own certificate, its key. "": plain. */
     const char *tls_authority, *tls_certificate, *tls_key;
+    const char *tls_revoked; /* PEM file with revocation lists; NULL, "": none */
     uint64_t dedup_window_ms;
     uint64_t block_cache_bytes, memtable_bytes;
     uint64_t log_keep_applied, log_keep_hours, log_min_keep, log_max_bytes;

@@ -289,7 +289,7 @@ enum err links_start(struct real *real, const struct node_options *options, stru
         return err;
     }
     const struct net_tls_files tls = {options->tls_authority, options->tls_certificate,
-                                      options->tls_key};
+                                      options->tls_key, options->tls_revoked};
     net.tls = options->tls_certificate != NULL && options->tls_certificate[0] != '\0' ? &tls : NULL;
     net.events = (struct net_events){.on_packet = on_packet,
                                      .on_frame = on_frame,

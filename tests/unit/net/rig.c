@@ -178,7 +178,7 @@ void rig_tls_files(struct net_tls_files *ret, char texts[3][256], const char *di
     snprintf(texts[0], 256, "%s/ca.crt", dir);
     snprintf(texts[1], 256, "%s/node-%u.crt", dir, (unsigned)id);
     snprintf(texts[2], 256, "%s/node-%u.key", dir, (unsigned)id);
-    *ret = (struct net_tls_files){texts[0], texts[1], texts[2]};
+    *ret = (struct net_tls_files){texts[0], texts[1], texts[2], NULL};
 }
 
 bool raw_begin_tls(struct raw *raw, const char *dir, node_id id)

@@ -232,6 +232,44 @@ START_TEST(certificates_are_replaced)
 }
 END_TEST
 
+/* A list that takes certificates back, read while links are open: who is in it loses them and gets none
+ * any more, the others go on; also when the list is over by then. */
+START_TEST(revoked_ones_are_cut_off)
+{
+    static struct rig rigs[3];
+    static char revoked[300];
+    struct why why = {0};
+    for (int i = 0; i < 3; i++) {
+        rig_init(&rigs[i], (node_id)i + 1);
+    }
+    snprintf(revoked, sizeof(revoked), "%s/revoked.crl", rig_certificates());
+    run("scripts/make-certs --revoke %s >/dev/null", rig_certificates()); /* a list of nobody */
+    for (int i = 0; i < 3; i++) {
+        rigs[i].tls.revoked = revoked;
+        rig_start(&rigs[i]);
+    }
+    rig_join(rigs, 3);
+    for (node_id id = 2; id <= 3; id++) {
+        rig_wait_up(&rigs[0], id, true);
+    }
+    run("scripts/make-certs --revoke --days 0 %s 3 >/dev/null", rig_certificates());
+    ck_assert_int_eq(net_reload(rigs[0].net, &why), OK);
+    rig_wait_up(&rigs[0], 3, false);
+    wait_refused(&rigs[0], 2); /* the link that was open, and one that was tried after it */
+    ck_assert(!rig_status(&rigs[0]).peers[1].can_send);
+    rig_send(&rigs[0], 2, NET_BULK, 0, 10, 1, 100, 5);
+    rig_wait_packets(&rigs[1], 1, NET_BULK, 10);
+    ck_assert_uint_eq(rig_seen(&rigs[0], 2).downs, 0);
+    /* A node that is in the list itself says so, and keeps what it has. */
+    ck_assert_int_eq(net_reload(rigs[2].net, &why), ERR_BAD_CONFIG);
+    ck_assert_msg(strstr(why.text, "revoked") != NULL, "%s", why.text);
+    ck_assert_int_eq(file_write_atomic(revoked, bytes_of_string("nonsense"), 0600, NULL), OK);
+    ck_assert_int_eq(net_reload(rigs[0].net, &why), ERR_BAD_CONFIG);
+    ck_assert_msg(strstr(why.text, "revoked.crl: no list of revoked") != NULL, "%s", why.text);
+    rig_stop_all(rigs, 3);
+}
+END_TEST
+
 START_TEST(start_says_what_is_wrong)
 {
     static const struct {
@@ -257,7 +295,7 @@ START_TEST(start_says_what_is_wrong)
         for (int k = 0; k < 3; k++) {
             snprintf(texts[k], sizeof(texts[k]), "%s/%s", rig_certificates(), names[k]);
         }
-        rig.tls = (struct net_tls_files){texts[0], texts[1], texts[2]};
+        rig.tls = (struct net_tls_files){texts[0], texts[1], texts[2], NULL};
         ck_assert_int_eq(net_loop_new(NULL, NULL, &rig.loop, &why), OK);
         rig.options.loop = rig.loop;
         ck_assert_int_ne(net_start(&rig.options, &rig.net, &why), OK);
@@ -276,6 +314,7 @@ Suite *suite_tls(void)
                                   the_connecting_side_looks_too,
                                   a_slow_handshake_is_cut_off,
                                   certificates_are_replaced,
+                                  revoked_ones_are_cut_off,
                                   start_says_what_is_wrong};
     return unit_suite_with("tls", 60, rig_use_tls, tests, sizeof(tests) / sizeof(tests[0]));
 }
