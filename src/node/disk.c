@@ -90,10 +90,7 @@ static enum err job_note_state(struct node *node, struct disk_run *run, struct w
 {
     enum err err = msg_apply_flush(node->msg, why);
     if (err == OK) {
-        err = store_get_applied(node->store, NULL, run->slot, &run->applied);
-        if (err != OK) {
-            (void)why_set(why, err, "cannot read the applied index of slot %u", run->slot);
-        }
+        store_last_applied(node->store, run->slot, &run->applied);
     }
     return err;
 }

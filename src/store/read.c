@@ -80,6 +80,14 @@ enum err store_get_applied(struct store *store, const struct store_snapshot *sna
     return err;
 }
 
+void store_last_applied(struct store *store, uint32_t slot, struct row_applied *ret)
+{
+    assert(slot < store->identity.slot_count);
+    mutex_lock(&store->pages_lock);
+    *ret = store->applied[slot];
+    mutex_unlock(&store->pages_lock);
+}
+
 enum err store_get_message(struct store *store, const struct store_snapshot *snapshot,
                            uint32_t slot, struct channel channel, uint64_t seq,
                            struct store_value *value, struct row_message *ret)

@@ -58,7 +58,8 @@ enum { XXH3_CHECKSUM = 4, TABLE_FORMAT = 5, BLOOM_BITS = 10 };
 
 /* How each family is used decides its form. Point lookups that often find nothing (dedup at each
  * send, channels at first sight) have a bloom filter. `raft` is written once, read rarely and soon
- * dropped: not worth compressing. Shares are of the memory of all memtables, in 32nds; their sum may
+ * dropped: not worth compressing, and not worth a place in the cache either, which the check of each
+ * new file (paranoid_file_checks) would fill with it. Shares are of the memory of all memtables, in 32nds; their sum may
  * exceed the whole, which db_write_buffer_size bounds.
  *
  * level0_files: so many memtables that were written out are merged into the next level together.
@@ -68,14 +69,18 @@ enum { XXH3_CHECKSUM = 4, TABLE_FORMAT = 5, BLOOM_BITS = 10 };
  * each file more is one more place to look for every read of `messages`. Level 0 is not compressed:
  * its files are soon read and written again. */
 static const struct form {
-    bool has_bloom, is_compressed;
+    bool has_bloom, is_compressed, is_uncached;
     uint8_t memtable_share, level0_files;
     uint32_t block_bytes;
 } forms[STORE_FAMILIES] = {
-    [STORE_DEFAULT] = {false, false, 1, 4, 4096},   [STORE_SLOTS] = {false, false, 2, 4, 4096},
-    [STORE_RAFT] = {false, false, 8, 16, 16384},    [STORE_MESSAGES] = {false, true, 8, 8, 8192},
-    [STORE_CHANNELS] = {true, true, 4, 4, 4096},    [STORE_DELETED] = {false, true, 2, 4, 4096},
-    [STORE_DELETE_LOG] = {false, true, 2, 4, 4096}, [STORE_DEDUP] = {true, true, 4, 4, 4096},
+    [STORE_DEFAULT] = {false, false, false, 1, 4, 4096},
+    [STORE_SLOTS] = {false, false, false, 2, 4, 4096},
+    [STORE_RAFT] = {false, false, true, 8, 32, 65536},
+    [STORE_MESSAGES] = {false, true, false, 8, 8, 8192},
+    [STORE_CHANNELS] = {true, true, false, 4, 4, 4096},
+    [STORE_DELETED] = {false, true, false, 2, 4, 4096},
+    [STORE_DELETE_LOG] = {false, true, false, 2, 4, 4096},
+    [STORE_DEDUP] = {true, true, false, 4, 4, 4096},
 };
 
 /* Files of level 0 above those that are merged together, at which writes are slowed, then stopped:
@@ -88,7 +93,10 @@ static void set_table(rocksdb_options_t *options, const struct form *form, rocks
     rocksdb_block_based_options_set_checksum(table, XXH3_CHECKSUM);
     rocksdb_block_based_options_set_format_version(table, TABLE_FORMAT);
     rocksdb_block_based_options_set_block_size(table, form->block_bytes);
-    rocksdb_block_based_options_set_block_cache(table, cache);
+    if (form->is_uncached)
+        rocksdb_block_based_options_set_no_block_cache(table, 1);
+    else
+        rocksdb_block_based_options_set_block_cache(table, cache);
     if (form->has_bloom) /* the table owns it */
         rocksdb_block_based_options_set_filter_policy(
             table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));

@@ -174,6 +174,8 @@ MUST_USE enum err store_get_slot_value(struct store *store, const struct store_s
                                        struct store_value *value, struct bytes *ret);
 MUST_USE enum err store_get_applied(struct store *store, const struct store_snapshot *snapshot,
                                     uint32_t slot, struct row_applied *ret); /* zeros when never */
+/* What the last write that was done left of it, without a look at the row. */
+void store_last_applied(struct store *store, uint32_t slot, struct row_applied *ret);
 MUST_USE enum err store_get_message(struct store *store, const struct store_snapshot *snapshot,
                                     uint32_t slot, struct channel channel, uint64_t seq,
                                     struct store_value *value, struct row_message *ret);

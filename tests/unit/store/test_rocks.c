@@ -106,7 +106,7 @@ START_TEST(settings_are_all_in_force)
                                                          "kLZ4Compression:kLZ4Compression:"
                                                          "kLZ4Compression:kLZ4Compression:"
                                                          "kLZ4Compression:kLZ4Compression"));
-        const char *level0 = i == STORE_RAFT       ? "level0_file_num_compaction_trigger=16"
+        const char *level0 = i == STORE_RAFT       ? "level0_file_num_compaction_trigger=32"
                              : i == STORE_MESSAGES ? "level0_file_num_compaction_trigger=8"
                                                    : "level0_file_num_compaction_trigger=4";
         assert_lines(section, &level0, 1);
