@@ -32,7 +32,8 @@ enum {
     STALL_US = 60 * 1000000, /* a counted run ends when nothing was answered for so long */
     READ_BYTES = 64 * 1024,
     TICK_MS = 20,
-    PAUSE_US = 50000, /* before a refused or broken connection goes on */
+    PAUSE_US = 50000, /* before a broken connection goes on, or one refused without a Retry-After */
+    RETRY_AFTER_MAX_S = 60,
     FLUSH_BYTES = 256 * 1024
 };
 
@@ -265,6 +266,17 @@ static void break_connection(struct connection *connection)
         settle(connection, 0, BYTES_NONE);
 }
 
+/* How long a refused connection waits: what the server asked for and up to half of that again, so
+ * that those who were refused together do not come back together. */
+static uint64_t refused_pause_us(struct worker *worker, uint32_t retry_after_s)
+{
+    if (retry_after_s == 0 || worker->load->options->is_impatient)
+        return PAUSE_US;
+    uint64_t asked_us =
+        (retry_after_s < RETRY_AFTER_MAX_S ? retry_after_s : RETRY_AFTER_MAX_S) * (uint64_t)1000000;
+    return asked_us + rng_below(&worker->rng, asked_us / 2);
+}
+
 static void take_reply(struct connection *connection, const struct reply *reply)
 {
     struct worker *worker = connection->worker;
@@ -280,11 +292,14 @@ static void take_reply(struct connection *connection, const struct reply *reply)
     bool wants_again = (is_unknown && request->is_numbered) ||
                        (is_refused && (request->is_in_doubt || worker->load->is_preload));
     if (wants_again && !is_over(worker->load, now)) {
-        connection->not_before_us = now + PAUSE_US;
+        connection->not_before_us =
+            now + (is_refused ? refused_pause_us(worker, reply->retry_after_s) : PAUSE_US);
     } else {
         int status = is_refused && request->is_in_doubt ? 504 : reply->status;
         enum load_outcome outcome = settle(connection, status, reply->body);
-        if (outcome == LOAD_REFUSED || outcome == LOAD_FAILED)
+        if (outcome == LOAD_REFUSED)
+            connection->not_before_us = now + refused_pause_us(worker, reply->retry_after_s);
+        else if (outcome == LOAD_FAILED)
             connection->not_before_us = now + PAUSE_US;
     }
     bool is_last = reply->is_last;
@@ -418,11 +433,23 @@ static void wind_up(struct connection *connection)
     finish(connection);
 }
 
+/* --patience: who would have asked then has left since, as no connection was free. */
+static void skip_late(struct worker *worker, uint64_t now)
+{
+    uint64_t patience_us = worker->load->options->patience_ms * 1000;
+    while (patience_us != 0 && due_us(worker) + patience_us < now) {
+        worker->planned++;
+        worker->counts.unsent++;
+    }
+}
+
 static void begin_request(struct connection *connection, uint64_t now)
 {
     struct worker *worker = connection->worker;
     struct load *load = worker->load;
     bool is_planned = worker->rate != 0;
+    if (is_planned)
+        skip_late(worker, now);
     if (is_planned && due_us(worker) > now) {
         connection->is_aside = true;
         worker->idle[worker->idle_count++] = connection;
@@ -519,7 +546,7 @@ static void run_worker(void *arg)
     if (worker->rate != 0 && worker->load->end_us != 0) {
         uint64_t planned = worker->planned;
         uint64_t wanted = (worker->load->end_us - worker->load->start_us) * worker->rate / 1000000;
-        worker->counts.unsent = wanted > planned ? wanted - planned : 0;
+        worker->counts.unsent += wanted > planned ? wanted - planned : 0;
     }
     flush_lines(worker);
     event_free(worker->tick);

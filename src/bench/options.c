@@ -29,6 +29,8 @@ struct raw_flags {
     ROW("count", 'n', NUMBER, &(options)->count, "N", "so many requests instead", .min = 1),       \
     ROW("warmup", 0, TIME, &(options)->warmup_ms, "TIME", "not counted, before it (0s)", .min = 0), \
     ROW("rate", 'r', NUMBER, &(options)->rate, "N", "requests a second, on a fixed schedule; latency counts from the time planned", .min = 1, .max = 10000000), \
+    ROW("patience", 0, TIME, &(options)->patience_ms, "TIME", "of --rate: a request without a free connection for so long is counted as never sent (0s: always sent)", .min = 0), \
+    ROW("impatient", 0, SWITCH, &(options)->is_impatient, NULL, "come back 50 ms after a refusal, whatever Retry-After says", .min = 0), \
     ROW("channels", 0, NUMBER, &(options)->channels, "N", "channels written and read (64)", .min = 1, .max = 10000000), \
     ROW("skew", 0, REAL, &(options)->skew, "S", "Zipf exponent of their popularity (0: all alike)", .min = 0), \
     ROW("channel-type", 0, NUMBER, &(options)->channel_type, "N", "(2)", .min = 0, .max = 255),    \
@@ -178,6 +180,8 @@ static enum err check(const struct bench_options *options, const struct raw_flag
                                     options->prefix[0] == '\0' || strlen(options->prefix) > 100))
         return why_set(why, ERR_BAD_PARAMETER,
                        "--prefix must have 1 to 100 bytes, no blanks and no quotes");
+    if (options->patience_ms != 0 && options->rate == 0)
+        return why_set(why, ERR_BAD_PARAMETER, "--patience goes with --rate");
     if (options->rate != 0 && options->count == 0 && options->duration_ms == 0)
         return why_set(why, ERR_BAD_PARAMETER, "--rate needs a --duration or a --count");
     if (options->token != NULL && !client_is_plain(options->token))

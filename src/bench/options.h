@@ -29,7 +29,9 @@ struct bench_options {
     uint64_t clients, threads;
     uint64_t duration_ms, count; /* count 0: by time */
     uint64_t warmup_ms;
-    uint64_t rate; /* requests a second over all clients; 0: closed loop */
+    uint64_t rate;        /* requests a second over all clients; 0: closed loop */
+    uint64_t patience_ms; /* fixed rate: later than that a request is not sent at all; 0: always */
+    bool is_impatient;    /* what Retry-After asks for is not waited for */
     uint64_t channels, channel_type;
     double skew; /* Zipf's exponent; 0: uniform */
     uint64_t size, batch, page_limit, delete_size, preload;

@@ -474,6 +474,11 @@ static enum MHD_Result on_head(struct request *req, const char *method, const ch
     bool asks_health = req->route != NULL && req->route->run == livez_run;
     if (err == OK && http_is_stopping(req->http) && !asks_health)
         err = why_set(&req->early_why, ERR_DRAINING, "this node is stopping");
+    /* Before its body is read and taken apart: refusing has to cost little. */
+    if (err == OK && req->route != NULL && req->route->run == send_run &&
+        node_refuses_command(req->http->node))
+        err =
+            why_set(&req->early_why, ERR_QUEUE_FULL, "too many writes are under way at this node");
     if (err == OK && !asks_health)
         err = inflight_take(req, req->headers.content_length, &req->early_why);
     req->early = err;

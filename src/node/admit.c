@@ -14,18 +14,26 @@ void admit_init(struct node *node)
     atomic_store(&node->admit.window, node->options.submit_max_commands);
 }
 
+static uint64_t admit_window(const struct node *node)
+{
+#ifdef LETHE_MUTANT_admit_all
+    return UINT64_MAX;
+#endif
+    return atomic_load_explicit(&node->admit.window, memory_order_relaxed);
+}
+
+bool admit_is_full(const struct node *node)
+{
+    return atomic_load_explicit(&node->admit.under_way, memory_order_relaxed) >= admit_window(node);
+}
+
 bool admit_call(struct node *node, struct node_call *call)
 {
     call->is_admitted = call->kind == NODE_CALL_COMMAND;
     if (!call->is_admitted) {
         return true;
     }
-    uint64_t before = atomic_fetch_add(&node->admit.under_way, 1);
-    uint64_t window = atomic_load_explicit(&node->admit.window, memory_order_relaxed);
-#ifdef LETHE_MUTANT_admit_all
-    window = UINT64_MAX;
-#endif
-    if (before < window) {
+    if (atomic_fetch_add(&node->admit.under_way, 1) < admit_window(node)) {
         return true;
     }
     admit_let_go(node, call);

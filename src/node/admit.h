@@ -18,6 +18,7 @@ struct admit {
 void admit_init(struct node *node);
 /* False: it is one too many. Else it counts until admit_let_go. Thread: any, both */
 bool admit_call(struct node *node, struct node_call *call);
+bool admit_is_full(const struct node *node); /* Thread: any */
 void admit_let_go(struct node *node, struct node_call *call);
 /* It is answered: was it late? Thread: loop, as the next */
 void admit_note(struct node *node, const struct node_call *call);

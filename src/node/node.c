@@ -332,6 +332,13 @@ enum err node_call_start(struct node *node, struct node_call *call, struct why *
     return OK;
 }
 
+bool node_refuses_command(struct node *node)
+{
+    bool is_full = admit_is_full(node);
+    STAT_ADD(node, proposals_refused_total, is_full);
+    return is_full;
+}
+
 enum err node_submit(struct node *node, struct node_call *call, struct why *why)
 {
     ASSERT_THREAD(&node->loop);

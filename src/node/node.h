@@ -359,6 +359,8 @@ node_id node_self(const struct node *node);
 uint32_t node_feature_level(const struct node *node); /* the highest that its build can apply */
 /* False when there is no such slot here. Digest and digest_index are of one state. */
 bool node_get_slot(struct node *node, uint32_t slot, struct node_slot *ret);
+/* Would a COMMAND be refused with QUEUE_FULL just now? Counts it as refused then. Thread: any */
+bool node_refuses_command(struct node *node);
 /* Would stopping this node cost some slot its quorum? */
 bool node_is_safe_to_stop(struct node *node);
 

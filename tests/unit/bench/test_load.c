@@ -8,9 +8,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct script {
     unsigned requests, hang_up_every, refuse_every;
+    unsigned retry_after_s; /* of refusals; 0: they do not say */
+    unsigned slow_us;       /* before each answer */
     uint64_t seq;
     unsigned messages; /* in the last request */
     char text[65536];
@@ -29,6 +32,8 @@ static const char *answer(const char *request, void *arg)
     struct script *script = arg;
     struct buf body = BUF_INIT;
     script->requests++;
+    if (script->slow_us != 0)
+        usleep(script->slow_us);
     if (script->hang_up_every != 0 && script->requests % script->hang_up_every == 0)
         return NULL;
     bool is_refused = script->refuse_every != 0 && script->requests % script->refuse_every == 0;
@@ -44,8 +49,11 @@ static const char *answer(const char *request, void *arg)
     } else {
         buf_printf(&body, "{\"message_seq\":%llu}", (unsigned long long)++script->seq);
     }
-    snprintf(script->text, sizeof(script->text), "HTTP/1.1 %d X\r\nContent-Length: %zu\r\n\r\n%s",
-             is_refused ? 503 : 201, body.len, buf_string(&body));
+    char retry_after[32] = "";
+    if (is_refused && script->retry_after_s != 0)
+        snprintf(retry_after, sizeof(retry_after), "Retry-After: %u\r\n", script->retry_after_s);
+    snprintf(script->text, sizeof(script->text), "HTTP/1.1 %d X\r\n%sContent-Length: %zu\r\n\r\n%s",
+             is_refused ? 503 : 201, retry_after, body.len, buf_string(&body));
     buf_done(&body);
     return script->text;
 }
@@ -136,6 +144,59 @@ START_TEST(test_batches_with_refusals)
 }
 END_TEST
 
+/* One client, always refused, half a second: with "Retry-After: 1" it asks once. */
+START_TEST(test_refused_clients_come_back_when_told)
+{
+    static const struct {
+        unsigned retry_after_s;
+        bool is_impatient;
+        unsigned least, most;
+    } rows[] = {{1, false, 1, 1}, {1, true, 4, 12}, {0, false, 4, 12}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct script *script = calloc(1, sizeof(*script));
+        struct load_counts *counts = calloc(1, sizeof(*counts));
+        struct bench_options options = {.workload = BENCH_SINGLE,
+                                        .clients = 1,
+                                        .threads = 1,
+                                        .duration_ms = 500,
+                                        .is_impatient = rows[i].is_impatient};
+        script->refuse_every = 1;
+        script->retry_after_s = rows[i].retry_after_s;
+        struct fates *fates = run(script, &options, counts);
+        ck_assert_uint_ge(counts->refused, rows[i].least);
+        ck_assert_uint_le(counts->refused, rows[i].most);
+        ck_assert_uint_eq(fates->acknowledged, 0);
+        free(fates);
+        free(counts);
+        free(script);
+    }
+}
+END_TEST
+
+/* 1,000 a second of a server that does 100: patience bounds how late what is sent is. */
+START_TEST(test_patience_bounds_the_wait)
+{
+    struct script *script = calloc(1, sizeof(*script));
+    struct load_counts *counts = calloc(1, sizeof(*counts));
+    struct bench_options options = {.workload = BENCH_SINGLE,
+                                    .clients = 1,
+                                    .threads = 1,
+                                    .duration_ms = 1000,
+                                    .rate = 1000,
+                                    .patience_ms = 50};
+    script->slow_us = 10000;
+    struct fates *fates = run(script, &options, counts);
+    ck_assert_uint_ge(counts->requests, 10);
+    ck_assert_uint_le(counts->requests, 101);
+    ck_assert_uint_ge(counts->unsent, 850);
+    ck_assert_uint_le(counts->requests + counts->unsent, 1005);
+    ck_assert_uint_lt(histogram_percentile(&counts->latency, 50), 200000);
+    free(fates);
+    free(counts);
+    free(script);
+}
+END_TEST
+
 START_TEST(test_server_that_hangs_up)
 {
     struct script *script = calloc(1, sizeof(*script));
@@ -181,5 +242,6 @@ END_TEST
 Suite *suite_load(void)
 {
     return UNIT_SUITE("load", 30, test_counted_run, test_batches_with_refusals,
+                      test_refused_clients_come_back_when_told, test_patience_bounds_the_wait,
                       test_server_that_hangs_up, test_fixed_rate_keeps_its_schedule);
 }

@@ -40,7 +40,7 @@ struct node {
     struct map *channels;
     struct arena arena;
     struct fake_record *records; /* newest first */
-    uint64_t log_index, commands;
+    uint64_t log_index, commands, refused_early;
     enum err fails[NODE_CALL_KINDS], refuses;
     node_id fail_leader;
     uint32_t delay_ms;
@@ -381,6 +381,15 @@ enum err node_call_start(struct node *node, struct node_call *call, struct why *
         return why_set(why, err, "told to refuse");
     }
     return OK;
+}
+
+bool node_refuses_command(struct node *node)
+{
+    mutex_lock(&node->lock);
+    bool refuses = node->refuses == ERR_QUEUE_FULL;
+    node->refused_early += refuses;
+    mutex_unlock(&node->lock);
+    return refuses;
 }
 
 /* ---- reads ------------------------------------------------------------------------------------- */
@@ -836,6 +845,14 @@ void fake_node_fail(struct node *node, enum node_call_kind kind, enum err err, n
     node->fails[kind] = err;
     node->fail_leader = leader;
     mutex_unlock(&node->lock);
+}
+
+uint64_t fake_node_refused_early(struct node *node)
+{
+    mutex_lock(&node->lock);
+    uint64_t ret = node->refused_early;
+    mutex_unlock(&node->lock);
+    return ret;
 }
 
 void fake_node_refuse(struct node *node, enum err err)

@@ -15,6 +15,7 @@ void fake_node_free(struct node *node);
 void fake_node_fail(struct node *node, enum node_call_kind kind, enum err err, node_id leader);
 /* node_call_start itself refuses. */
 void fake_node_refuse(struct node *node, enum err err);
+uint64_t fake_node_refused_early(struct node *node); /* sends refused before their body was read */
 /* Answers wait that long. */
 void fake_node_delay(struct node *node, uint32_t delay_ms);
 /* A second replica, that has applied so far; 0: there is none. */

@@ -99,6 +99,10 @@ START_TEST(tells_faults_apart)
     fake_node_refuse(node, ERR_QUEUE_FULL);
     ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"\"}"), 503);
     ck_assert(client_has(&client, "\"code\":\"queue_full\""));
+    ck_assert(client_has(&client, "Retry-After: 1"));
+    /* Nobody looked at the body; the connection goes on all the same. */
+    ck_assert_int_eq(post(MESSAGES, "no JSON at all"), 503);
+    ck_assert_uint_eq(fake_node_refused_early(node), 2);
     ck_assert_int_eq(ask("GET", MESSAGES, NULL, NULL), 503);
     ck_assert_uint_eq(fake_node_commands(node), 0);
     stop();

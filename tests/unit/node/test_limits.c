@@ -28,7 +28,9 @@ START_TEST(full_queue_refuses)
     }
     ck_assert_int_eq(fakecall_command(world, 1, &calls[4], 0, test_append("c", "x", NULL), 1000),
                      ERR_QUEUE_FULL);
+    ck_assert(node_refuses_command(fakeworld_node(world, 1)));
     ck_assert(fakeworld_settle(world));
+    ck_assert(!node_refuses_command(fakeworld_node(world, 1)));
     for (int i = 0; i < 4; i++) {
         ck_assert_int_eq(calls[i].call.err, OK);
         fakecall_done(&calls[i]);
