@@ -354,6 +354,16 @@ static void add_job(struct client_table *table, const struct client_json *job)
     buf_done(&started);
 }
 
+/* An order about nodes is told by every node. */
+static bool is_listed(const struct client_json *job, const struct buf *json)
+{
+    struct buf id = BUF_INIT;
+    buf_printf(&id, "\"id\":\"%s\"", client_json_text(job, "id", ""));
+    bool ret = json->len > 0 && memmem(json->data, json->len, id.data, id.len) != NULL;
+    buf_done(&id);
+    return ret;
+}
+
 /* One node's jobs; CTL_REFUSED and its problem in why when it does not say. */
 static int take_jobs(struct ctl_survey *survey, const struct ctl_node *node,
                      struct client_table *table, struct buf *json, struct buf *why_out)
@@ -372,9 +382,12 @@ static int take_jobs(struct ctl_survey *survey, const struct ctl_node *node,
         code = CTL_REFUSED;
     const struct client_json *jobs = client_json_find(root, "jobs");
     for (size_t i = 0; i < client_json_count(jobs); i++) {
+        const struct client_json *job = client_json_item(jobs, i);
+        if (is_listed(job, json))
+            continue;
         buf_append_string(json, json->len > 0 ? "," : "");
-        client_json_print(client_json_item(jobs, i), false, json);
-        add_job(table, client_json_item(jobs, i));
+        client_json_print(job, false, json);
+        add_job(table, job);
     }
     client_json_free(root);
     client_reply_done(&reply);

@@ -235,5 +235,13 @@ def test_node_refusals(cluster):
     check(len(json.loads(good(cluster, "node", "list", "-o", "json"))["nodes"]) == 3, "nodes")
 
 
+def test_node_order(cluster):
+    """an order about nodes is one job, although every node tells it"""
+    good(cluster, "node", "drain", "3", "--yes")
+    good(cluster, "node", "undrain", "3", "--yes")
+    ids = [one["id"] for one in json.loads(good(cluster, "job", "ls", "-o", "json"))["jobs"]]
+    check(len(ids) == len(set(ids)) and any(one.startswith("members-") for one in ids), str(ids))
+
+
 if __name__ == "__main__":
     sys.exit(run_tests(sys.argv[1:], {n: t for n, t in globals().items() if n.startswith("test_")}))
