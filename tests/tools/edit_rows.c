@@ -6,10 +6,14 @@
  *   edit-rows DIR rot     SLOT FAMILY TYPE CHANNEL NUMBER             one bit of the value; its CRC is not renewed
  *   edit-rows DIR remove  SLOT FAMILY TYPE CHANNEL NUMBER             the row is gone (messages, deleted)
  *   edit-rows DIR copy    SLOT FAMILY TYPE CHANNEL NUMBER TO_CHANNEL TO_NUMBER   once more, under another key
+ *   edit-rows DIR lose    SLOT messages TYPE CHANNEL SEQ              the row is gone, and the digest says so
+ *   edit-rows DIR swap    SLOT deleted TYPE CHANNEL START CHANNEL SEQ   instead of START, SEQ was deleted: a set
+ *                                                                     of the same shape, and the digest says so
  *
  * FAMILY: messages, channels, deleted, delete_log, dedup. NUMBER: seq, 0, start, log index, generation; "-"
  * takes the first row of the channel. What payload and copy write has a good CRC, so that only a digest
- * made anew from the rows can find it. Digest, totals and applied index stay as they are. Exits with 0 when
+ * made anew from the rows can find it. Digest, totals and applied index stay as they are, but for lose and
+ * swap: those are what a replica would hold that once applied another command than the others. Exits with 0 when
  * the row was written with sync, with 1 and a sentence when nothing was changed. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -160,13 +164,73 @@ static enum err copy_row(struct edit *edit, struct why *why)
     return OK;
 }
 
+/* The slot's digest as if apply had left `less` out and taken `more` in. */
+static enum err move_digest(struct edit *edit, struct hash128 less, struct hash128 more,
+                            struct why *why)
+{
+    struct row_applied applied;
+    enum err err = store_get_applied(edit->store, NULL, edit->slot, &applied);
+    if (err != OK) {
+        return why_set(why, err, "cannot read the digest of slot %u", edit->slot);
+    }
+    applied.digest = hash128_add(hash128_sub(applied.digest, less), more);
+    store_put_applied(edit->batch, edit->slot, &applied);
+    return OK;
+}
+
+static enum err lose_message(struct edit *edit, struct why *why)
+{
+    if (edit->family != STORE_MESSAGES) {
+        return why_set(why, ERR_BAD_PARAMETER, "only messages can be lost");
+    }
+    struct hash128 hash =
+        row_message_hash(edit->slot, edit->channel, edit->row.number, &edit->row.message);
+    store_remove_messages(edit->batch, edit->slot, edit->channel, edit->row.number,
+                          edit->row.number);
+    return move_digest(edit, hash, (struct hash128){0}, why);
+}
+
+/* The message TO_NUMBER takes the place of START, which takes its fence: totals of both are of the rows
+ * around them, which is near enough, as the digests differ anyway. */
+static enum err swap_deleted(struct edit *edit, struct why *why)
+{
+    struct row_deleted from = edit->row.deleted, to = from;
+    struct store_value value;
+    struct row_message message;
+    store_value_init(&value);
+    enum err err = ERR_BAD_PARAMETER;
+    if (edit->family == STORE_DELETED && from.start == from.end && edit->to_number > 1) {
+        err = store_get_message(edit->store, NULL, edit->slot, edit->channel, edit->to_number,
+                                &value, &message);
+    }
+    if (err != OK) {
+        store_value_done(&value);
+        return why_set(why, err, "swap wants an interval of one seq and a message: %s",
+                       err_sentence(err));
+    }
+    to.start = to.end = edit->to_number;
+    to.at_end = message.totals;
+    struct hash128 less =
+        hash128_add(row_deleted_hash(edit->slot, edit->channel, &from),
+                    row_message_hash(edit->slot, edit->channel, edit->to_number, &message));
+    struct hash128 more =
+        hash128_add(row_deleted_hash(edit->slot, edit->channel, &to),
+                    row_message_hash(edit->slot, edit->channel, from.start, &message));
+    store_remove_deleted(edit->batch, edit->slot, edit->channel, from.start);
+    store_remove_messages(edit->batch, edit->slot, edit->channel, to.start, to.start);
+    store_put_deleted(edit->batch, edit->slot, edit->channel, &to);
+    store_put_message(edit->batch, edit->slot, edit->channel, from.start, &message);
+    store_value_done(&value);
+    return move_digest(edit, less, more, why);
+}
+
 static enum err run(struct edit *edit, const char *what, struct why *why)
 {
     static const struct {
         const char *name;
         enum err (*edit)(struct edit *edit, struct why *why);
-    } edits[] = {
-        {"payload", change_payload}, {"rot", rot}, {"remove", remove_row}, {"copy", copy_row}};
+    } edits[] = {{"payload", change_payload}, {"rot", rot},           {"remove", remove_row},
+                 {"copy", copy_row},          {"lose", lose_message}, {"swap", swap_deleted}};
     enum err err = find_row(edit, why);
     if (err != OK) {
         return err;
@@ -180,7 +244,7 @@ static enum err run(struct edit *edit, const char *what, struct why *why)
     if (i < sizeof(edits) / sizeof(edits[0])) {
         err = edits[i].edit(edit, why);
     } else {
-        (void)why_set(why, err, "'%s' is no edit: payload, rot, remove, copy", what);
+        (void)why_set(why, err, "'%s' is no edit: payload, rot, remove, copy, lose, swap", what);
     }
     if (err == OK) {
         err = store_write(edit->store, edit->batch, true, why);
@@ -192,8 +256,9 @@ static enum err run(struct edit *edit, const char *what, struct why *why)
 int main(int argc, char **argv)
 {
     if ((argc != 8 && argc != 10) || family_of(argv[4]) == STORE_FAMILIES) {
-        fprintf(stderr, "usage: edit-rows DIR payload|rot|remove|copy SLOT FAMILY TYPE CHANNEL "
-                        "NUMBER|- [TO_CHANNEL TO_NUMBER]\n");
+        fprintf(stderr,
+                "usage: edit-rows DIR payload|rot|remove|copy|lose|swap SLOT FAMILY TYPE CHANNEL "
+                "NUMBER|- [TO_CHANNEL TO_NUMBER]\n");
         return 1;
     }
     struct edit edit = {
