@@ -18,6 +18,8 @@ void install_list(struct raft *raft)
         struct progress *p = &raft->peers[i];
         if (!p->needs_install || p->offered || raft->tick < p->retry_tick)
             continue;
+        if (p->boot == 0)
+            continue; /* not heard since this leader leads: what it has is not known, so neither is the step */
         p->retry_tick = raft->tick + raft->options.heartbeat_ticks;
         out_need(raft, p);
     }

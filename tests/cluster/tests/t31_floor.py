@@ -2,7 +2,10 @@
 """Lethe's first case with the delete log collected too: node 3 missed deletes that no record tells of
 any more. Only a whole copy that replaces what it has can bring it back; whatever it keeps of its own
 rows is a deleted message that comes back. Before it returns, rows that nobody else has are put into its
-folder, in every family: afterwards its keys are the source's, nothing more and nothing less."""
+folder, in every family: afterwards its keys are the source's, nothing more and nothing less.
+
+First, age alone collects nothing: with a retention of no days at all a record stays for as long as a member
+lacks it, whoever is asked to collect says who that is, and the member comes back by a delta."""
 import json
 
 from lib import rows
@@ -51,13 +54,38 @@ def expect_same_keys(cluster, third, foreign):
             expect(left == right, f"slot {slot}: {kind} rows differ: {sorted(set(left) ^ set(right))[:3]}")
 
 
+def by_age_alone(context, cluster, behind):
+    """Node 3 is away, all records are old: none goes that it lacks."""
+    behind.leave().miss()
+    context.collected += cluster.deletes(behind.staying[0])
+    reply = cluster.order("/v1/admin/delete-log/collect", {}, among=behind.staying)
+    missed = {}
+    for channel, (index, _) in behind.gone.items():
+        slot = behind.slot_of(channel)
+        missed[slot] = min(index, missed.get(slot, index))
+    expect(not reply["failed"] and missed, f"the collection says {reply}, missed were {missed}")
+    for item in reply["items"]:
+        if item["slot"] in missed:
+            expect(item["floor_after"] < missed[item["slot"]] and item["held_by"] == [3],
+                   f"{item}, and node 3 lacks the record {missed[item['slot']]}")
+    behind.third.start().wait_ready(40)
+    behind.wait_whole()
+    expect("full" not in behind.modes() and "delta" in behind.modes(), f"it came back by {behind.modes()}")
+
+
 def run(context):
-    cluster = context.cluster(3, settings={"cluster": SNAP}).start()
+    cluster = context.cluster(3, settings={"cluster": SNAP, "delete_log": {"retention_days": 0}}).start()
     behind = Behind(context, cluster).fill()
     behind.delete(behind.channels[0], {"start_seq": 5, "end_seq": 7})
+    behind.batch(behind.channels[0], 1)
+    context.collected += cluster.deletes(cluster.nodes[0])
     cluster.settle()
+    by_age_alone(context, cluster, behind)
     round_number, slowest, foreign = 0, 0.0, None
     while round_number < max(1, context.seconds // 10):
+        seq = 10 + 2 * round_number  # a fence and a record that node 3 has, for plant
+        behind.delete(behind.channels[0], {"seqs": [seq]})
+        cluster.settle()
         behind.leave().miss(full=True)
         foreign = plant(context, behind)
         behind.third.start().wait_ready(40)
