@@ -2,6 +2,7 @@
 """Lethe's first case, made on purpose: a node is away while messages are deleted, and by the time it
 returns the log that says so is gone. With full, the delete log is gone too, so that only a whole copy
 can help; else a delta does."""
+from .cluster import ABSENT
 from .context import expect, wait_until
 from .history import slot_of
 
@@ -100,7 +101,7 @@ class Behind:
                 state = self.cluster.slot(node, slot)
                 index = max([i for c, (i, _) in self.gone.items()
                              if self.slot_of(c) == slot], default=0)
-                if state is None or (state["replica_state"] != "none" and
+                if state is None or (state["replica_state"] not in ABSENT and
                                      state["first_index"] <= index):
                     return False
         return True
@@ -117,9 +118,9 @@ class Behind:
             state = self.cluster.slot(self.third, slot)
             if state is None:
                 return False
-            if state["replica_state"] != "none":
+            if state["replica_state"] not in ABSENT:
                 held.add(slot)
-            if state["replica_state"] not in ("normal", "none"):
+            if state["replica_state"] not in ("normal", *ABSENT):
                 normal = False
                 expect(state["leader"] != self.third.id,
                        f"node {self.third.id} leads slot {slot} while {state['replica_state']}")

@@ -10,6 +10,8 @@ from urllib.parse import urlencode
 from .daemon import Failure, Node, free_port
 from .proxy import Proxy
 
+ABSENT = ("none", "leaving", "left")  # replica_state of a node that holds no replica
+
 
 class Cluster:
     """count nodes below directory; with proxied, each directed link goes through the fault proxy, also
@@ -113,7 +115,7 @@ class Cluster:
                 if state is None:
                     return f"node {node_id} does not tell slot {slot}"
             wrong = self.unsettled_slot(slot, {node_id: state for node_id, state in states.items()
-                                               if state["replica_state"] != "none"})
+                                               if state["replica_state"] not in ABSENT})
             if wrong:
                 return wrong
         return None
@@ -136,7 +138,8 @@ class Cluster:
     def holders(self, slot):
         """The nodes that hold a replica of it, as each says itself."""
         states = {node: self.slot(node, slot) for node in self.nodes}
-        return [node for node, state in states.items() if state and state["replica_state"] != "none"]
+        return [node for node, state in states.items()
+                if state and state["replica_state"] not in ABSENT]
 
     def deletes(self, node):
         """All records of the delete log, of all slots, as GET /v1/deletes tells them."""

@@ -8,7 +8,7 @@ import time
 
 from . import checkers
 from .client import Client
-from .cluster import Cluster
+from .cluster import ABSENT, Cluster
 from .daemon import Failure, Node
 from .dump import dump
 from .history import History, slot_of
@@ -101,15 +101,24 @@ class Context:
 
     def stop_and_dump(self, cluster, stop="mixed"):
         """What the nodes hold of the slots that are theirs, once all have ended."""
-        held = {node.id: {slot for slot in range(cluster.slot_count)
-                          if node in cluster.holders(slot)} for node in cluster.nodes}
+        states = {node.id: {slot: (cluster.slot(node, slot) or {}).get("replica_state")
+                            for slot in range(cluster.slot_count)} for node in cluster.nodes}
         for node in cluster.nodes:
             if stop == "kill" or (stop == "mixed" and self.random.random() < 0.5):
                 node.kill()
             else:
                 code = node.stop()
                 expect(code == 0, f"node {node.id} ended with {code} on SIGTERM")
-        return [dump(node).only(held[node.id]) for node in cluster.nodes]
+        return [self.dump_held(node, states[node.id]) for node in cluster.nodes]
+
+    @staticmethod
+    def dump_held(node, states):
+        """Without slots that are elsewhere; of those that it has given up nothing may be left."""
+        whole = dump(node)
+        for slot in (s for s, state in states.items() if state == "left"):
+            expect(not any(whole.rows.get(slot, {}).values()),
+                   f"node {node.id} has given slot {slot} up and still has rows of it")
+        return whole.only({slot for slot, state in states.items() if state not in ABSENT})
 
     def forgive_read_errors(self):
         """Takes reads out that were answered with 500, and returns how many: on a damaged disk that

@@ -8,6 +8,7 @@ import threading
 import time
 
 from lib.client import channel_path
+from lib.cluster import ABSENT
 from lib.context import expect, wait_until
 from lib.history import slot_of
 
@@ -90,7 +91,7 @@ def holders(cluster, slot):
     """(leader, the other holders, who holds none) of a slot."""
     leader = cluster.leader(slot)
     states = {node: cluster.slot(node, slot) for node in cluster.nodes}
-    strangers = [node for node, state in states.items() if state and state["replica_state"] == "none"]
+    strangers = [node for node, state in states.items() if state and state["replica_state"] in ABSENT]
     expect(len(strangers) == 1, f"slot {slot}: {len(strangers)} of 4 nodes hold no replica")
     return leader, [n for n in cluster.nodes if n is not leader and n not in strangers], strangers[0]
 

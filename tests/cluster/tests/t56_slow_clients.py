@@ -170,8 +170,9 @@ def run(context):
         crowd.close()
     share = crowded[2] / max(1, len(context.history.records) - begun)
     expect(share < 0.02, f"{crowded[2]} calls of the load were not served")
-    context.note(f"{len(KINDS) * EACH * 3} bad connections, ended within "
-                 + ", ".join(f"{kind} {seconds:.0f} s" for kind, seconds in sorted(slowest.items()))
-                 + f"; memory at most +{max(most[n.id]['memory'] - before[n.id]['memory'] for n in cluster.nodes) >> 20} MiB"
-                 + f", calls p50 {quiet[1]:.1f} -> {crowded[1]:.1f} ms, p99 {quiet[0]:.0f} -> {crowded[0]:.0f} ms")
+    grown = max(most[n.id]["memory"] - before[n.id]["memory"] for n in cluster.nodes) >> 20
+    ends = ", ".join(f"{kind} {seconds:.0f} s" for kind, seconds in sorted(slowest.items()))
+    context.note(f"{len(KINDS) * EACH * 3} bad connections, ended within {ends}; memory at most +{grown} "
+                 f"MiB, calls p50 {quiet[1]:.1f} -> {crowded[1]:.1f} ms, p99 {quiet[0]:.0f} -> "
+                 f"{crowded[0]:.0f} ms")
     context.finish(cluster)
