@@ -3,6 +3,8 @@
  * inputs of each below <name>/. Always the same files. */
 #include "http/cursor.h"
 #include "msg/remote.h"
+#include "store/backup.h"
+#include "store/internal.h"
 #include "store/record.h"
 #include "tests/unit/wire/values.h"
 #include "wire/config.h"
@@ -336,13 +338,44 @@ static void make_cursor(struct rng *rng, struct arena *arena, uint32_t number, s
         buf_append_bytes(buf, cursor.name);
 }
 
+/* Each third whole; the others what is between head and checksum, which the fuzzer puts around. */
+static void make_manifest(struct rng *rng, struct arena *arena, uint32_t number, struct buf *buf)
+{
+    struct backup_slot slots[3] = {0};
+    struct backup_manifest manifest = {
+        .id = "nightly-1",
+        .identity = {.format = STORE_FORMAT, .cluster_id = "fuzzed", .node_id = 1 + number},
+        .created_ms = rng_next(rng),
+        .bytes = rng_below(rng, 1 << 20),
+        .slots = slots};
+    struct buf whole = BUF_INIT;
+    (void)arena;
+    manifest.identity.slot_count = 1 + number % 3;
+    if (number % 4 == 0)
+        memcpy(manifest.damage, "slot 1", 7);
+    for (uint32_t i = 0; i < manifest.identity.slot_count; i++) {
+        slots[i].last_delete = rng_below(rng, 1000);
+        slots[i].applied = (struct row_applied){.index = 1000 + rng_below(rng, 1000), .term = 3};
+        slots[i].log_index = 2000 + rng_below(rng, 1 << 20);
+        slots[i].log_term = slots[i].hard_term = 4;
+        slots[i].is_incomplete = rng_below(rng, 2) == 0;
+    }
+    backup_manifest_encode(&manifest, &whole);
+    if (number % 3 == 0)
+        buf_append_bytes(buf, buf_bytes(&whole));
+    else
+        buf_append(buf, whole.data + 16, whole.len - 20);
+    buf_done(&whole);
+}
+
 static const struct {
     const char *name;
     seed_maker *make;
 } makers[] = {
-    {"command", make_command}, {"packet", make_packet}, {"chunk", make_chunk},
-    {"hello", make_hello},     {"call", make_call},     {"frame", make_frame},
-    {"record", make_record},   {"cursor", make_cursor}, {"remote", make_remote},
+    {"command", make_command},   {"packet", make_packet}, {"chunk", make_chunk},
+    {"hello", make_hello},       {"call", make_call},     {"frame", make_frame},
+    {"record", make_record},     {"cursor", make_cursor}, {"remote", make_remote},
+    {"manifest", make_manifest},
 };
 
 static void make_folder(const char *path)
