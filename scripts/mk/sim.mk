@@ -6,7 +6,7 @@ N ?= 400
 SIM_SHARED := language scenario simulate
 SIM_CORE := core_model core_disk core_checks core_backend core_expect
 SIM_NODE := node_world node_network node_time node_witness node_clients node_checks node_expect \
-            node_converge node_members node_backend
+            node_converge node_members node_damage node_backend
 sim_objs = $(patsubst %,$(BUILD)/tests/sim/%.o,$(1))
 SIM_CORE_LIBS := $(call archives,raft base)
 SIM_NODE_LIBS := $(call archives,node $(NEED_node))

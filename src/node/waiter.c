@@ -27,6 +27,12 @@ void waiter_hurry(struct node *node, struct node_call *call, uint64_t by_ms)
 
 void waiter_finish(struct node *node, struct node_call *call, enum err err, const char *text)
 {
+#ifndef LETHE_MUTANT_fail_goes_on
+    if (node->is_failed && err == OK) { /* it noticed while it was about to answer */
+        err = ERR_OUTCOME_UNKNOWN;
+        text = "this node is about to stop";
+    }
+#endif
     heap_remove(&node->deadlines, &call->deadline);
     list_remove(&call->link);
     if (call->stage == WAITER_FORWARDED) {

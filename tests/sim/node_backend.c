@@ -483,7 +483,7 @@ static enum step do_forget_log(struct world *world, const struct words *words)
     SEAT(seat)
     if (!slot_at(world, words, 2, &slot))
         return STEP_UNKNOWN;
-    if (seat->node != NULL || (seat->dir == NULL && !seat->disk->has_database))
+    if (seat->node != NULL || seat->is_damaged || (seat->dir == NULL && !seat->disk->has_database))
         return STEP_NOTHING;
     return did(seat_forget_log(seat, slot, words_number(words, "to", 0)));
 }
@@ -536,6 +536,11 @@ static const struct {
     {"serve", world_serve},
     {"member", world_member},
     {"wipe", world_wipe},
+    {"damage", world_damage},
+    {"lose-row", world_lose_row},
+    {"check", world_check},
+    {"keep-disk", world_keep_disk},
+    {"roll-back", world_roll_back},
 };
 
 static enum step node_command(void *self, const struct words *words)

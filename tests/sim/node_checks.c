@@ -394,7 +394,7 @@ static void check_rows(struct seat *seat, slot_id slot)
 
 void check_state(struct seat *seat, slot_id slot)
 {
-    if (disk_failed(seat))
+    if (disk_failed(seat) || seat->is_damaged) /* that it never shows it is seen at its answers */
         return;
     struct peek peek = peek_begin(seat);
     check_rows(seat, slot);

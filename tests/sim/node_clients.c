@@ -114,6 +114,8 @@ static void op_show_page(struct op *op)
     if (err == ERR_DISK_FAILED && seat->disk->reads_fail) {
         op->err = err; /* the client is told so, and the node ends at its next turn */
         seat->must_end = true;
+    } else if (err == ERR_CORRUPT && (seat->is_damaged || world->seats[op->served_by].is_damaged)) {
+        op->err = err;
     } else if (err != OK) {
         world_fail(world, "I14: node %llu cannot read: %s", LLU(op->node), why.text);
     } else {

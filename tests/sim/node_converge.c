@@ -115,6 +115,7 @@ static void heal(struct world *world, const bool in[WORLD_NODES_MAX + 1])
         memdisk_fail_sync(seat->disk, 0, MEMDISK_ABSENT);
         memdisk_fail_promise(seat->disk, 0);
         memdisk_fail_read(seat->disk, 0);
+        seat_mend(seat);
         for (node_id to = 1; to <= world->nodes; to++) {
             if (!in[to])
                 continue;
@@ -400,6 +401,7 @@ enum step world_converge(struct world *world, uint64_t within_ticks)
         for (slot_id slot = 0; slot < world->slots; slot++)
             check_state(&world->seats[id], slot);
     }
+    check_unharmed(world);
     if (step == STEP_OK && world_run(world, ANSWER_MS))
         step = all_answered(world);
     return world->error[0] != '\0' ? STEP_FAILED : step;

@@ -12,24 +12,40 @@ enum { APART_US = 10000000 };
 
 /* ---- handshakes ------------------------------------------------------------------------------------- */
 /* As a link does it: what was met under that id, then the table. */
-static enum err admit(const struct seat *seat, node_id id, uint64_t incarnation, struct why *why)
+struct greeting {
+    node_id id;
+    uint64_t incarnation, boot, start;
+};
+
+static struct greeting greeting_of(const struct seat *seat)
 {
-    if (seat->known[id] != 0 && seat->known[id] != incarnation)
+    return (struct greeting){seat->id, seat->incarnation, seat->disk_boot, seat->start};
+}
+
+static enum err admit(const struct seat *seat, struct greeting peer, struct why *why)
+{
+    node_id id = peer.id;
+    if (seat->known[id] != 0 && seat->known[id] != peer.incarnation)
         return why_set(why, ERR_NEW_FOLDER, "another data folder than it was met with");
-    return node_admits(seat->node, id, incarnation, NODE_FEATURE_LEVEL, why);
+    if (peer.boot < seat->known_boots[id])
+        return why_set(why, ERR_WRONG_IDENTITY, "its data folder was rolled back");
+    if (peer.boot == seat->known_boots[id] && peer.start != seat->known_starts[id])
+        return why_set(why, ERR_WRONG_IDENTITY, "its data folder was copied");
+    return node_admits(seat->node, id, peer.incarnation, NODE_FEATURE_LEVEL, why);
 }
 
 bool seat_may_send(struct seat *seat, struct seat *to)
 {
     struct why why = {0};
-    return to->node == NULL || admit(seat, to->id, to->incarnation, &why) == OK;
+    return to->node == NULL || admit(seat, greeting_of(to), &why) == OK;
 }
 
 bool seat_lets_in(struct seat *seat, const struct parcel *parcel)
 {
     struct seat *from = &seat->world->seats[parcel->from];
     struct why why = {0};
-    enum err err = admit(seat, parcel->from, parcel->incarnation, &why);
+    struct greeting greeting = {parcel->from, parcel->incarnation, parcel->boot, parcel->start};
+    enum err err = admit(seat, greeting, &why);
     if (err != OK && seat_is_live(from) && from->incarnation == parcel->incarnation)
         node_peer_refused(from->node, seat->id, true, err, why.text);
     return err == OK;
@@ -40,9 +56,8 @@ static bool is_near(const struct seat *seat, const struct seat *other)
     const struct world *world = seat->world;
     struct why why = {0};
     return other != seat && seat_is_live(other) && !world->is_cut[seat->id][other->id] &&
-           !world->is_cut[other->id][seat->id] &&
-           admit(seat, other->id, other->incarnation, &why) == OK &&
-           admit(other, seat->id, seat->incarnation, &why) == OK;
+           !world->is_cut[other->id][seat->id] && admit(seat, greeting_of(other), &why) == OK &&
+           admit(other, greeting_of(seat), &why) == OK;
 }
 
 void seat_meet(struct seat *seat)
@@ -58,6 +73,8 @@ void seat_meet(struct seat *seat)
             continue;
         seat->met_boots[id] = other->boots;
         seat->known[id] = other->incarnation;
+        seat->known_boots[id] = other->disk_boot;
+        seat->known_starts[id] = other->start;
         node_peer_up(seat->node, id,
                      &(struct node_peer_hello){.http_address = "",
                                                .version = "simulated",
@@ -81,6 +98,8 @@ void seat_options(struct seat *seat, struct node_options *options,
 {
     struct world *world = seat->world;
     seat->incarnation = store_identity(seat->store)->incarnation;
+    seat->disk_boot = store_identity(seat->store)->boot;
+    seat->start = ++world->starts;
     seat->boots++;
     memset(seat->met_boots, 0, sizeof(seat->met_boots));
     memcpy(members, world->members, WORLD_NODES_MAX * sizeof(*members));
@@ -107,13 +126,13 @@ static const struct members *newest_table(struct world *world)
     return ret;
 }
 
-/* Somebody met it with another data folder than it has now. */
-static bool has_lost_disk(struct world *world, node_id id)
+bool world_has_lost_disk(struct world *world, node_id id)
 {
     const struct members *table = newest_table(world);
     const struct members_row *row = table == NULL ? NULL : members_find(table, id);
     uint64_t now = world->seats[id].incarnation;
     bool ret = row != NULL && row->incarnation != 0 && row->incarnation != now;
+    ret |= row != NULL && world->seats[id].is_rolled_back;
     for (node_id at = 1; at <= world->nodes && now != 0; at++)
         ret |= world->seats[at].known[id] != 0 && world->seats[at].known[id] != now;
     return ret;
@@ -125,7 +144,7 @@ bool world_is_member(struct world *world, node_id id)
         return true;
     const struct members *table = newest_table(world);
     const struct members_row *row = table == NULL ? NULL : members_find(table, id);
-    return row != NULL && members_is_live(row) && !has_lost_disk(world, id);
+    return row != NULL && members_is_live(row) && !world_has_lost_disk(world, id);
 }
 
 static bool has_id(const node_id *ids, uint8_t count, node_id id)
@@ -150,7 +169,7 @@ bool world_is_settled(struct world *world, slot_id slot, const struct raft_statu
     if (table == NULL || table->revision == 0 || slot >= table->places_count)
         return true;
     for (uint32_t i = 0; i < table->rows_count; i++) {
-        if (members_is_live(&table->rows[i]) && has_lost_disk(world, table->rows[i].id))
+        if (members_is_live(&table->rows[i]) && world_has_lost_disk(world, table->rows[i].id))
             return true;
     }
     for (uint32_t i = 0; i < table->rows_count; i++) {
@@ -202,11 +221,11 @@ enum step world_member(struct world *world, const struct words *words)
 
 /* More than half of each slot's voters, old and new ones, keep their disks without it. Nor may most of
  * the founders be empty: cut off from those that know the cluster they found another one. */
-static bool may_lose_disk(struct world *world, node_id id)
+bool world_may_lose_disk(struct world *world, node_id id)
 {
     uint32_t lost = 1;
     for (node_id other = 1; other <= world->founders && id <= world->founders; other++)
-        lost += other != id && has_lost_disk(world, other);
+        lost += other != id && world_has_lost_disk(world, other);
     if (lost > world->founders / 2)
         return false;
     for (slot_id slot = 0; slot < world->slots; slot++) {
@@ -218,16 +237,16 @@ static bool may_lose_disk(struct world *world, node_id id)
         const struct raft_config *config = &status.config;
         uint32_t sound = 0, sound_old = 0;
         for (uint8_t i = 0; i < config->voters_count; i++)
-            sound += config->voters[i] != id && !has_lost_disk(world, config->voters[i]);
+            sound += config->voters[i] != id && !world_has_lost_disk(world, config->voters[i]);
         for (uint8_t i = 0; i < config->voters_old_count; i++)
             sound_old +=
-                config->voters_old[i] != id && !has_lost_disk(world, config->voters_old[i]);
+                config->voters_old[i] != id && !world_has_lost_disk(world, config->voters_old[i]);
         const struct members *table = newest_table(world); /* what it shall become, too */
         const struct members_place *place =
             slot < table->places_count ? &table->places[slot] : NULL;
         uint32_t sound_next = 0;
         for (uint8_t i = 0; place != NULL && i < place->count; i++)
-            sound_next += place->ids[i] != id && !has_lost_disk(world, place->ids[i]);
+            sound_next += place->ids[i] != id && !world_has_lost_disk(world, place->ids[i]);
         if (place == NULL || sound_next <= place->count / 2u)
             return false;
         if (status.config_pending || sound <= config->voters_count / 2u ||
@@ -249,7 +268,7 @@ enum step world_wipe(struct world *world, const struct words *words)
     if (seat->node != NULL || world->is_on_rocks || seat->boots == 0 || table == NULL ||
         table->revision == 0 ||
         (words_number(words, "force", 0) == 0 &&
-         (!may_lose_disk(world, id) ||
+         (!world_may_lose_disk(world, id) ||
           (world->changed_us != 0 && world->now_us - world->changed_us < APART_US))))
         return STEP_NOTHING;
     world->wiped_us = world->now_us;
@@ -257,6 +276,9 @@ enum step world_wipe(struct world *world, const struct words *words)
     seat->disk = memdisk_new();
     memset(seat->slots, 0, sizeof(seat->slots));
     memset(seat->known, 0, sizeof(seat->known));
+    memset(seat->known_boots, 0, sizeof(seat->known_boots));
+    seat_free_damage(seat);
+    seat->is_damaged = seat->is_rolled_back = false;
     seat->incarnation = 1;                         /* none that was ever drawn, until it starts */
     for (node_id to = 1; to <= world->nodes; to++) /* it takes what it had sent with it */
         world_drop_link(world, id, to);

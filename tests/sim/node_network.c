@@ -118,6 +118,8 @@ static struct parcel *face_parcel(struct seat *seat, node_id to, int kind)
     parcel->to = to;
     parcel->kind = kind;
     parcel->incarnation = seat->incarnation;
+    parcel->boot = seat->disk_boot;
+    parcel->start = seat->start;
     return parcel;
 }
 

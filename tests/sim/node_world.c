@@ -238,6 +238,8 @@ void world_free(struct world *world)
 {
     for (node_id id = 1; id <= world->nodes; id++) {
         seat_crash(&world->seats[id], MEMDISK_KEEP_ALL);
+        seat_free_damage(&world->seats[id]);
+        seat_free_copy(&world->seats[id]);
         memdisk_free(world->seats[id].disk);
         seat_remove_dir(&world->seats[id]);
         for (node_id to = 1; to <= world->nodes; to++)
@@ -249,7 +251,7 @@ void world_free(struct world *world)
 }
 
 /* ---- up and down ------------------------------------------------------------------------------------ */
-static enum err seat_open_store(struct seat *seat, bool accept_short_log, struct why *why)
+enum err seat_open_store(struct seat *seat, bool accept_short_log, struct why *why)
 {
     struct store_options options;
     store_options_init(&options);
@@ -303,7 +305,7 @@ void seat_start(struct seat *seat)
     seat->is_paused = seat->is_drained = seat->must_end = false;
     enum err err = seat_open(seat, &why);
     if (err != OK) { /* a disk that was told to fail may do so here: the node stays down */
-        if (err == ERR_DISK_FAILED)
+        if (err == ERR_DISK_FAILED || seat->is_damaged)
             world_note(seat->world, "node %llu does not start: %s", LLU(seat->id), why.text);
         else
             world_fail(seat->world, "I7: node %llu does not start: %s", LLU(seat->id), why.text);

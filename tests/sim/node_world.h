@@ -23,7 +23,7 @@ struct parcel {
     struct list link;
     struct buf frame; /* owned: a whole frame */
     node_id from, to;
-    uint64_t incarnation; /* of who sent it */
+    uint64_t incarnation, boot, start; /* of who sent it */
     int kind;
     bool is_held;
     uint64_t due_us; /* of the world's clock: not before, when the network is left to itself */
@@ -73,6 +73,14 @@ struct seat {
      * keeps the folder of each peer, and each start of a peer is a new link */
     uint64_t incarnation, boots;
     uint64_t known[WORLD_NODES_MAX + 1], met_boots[WORLD_NODES_MAX + 1];
+    /* The highest start counter that a peer came with, and which of its starts that was (a nonce) */
+    uint64_t known_boots[WORLD_NODES_MAX + 1], known_starts[WORLD_NODES_MAX + 1];
+    uint64_t disk_boot; /* the start counter on its own disk */
+    uint64_t start;     /* of all starts of the world: which one this is */
+    /* node_damage.c: a row is not what was written; its disk is an old copy of itself */
+    bool is_damaged, was_damaged, is_rolled_back;
+    struct damage *damage;  /* owned; NULL: none that can be undone */
+    struct disk_copy *copy; /* owned; NULL: none */
     struct seat_slot slots[WORLD_SLOTS_MAX];
 };
 
@@ -104,7 +112,7 @@ struct world {
     struct rng rng;
     struct witness *witness; /* owned */
     struct clients *clients; /* owned */
-    uint64_t commands, elections;
+    uint64_t commands, elections, starts;
     uint64_t changed_us, wiped_us; /* when members changed, and a disk was lost, last */
     char error[600];               /* the first violation; empty: none */
 };
@@ -122,6 +130,7 @@ bool seat_is_live(const struct seat *seat);       /* up, not failed, not paused 
 
 /* ---- node_world.c ----------------------------------------------------------------------------- */
 void seat_start(struct seat *seat);
+enum err seat_open_store(struct seat *seat, bool accept_short_log, struct why *why);
 /* Of its unsynced batches the first keep survive. */
 void seat_crash(struct seat *seat, int64_t keep);
 /* Cuts the log of a node that is down behind what it promised. False: nothing to cut. */
@@ -145,6 +154,16 @@ unsigned link_deliver(struct world *world, node_id from, node_id to, int kind, u
 unsigned world_deliver(struct world *world, node_id from, node_id to, int kind, unsigned n);
 void world_drop_calls(struct world *world, node_id to); /* its links broke */
 void world_drop_link(struct world *world, node_id from, node_id to);
+/* ---- node_damage.c ---------------------------------------------------------------------------- */
+void seat_mend(struct seat *seat); /* what was flipped on its disk is right again */
+void seat_free_damage(struct seat *seat);
+void seat_free_copy(struct seat *seat);
+void check_unharmed(struct world *world); /* I32 */
+enum step world_damage(struct world *world, const struct words *words);
+enum step world_lose_row(struct world *world, const struct words *words);
+enum step world_check(struct world *world, const struct words *words);
+enum step world_keep_disk(struct world *world, const struct words *words);
+enum step world_roll_back(struct world *world, const struct words *words);
 /* ---- node_members.c --------------------------------------------------------------------------- */
 /* A handshake: whether both let the other in. Whoever is refused is told so. */
 bool seat_may_send(struct seat *seat, struct seat *to);
@@ -158,6 +177,10 @@ bool world_is_member(struct world *world, node_id id);
 bool world_is_in_slot(const struct raft_config *config, node_id id);
 /* The slot is as the newest table wants it, or cannot get there, as a member lost its disk. */
 bool world_is_settled(struct world *world, slot_id slot, const struct raft_status *leader);
+/* Somebody met it with another data folder than it has now, or a newer one. */
+bool world_has_lost_disk(struct world *world, node_id id);
+/* Each slot keeps a quorum without its disk. */
+bool world_may_lose_disk(struct world *world, node_id id);
 enum step world_member(struct world *world, const struct words *words);
 enum step world_wipe(struct world *world, const struct words *words);
 enum step world_expect_member(struct world *world, const struct words *words, bool *ret_known);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The simulator of whole nodes: a few slots, channels and clients, small limits on purpose, two or
- * three kinds of faults at a time. Goal: no order of events breaks I1-I28 and I34-I39. A seed first
+ * three kinds of faults at a time. Goal: no order of events breaks I1-I28 and I32-I39. A seed first
  * draws which faults it may use: a world with all of them at once hardly ever gets anything done. */
 #include <stdio.h>
 
@@ -12,7 +12,7 @@ enum { CHANNELS = 5, KINDS_MAX = 40 };
 struct drawn {
     unsigned nodes, founders, slots, seq_guess, numbers; /* nodes: with those that may join */
     bool has_network, has_cuts, has_crashes, has_writes, has_slow, has_clocks, has_single_steps;
-    bool has_log_limits, has_forget, has_reads, has_members;
+    bool has_log_limits, has_forget, has_reads, has_members, has_damage;
     unsigned loss, dup, reorder, delay;
 };
 
@@ -38,6 +38,7 @@ static void draw_faults(struct rng *rng, struct drawn *d)
     d->has_crashes = one_in(rng, 2);
     d->has_writes = one_in(rng, 5);
     d->has_reads = one_in(rng, 6);
+    d->has_damage = d->nodes > 2 && one_in(rng, 4);
     d->has_slow = one_in(rng, 5);
     d->has_clocks = one_in(rng, 5);
     d->has_single_steps = one_in(rng, 2);
@@ -372,6 +373,40 @@ static void draw_disk_fault(struct rng *rng, struct buf *line, void *state)
     }
 }
 
+/* Of messages most, as there are most; the families in the order of likelihood. */
+static void draw_damage(struct rng *rng, struct buf *line, void *state)
+{
+    static const char *const families[] = {"messages", "messages", "messages",   "channels",
+                                           "deleted",  "dedup",    "delete_log", "raft",
+                                           "raft",     "slots"};
+    const struct drawn *d = state;
+    unsigned node = any_node(rng, d);
+    if (one_in(rng, 3)) {
+        buf_printf(line, "check %u\n", node);
+        return;
+    }
+    buf_printf(line, "crash %u lose=none\ndamage %u %s row=%u bit=%u\n", node, node,
+               families[rng_below(rng, ARRAY_LEN(families))], (unsigned)rng_below(rng, 400),
+               (unsigned)rng_below(rng, 4000));
+    if (!one_in(rng, 4))
+        buf_printf(line, "restart %u\n", node);
+}
+
+/* A copy of a folder is put aside, and is put back later, or never. */
+static void draw_old_copy(struct rng *rng, struct buf *line, void *state)
+{
+    unsigned node = any_node(rng, state);
+    if (one_in(rng, 2)) {
+        buf_printf(line, "keep-disk %u\n", node);
+        if (one_in(rng, 2))
+            buf_printf(line, "crash %u lose=none\nrestart %u\n", node, node);
+        return;
+    }
+    buf_printf(line, "crash %u lose=none\nroll-back %u\n", node, node);
+    if (!one_in(rng, 3))
+        buf_printf(line, "restart %u\n", node);
+}
+
 static void draw_slow(struct rng *rng, struct buf *line, void *state)
 {
     static const unsigned delays[] = {0, 0, 0, 5, 50, 300, 2000};
@@ -406,9 +441,10 @@ static void draw_clock(struct rng *rng, struct buf *line, void *state)
 {
     static const char *const rates[] = {"0.5", "0.8", "1", "1.3", "2"};
     unsigned node = any_node(rng, state);
+    static const unsigned jumps[] = {60000, 60000, 3600000, 40u * 24 * 3600000};
     if (one_in(rng, 2))
         buf_printf(line, "wall %u %s%u\n", node, one_in(rng, 2) ? "-" : "",
-                   (unsigned)rng_below(rng, 60000));
+                   (unsigned)rng_below(rng, jumps[rng_below(rng, ARRAY_LEN(jumps))]));
     else
         buf_printf(line, "skew %u %s\n", node, rates[rng_below(rng, ARRAY_LEN(rates))]);
 }
@@ -449,6 +485,8 @@ static void draw_command(struct rng *rng, struct buf *line, void *state, unsigne
         {d->has_cuts || d->has_network ? 4 : 0, draw_heal},
         {d->has_network ? 6 : 0, draw_link},
         {d->has_writes || d->has_reads ? 2 : 0, draw_disk_fault},
+        {d->has_damage ? 4 : 0, draw_damage},
+        {d->has_damage && d->has_members ? 6 : 0, draw_old_copy},
         {d->has_slow ? 4 : 0, draw_slow},
         {d->has_clocks ? 3 : 0, draw_clock},
         {d->has_clocks ? 2 : 0, draw_retain},
