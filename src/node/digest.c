@@ -106,6 +106,12 @@ static void digest_send(struct node *node, node_id to, const struct wire_digest 
     buf_done(&frame);
 }
 
+/* What a replica answers that was found to be wrong, whatever its digest says. */
+static struct hash128 inverse_of(struct hash128 digest)
+{
+    return (struct hash128){~digest.low, ~digest.high};
+}
+
 static void digest_answer(struct group *group, node_id to, const struct wire_digest *asked,
                           const struct row_applied *own)
 {
@@ -416,6 +422,28 @@ static void digest_judge(struct group *group)
     }
 }
 
+/* It was found to be wrong before, and says so: it is no witness for any state, and nobody else is needed
+ * to condemn it. Members may have left since it was found, so that no majority is to be had. */
+static bool digest_hear_confession(struct group *group, struct answer *answer,
+                                   const struct wire_digest *heard)
+{
+#ifdef LETHE_MUTANT_known_bad_counts
+    return false;
+#endif
+    const struct row_applied *told = &group->compared->told;
+    if (!hash128_is_equal(heard->digest, inverse_of(told->digest))) {
+        return false;
+    }
+    STAT_ADD(group->node, digests_different_total, 1);
+    answer->index = heard->index;
+    answer->silent = 0;
+    if (!answer->is_judged) {
+        digest_condemn(group, answer, told->index, told->digest);
+    }
+    group_touch(group);
+    return true;
+}
+
 static void digest_hear(struct group *group, node_id from, const struct wire_digest *heard)
 {
     struct node *node = group->node;
@@ -427,6 +455,9 @@ static void digest_hear(struct group *group, node_id from, const struct wire_dig
     }
     if (heard->verdict == DIGEST_UNKNOWN) {
         STAT_ADD(node, digests_unknown_total, 1);
+        return;
+    }
+    if (digest_hear_confession(group, answer, heard)) {
         return;
     }
     bool is_equal = hash128_is_equal(heard->digest, compared->told.digest);
@@ -475,8 +506,8 @@ static void digest_told(struct group *group, node_id from, const struct wire_dig
     }
     if (atomic_load(&group->is_diverged)) {
         /* Its rows are not what its digest says, or that one differs: whoever leads now must know. */
-        struct hash128 other = {~heard->digest.low, ~heard->digest.high};
-        digest_answer(group, from, heard, &(struct row_applied){.digest = other});
+        struct row_applied confession = {.digest = inverse_of(heard->digest)};
+        digest_answer(group, from, heard, &confession);
         return;
     }
     const struct row_applied *own = kept_find(compared, heard->index);

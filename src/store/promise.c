@@ -31,6 +31,7 @@ enum { HEAD_BYTES = 4096, PLACE_BYTES = 1024, PLACES = 3, FILE_VERSION = 1 };
 enum { RECORD_USED_BYTES = 16 + PAGE_SLOTS * 32 + 4 };
 #define HEAD_MAGIC "LETHEPRM"
 #define RECORD_MAGIC 0x4d4f5250u
+#define RECORD_NUMBER_MAX (UINT64_MAX / 2)
 
 struct page {
     uint64_t numbers[PLACES]; /* of the record in each place; 0: none that counts */
@@ -91,7 +92,7 @@ static uint64_t decode_record(struct bytes place, uint64_t incarnation, uint32_t
         reader_le32(&crc) != record_crc(incarnation, covered))
         return 0;
     uint64_t number = reader_le64(&reader);
-    if (number == UINT64_MAX) /* the next record would have the number 0, and never count */
+    if (number > RECORD_NUMBER_MAX) /* nobody counts as far */
         return 0;
     for (uint32_t i = 0; rows != NULL && i < PAGE_SLOTS; i++) {
         rows[i].term = reader_le64(&reader);
@@ -329,6 +330,9 @@ static enum err write_page(struct promise *promise, uint32_t number, struct why 
         place++;
     assert(place < PLACES);
     uint64_t next = page->numbers[page->newest] + 1;
+    if (next > RECORD_NUMBER_MAX) /* it would not count when it is read again */
+        return why_set(why, ERR_CORRUPT,
+                       "the promise file counts further than any can: replace this node");
     buf_clear(&promise->record);
     encode_record(&promise->record, promise->incarnation, number, next,
                   &promise->rows[number * PAGE_SLOTS]);

@@ -228,6 +228,14 @@ bool world_may_lose_disk(struct world *world, node_id id)
         lost += other != id && world_has_lost_disk(world, other);
     if (lost > world->founders / 2)
         return false;
+    for (node_id other = 1; other <= world->nodes;
+         other++) { /* who forgot is no good copy either */
+        bool is_sound = !world->seats[other].is_damaged;
+        for (slot_id slot = 0; slot < world->slots; slot++)
+            is_sound &= !world->seats[other].slots[slot].amnesia;
+        if (other != id && !is_sound)
+            return false;
+    }
     for (slot_id slot = 0; slot < world->slots; slot++) {
         struct raft_status status;
         node_id leader = world_leader(world, slot);

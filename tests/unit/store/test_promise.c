@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The promise file: what a kill and a power cut leave of it, torn and damaged records. */
+#include <inttypes.h>
+
+#include "base/crc.h"
 #include "fixture.h"
+#include "store/internal.h"
+#include "store/memory.h"
 
 static void set(struct fixture *f, uint32_t slot, uint64_t index)
 {
@@ -153,6 +158,61 @@ START_TEST(any_flipped_bit_is_harmless_or_found)
 }
 END_TEST
 
+/* Gives the newest record of page 0 that number, with a checksum that holds. */
+static void number_newest(struct fixture *f, uint64_t number)
+{
+    enum { HEAD_BYTES = 4096, PLACE_BYTES = 1024, NUMBER_AT = 8, COVERED = 16 + PAGE_SLOTS * 32 };
+    struct buf file = BUF_INIT;
+    memfile_read(f->disk, &file);
+    size_t newest = 0;
+    uint64_t highest = 0;
+    for (size_t at = HEAD_BYTES; at < HEAD_BYTES + 3 * PLACE_BYTES; at += PLACE_BYTES) {
+        struct reader reader = reader_of(bytes_of(file.data + at + NUMBER_AT, 8));
+        uint64_t found = reader_le64(&reader);
+        newest = found > highest ? at : newest;
+        highest = found > highest ? found : highest;
+    }
+    buf_set_le32(&file, newest + NUMBER_AT, (uint32_t)number);
+    buf_set_le32(&file, newest + NUMBER_AT + 4, (uint32_t)(number >> 32));
+    uint32_t bound = crc32c(bytes_of(file.data + 24, 8)); /* the incarnation */
+    buf_set_le32(&file, newest + COVERED,
+                 crc32c_more(bound, bytes_of(file.data + newest, COVERED)));
+    assert_ok(memfile_replace(f->disk, buf_bytes(&file), &f->why));
+    buf_done(&file);
+}
+
+/* A number beyond all counting does not count, the last one that does is followed by none: a record
+ * that is written is found again, or is refused. */
+START_TEST(numbers_nobody_counts_to_are_no_records)
+{
+    static const struct {
+        uint64_t number, found;
+        enum err err;
+    } rows[] = {{UINT64_MAX, 7, OK},
+                {UINT64_MAX - 1, 7, OK},
+                {UINT64_MAX / 2 + 1, 7, OK},
+                {UINT64_MAX / 2, 8, ERR_CORRUPT},
+                {UINT64_MAX / 2 - 1, 8, OK}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct fixture f;
+        fixture_open(&f, ON_MEMORY);
+        put(&f, 0, 7);
+        put(&f, 0, 8);
+        fixture_close(&f);
+        number_newest(&f, rows[i].number);
+        reopen_accepting(&f);
+        ck_assert_msg(index_of(&f, 0) == rows[i].found, "row %zu: found %" PRIu64, i,
+                      index_of(&f, 0));
+        set(&f, 0, 10);
+        assert_err(promise_write(store_promise(f.store), &f.why), rows[i].err);
+        assert_ok(promise_sync(store_promise(f.store), &f.why));
+        reopen_accepting(&f);
+        ck_assert_uint_eq(index_of(&f, 0), rows[i].err == OK ? 10 : rows[i].found);
+        fixture_done(&f);
+    }
+}
+END_TEST
+
 START_TEST(failed_write_and_sync_are_told)
 {
     struct fixture f;
@@ -180,6 +240,7 @@ Suite *suite_promise(void)
     tcase_add_test(memory, kill_leaves_the_newest_record);
     tcase_add_test(memory, torn_records_leave_the_synced_one);
     tcase_add_test(memory, any_flipped_bit_is_harmless_or_found);
+    tcase_add_test(memory, numbers_nobody_counts_to_are_no_records);
     tcase_add_test(memory, failed_write_and_sync_are_told);
     suite_add_tcase(suite, memory);
     return suite;
