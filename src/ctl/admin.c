@@ -37,6 +37,7 @@ int ctl_run_backup_create(struct ctl *ctl)
         buf_append_string(&body, "\"name\":");
         client_json_print_text(bytes_of_string(ctl->words[0]), &body);
     }
+    ctl_job_add_node(ctl, &body);
     buf_append_string(&body, "}");
     int code = run_backup_job(ctl, "/v1/admin/backups", buf_string(&body));
     buf_done(&body);

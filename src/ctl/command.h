@@ -22,11 +22,12 @@ struct ctl_flags {
     uint64_t timeout_ms;
     bool is_help, is_quiet, is_yes, is_dry_run, is_all, is_raw, is_wide, is_clamped, is_ready;
     bool is_lagging, is_no_wait, is_forced, is_learner;
-    uint64_t limit, from_seq, to_seq, after_seq, before_seq, through_seq, keep, slot, type, to;
+    uint64_t limit, from_seq, to_seq, after_seq, before_seq, through_seq, keep, slot, type, to,
+        node;
     uint64_t expected_last_seq, connections, batch, since_index, through_index;
     uint64_t min_lag, wait_ms, watch_ms, count;
     bool has_from_seq, has_to_seq, has_after_seq, has_before_seq, has_through_seq, has_keep;
-    bool has_slot, has_type, has_to, has_expected_last_seq, has_since_index, has_limit;
+    bool has_slot, has_type, has_to, has_node, has_expected_last_seq, has_since_index, has_limit;
     bool has_through_index, has_wait, has_watch, has_count, is_following, is_waiting_for_health;
     const char *prefix, *order, *consistency, *from_uid, *client_msg_no, *encoding;
     const char *reason, *operator_name, *before, *seqs, *channel, *file, *number_name;

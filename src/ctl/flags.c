@@ -58,6 +58,8 @@ static void add_reading(struct ctl_flag_table *table, struct ctl_flags *flags)
     ADD("prefix", 0, TEXT, &flags->prefix, "TEXT", "ids that begin with it");
     ADD_NUMBER("type", 0, &flags->type, "N", "channels of this type", 0, 255, &flags->has_type);
     ADD_NUMBER("slot", 0, &flags->slot, "N", "of this slot", 0, 4095, &flags->has_slot);
+    ADD_NUMBER("node", 0, &flags->node, "N", "of this node, not of the one that answers", 1, 65535,
+               &flags->has_node);
     ADD_NUMBER("since-index", 0, &flags->since_index, "N",
                "behind this log index; needs --slot or a channel", 0, 0, &flags->has_since_index);
     ADD("since", 0, TEXT, &flags->since, "TIME", "from then: RFC 3339, epoch ms or -1h");

@@ -265,6 +265,13 @@ int ctl_run_check(struct ctl *ctl)
     return code;
 }
 
+void ctl_job_add_node(struct ctl *ctl, struct buf *body)
+{
+    if (ctl->flags.has_node)
+        buf_printf(body, "%s\"node\":%llu", body->len > 1 ? "," : "",
+                   (unsigned long long)ctl->flags.node);
+}
+
 /* ---- store compact -------------------------------------------------------------------------------- */
 
 static int show_families(struct ctl *ctl, const struct client_json *job)
@@ -298,6 +305,7 @@ int ctl_run_store_compact(struct ctl *ctl)
         buf_append_string(&body, "\"family\":");
         client_json_print_text(bytes_of_string(ctl->words[0]), &body);
     }
+    ctl_job_add_node(ctl, &body);
     buf_append_string(&body, "}");
     int code = ctl_job_run(ctl, "/v1/admin/compactions", buf_string(&body), &job);
     if (job != NULL && client_json_count(client_json_find(job, "items")) > 0) {

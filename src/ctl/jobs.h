@@ -14,6 +14,9 @@ int ctl_job_run(struct ctl *ctl, const char *path, const char *body, struct clie
 int ctl_job_follow(struct ctl *ctl, const char *path, uint64_t deadline_ms,
                    struct client_json **ret_job);
 
+/* Adds --node to the members of a body that is not closed yet. */
+void ctl_job_add_node(struct ctl *ctl, struct buf *body);
+
 int ctl_run_job_ls(struct ctl *ctl);
 int ctl_run_job_show(struct ctl *ctl);
 int ctl_run_job_cancel(struct ctl *ctl);

@@ -112,6 +112,8 @@ void backup_create_run(struct request *req)
     enum err err = fields_parse(req, &body, &why);
     if (err == OK)
         err = fields_name(body, "name", &name, &why);
+    if (err == OK && jobs_begin_elsewhere(req, body, NODE_JOB_ASK_BACKUP, name, &err, &why))
+        return;
     if (err == OK)
         err = node_start_backup(http_node(req->http), name, job, &why);
     if (err != OK)

@@ -3,6 +3,7 @@
 #ifndef HTTP_HANDLERS_H
 #define HTTP_HANDLERS_H
 
+#include "http/jvalue.h"
 #include "http/request.h"
 
 /* send.c, batch.c */
@@ -32,6 +33,10 @@ request_handler nodes_remove_run, placement_run, placement_plan_run, upgrade_fin
 request_handler check_run, compaction_run, job_run, jobs_run, job_cancel_run;
 /* The answer to who started a job: where to look for it. */
 void jobs_accept(struct request *req, const char *id);
+/* When the body's "node" is another one: begins the job there and answers; false: it is to be begun
+ * here, or *ret_err and why say what is wrong. */
+bool jobs_begin_elsewhere(struct request *req, const struct jvalue *body, enum node_job_ask what,
+                          struct bytes text, enum err *ret_err, struct why *why);
 /* backups.c */
 request_handler backups_list_run, backup_create_run, backup_verify_run, backup_remove_run;
 /* alarms.c */

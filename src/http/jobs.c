@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Jobs: work that outlasts a request. They are the node's that took them: another one answers 404 and
- * says whom to ask. Those about the cluster's nodes are the cluster's (orders.c). */
+/* Jobs: work that outlasts a request. They are the node's that took them, which their ids say;
+ * any other one asks it. Those about the cluster's nodes are the cluster's (orders.c). */
 #include <stdio.h>
 
 #include "http/fields.h"
@@ -27,12 +27,12 @@ static void write_progress(struct buf *out, uint32_t progress)
     buf_append_string(out, text);
 }
 
-static void write_head(struct buf *out, const struct node *node, const struct node_job *job)
+static void write_head(struct buf *out, node_id owner, const struct node_job *job)
 {
     jwrite_member_text(out, "id", job->id);
     jwrite_member_text(out, "kind", node_job_kind_slug((enum node_job_kind)job->kind));
     jwrite_member_text(out, "state", node_job_state_slug((enum node_job_state)job->state));
-    jwrite_member_u64(out, "node", node_self(node));
+    jwrite_member_u64(out, "node", owner);
     if (job->slot < 0)
         jwrite_member_null(out, "slot");
     else
@@ -99,6 +99,92 @@ static uint32_t write_item(struct buf *out, const struct node_job *job, uint32_t
     return at;
 }
 
+static void show(struct request *req, node_id owner, const struct node_job *job)
+{
+    struct buf *out = &req->out;
+    buf_put_u8(out, '{');
+    write_head(out, owner, job);
+    jwrite_member_u64(out, "items_left_out", job->items_left_out);
+    jwrite_key(out, "items");
+    buf_put_u8(out, '[');
+    for (uint32_t i = 0; i < job->items_count;)
+        i = write_item(out, job, i);
+    buf_append_string(out, "]}");
+    reply_send(req, 200, MEDIA_JSON);
+}
+
+/* ---- of other nodes -------------------------------------------------------------------------------- */
+
+static bool is_elsewhere(const struct request *req, node_id node)
+{
+    return node != 0 && node != node_self(http_node(req->http));
+}
+
+static void ask_owner(struct request *req, node_id owner, enum node_job_ask what, struct bytes text,
+                      request_handler *next)
+{
+    request_prepare_read(req, &req->call, 0, NODE_LINEARIZABLE);
+    req->call.kind = NODE_CALL_JOB;
+    req->call.to = owner;
+    req->call.command = node_job_ask_encode(what, text);
+    request_wait_calls(req, &req->call, 1, next);
+}
+
+/* What the other node answered; false: a problem was the reply. It lives until the request's end. */
+static bool take_answer(struct request *req, struct bytes *ret_answer)
+{
+    struct why why = {.err = OK};
+    if (req->call.err == ERR_BAD_FORMAT) { /* it does not know the question */
+        why_set(&why, ERR_NOT_SUPPORTED, "node %u runs an older version: ask it itself",
+                (unsigned)req->call.to);
+        reply_problem(req, ERR_NOT_SUPPORTED, &why);
+        return false;
+    }
+    if (reply_calls_error(req))
+        return false;
+    *ret_answer = arena_copy(&req->arena, blob_bytes(req->call.answer));
+    blob_unref(req->call.answer);
+    req->call.answer = NULL;
+    return true;
+}
+
+static void owner_showed(struct request *req)
+{
+    struct why why = {.err = OK};
+    struct bytes answer;
+    struct node_job job;
+    if (!take_answer(req, &answer))
+        return;
+    if (node_job_answer_decode(answer, &req->arena, &job)) {
+        show(req, req->call.to, &job);
+        return;
+    }
+    why_set(&why, ERR_NOT_SUPPORTED,
+            "the answer of node %u cannot be read: it runs another version",
+            (unsigned)req->call.to);
+    reply_problem(req, ERR_NOT_SUPPORTED, &why);
+}
+
+static void owner_began(struct request *req)
+{
+    struct bytes id;
+    if (take_answer(req, &id))
+        jobs_accept(req, arena_string(&req->arena, id));
+}
+
+bool jobs_begin_elsewhere(struct request *req, const struct jvalue *body, enum node_job_ask what,
+                          struct bytes text, enum err *ret_err, struct why *why)
+{
+    uint64_t node = node_self(http_node(req->http));
+    *ret_err = fields_number(body, "node", 1, UINT16_MAX, &node, NULL, why);
+    if (*ret_err != OK || !is_elsewhere(req, (node_id)node))
+        return false;
+    ask_owner(req, (node_id)node, what, text, owner_began);
+    return true;
+}
+
+/* ---- one job --------------------------------------------------------------------------------------- */
+
 void job_run(struct request *req)
 {
     uint64_t revision = 0;
@@ -106,24 +192,18 @@ void job_run(struct request *req)
         orders_run(req);
         return;
     }
+    if (is_elsewhere(req, node_job_owner(req->name))) {
+        ask_owner(req, node_job_owner(req->name), NODE_JOB_ASK_GET, req->name, owner_showed);
+        return;
+    }
     struct why why = {.err = OK};
     struct node *node = http_node(req->http);
     struct node_job job;
-    struct buf *out = &req->out;
     enum err err = node_get_job(node, req->name, &req->arena, &job, &why);
-    if (err != OK) {
+    if (err != OK)
         reply_problem(req, err, &why);
-        return;
-    }
-    buf_put_u8(out, '{');
-    write_head(out, node, &job);
-    jwrite_member_u64(out, "items_left_out", job.items_left_out);
-    jwrite_key(out, "items");
-    buf_put_u8(out, '[');
-    for (uint32_t i = 0; i < job.items_count;)
-        i = write_item(out, &job, i);
-    buf_append_string(out, "]}");
-    reply_send(req, 200, MEDIA_JSON);
+    else
+        show(req, node_self(node), &job);
 }
 
 /* The cluster's last order about its nodes first; without a leader nobody knows it. */
@@ -149,7 +229,7 @@ static void list_jobs(struct request *req)
     for (uint32_t i = 0; i < count; i++) {
         jwrite_comma(out);
         buf_put_u8(out, '{');
-        write_head(out, node, &jobs[i]);
+        write_head(out, node_self(node), &jobs[i]);
         buf_put_u8(out, '}');
     }
     buf_append_string(out, "],\"more\":false}");
@@ -171,6 +251,10 @@ void job_cancel_run(struct request *req)
     enum err err = fields_parse(req, &body, &why);
     if (err == OK && orders_read_id(req->name, &revision)) {
         orders_cancel_run(req, revision);
+        return;
+    }
+    if (err == OK && is_elsewhere(req, node_job_owner(req->name))) {
+        ask_owner(req, node_job_owner(req->name), NODE_JOB_ASK_CANCEL, req->name, owner_showed);
         return;
     }
     if (err == OK)
@@ -221,6 +305,9 @@ void compaction_run(struct request *req)
     enum err err = fields_parse(req, &body, &why);
     if (err == OK)
         err = fields_text(body, "family", family, sizeof(family), &why);
+    if (err == OK &&
+        jobs_begin_elsewhere(req, body, NODE_JOB_ASK_COMPACT, bytes_of_string(family), &err, &why))
+        return;
     if (err == OK)
         err = node_start_compaction(http_node(req->http), family[0] == '\0' ? NULL : family, id,
                                     &why);

@@ -16,7 +16,7 @@ enum {
     ADMIN_CHECK = 5,
     ADMIN_CHECK_HERE = 6
 };
-enum { ADMIN_MEMBER = 16, ADMIN_PLACEMENT = 17, ADMIN_TELL = 18, ADMIN_GONE = 19 };
+enum { ADMIN_MEMBER = 16, ADMIN_PLACEMENT = 17, ADMIN_TELL = 18, ADMIN_GONE = 19, ADMIN_JOB = 20 };
 enum { REASON_MAX_BYTES = 63 };
 
 /* ---- what travels -------------------------------------------------------------------------------- */
@@ -60,6 +60,10 @@ uint8_t admin_encode_request(struct buf *buf, const struct node_call *call)
     case NODE_CALL_PLACEMENT:
         buf_put_u8(buf, ADMIN_PLACEMENT);
         return CALL_ADMIN;
+    case NODE_CALL_JOB:
+        buf_put_u8(buf, ADMIN_JOB);
+        buf_append_bytes(buf, blob_bytes(call->command));
+        return CALL_ADMIN;
     case NODE_CALL_GONE:
         buf_put_u8(buf, ADMIN_GONE);
         buf_put_le64(buf, call->to);
@@ -85,6 +89,11 @@ bool admin_decode_request(struct bytes body, struct node_call *call)
         break;
     case ADMIN_PLACEMENT:
         call->kind = NODE_CALL_PLACEMENT;
+        break;
+    case ADMIN_JOB:
+        call->kind = NODE_CALL_JOB;
+        call->only_here = true;
+        call->command = blob_copy(reader_bytes(&reader, reader_left(&reader)));
         break;
     case ADMIN_COMPACT:
         call->kind = NODE_CALL_COMPACT;

@@ -88,6 +88,8 @@ bool admin_pass_on(struct group *group, struct node_call *call);
 typedef void admin_judge(struct group *group, struct node_call *call, struct node_admin *admin);
 void admin_fan(struct group *group, struct node_call *call, admin_judge *on_all);
 
+void job_ask(struct group *group, struct node_call *call); /* job_ask.c */
+
 /* Takes a started call from the queue or a peer to where it waits. */
 void route_call(struct node *node, struct node_call *call);
 void route_stamp(struct group *group, struct blob *command); /* its time */

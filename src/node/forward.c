@@ -76,7 +76,9 @@ void forward_lost(struct node *node, node_id peer)
             query_lost(node_group(node, call->slot), call, "the link to it broke");
         } else {
             waiter_finish(node, call, ERR_OUTCOME_UNKNOWN,
-                          "the link to the leader broke before it answered");
+                          call->kind == NODE_CALL_JOB
+                              ? "the link to that node broke before it answered"
+                              : "the link to the leader broke before it answered");
         }
     }
 }
@@ -89,7 +91,8 @@ void forward_leader_changed(struct group *group)
     while (item != &node->forwarded) {
         struct node_call *call = WAITER_OF(item);
         item = item->next; /* a read that goes to the new leader is at the end of the list */
-        if (call->slot != group->slot || call->forwarded_to == group->leader) {
+        if (call->slot != group->slot || call->forwarded_to == group->leader ||
+            call->kind == NODE_CALL_JOB) {
             continue;
         }
         if (call->kind == NODE_CALL_READ) {
@@ -155,23 +158,24 @@ void node_receive_response(struct node *node, node_id from, const struct call_re
         return;
     }
     enum err err = response->err;
-    if (err_kind(err) == ERR_KIND_REFUSED && response->leader != 0 && response->leader != from &&
-        response->leader != node->options.id) {
+    bool is_leaders = call->kind != NODE_CALL_JOB; /* that one is a single node's */
+    if (is_leaders && err_kind(err) == ERR_KIND_REFUSED && response->leader != 0 &&
+        response->leader != from && response->leader != node->options.id) {
         forward_forget(node, call);
         list_remove(&call->link);
         if (forward_call(node_group(node, call->slot), call, response->leader)) {
             return;
         }
     }
-    if (err == ERR_NO_LEADER || err == ERR_NOT_LEADER || err == ERR_TRANSFERRING ||
-        err == ERR_DRAINING || err == ERR_STARTING) {
+    if (is_leaders && (err == ERR_NO_LEADER || err == ERR_NOT_LEADER || err == ERR_TRANSFERRING ||
+                       err == ERR_DRAINING || err == ERR_STARTING)) {
         forward_forget(node, call);
         list_remove(&call->link);
         if (leaderless_refused(node_group(node, call->slot), call)) {
             return;
         }
     }
-    if (err == ERR_DRAINING || err == ERR_STARTING) {
+    if (is_leaders && (err == ERR_DRAINING || err == ERR_STARTING)) {
         err = ERR_NO_LEADER; /* that node stops or starts; this one does not */
     }
     if (err == OK && call->kind == NODE_CALL_TRANSFER) {
@@ -184,7 +188,8 @@ void node_receive_response(struct node *node, node_id from, const struct call_re
         }
     }
     bool has_answer = call->kind == NODE_CALL_MEMBER || call->kind == NODE_CALL_PLACEMENT ||
-                      call->kind == NODE_CALL_TELL || call->kind == NODE_CALL_GONE;
+                      call->kind == NODE_CALL_TELL || call->kind == NODE_CALL_GONE ||
+                      call->kind == NODE_CALL_JOB;
     if (err == OK && has_answer) {
         call->answer = blob_copy(response->result);
     }

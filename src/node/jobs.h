@@ -6,6 +6,7 @@
 #ifndef NODE_JOBS_H
 #define NODE_JOBS_H
 
+#include "base/buf.h"
 #include "base/why.h"
 #include "node/node.h"
 
@@ -42,6 +43,9 @@ bool jobs_get(struct jobs *jobs, struct bytes id, uint64_t wall_ms, struct arena
 uint32_t jobs_list(struct jobs *jobs, uint64_t wall_ms, struct arena *arena, struct node_job **ret);
 MUST_USE enum err jobs_cancel(struct jobs *jobs, struct bytes id, uint64_t wall_ms,
                               struct why *why);
+/* What node_job_answer_decode reads (job_bytes.c). Items beyond what one answer holds are left out, and
+ * counted. */
+void jobs_encode(struct buf *buf, const struct node_job *job);
 void jobs_why_absent(struct jobs *jobs, struct bytes id, struct why *why);
 
 #endif

@@ -296,7 +296,7 @@ static enum err call_check(struct node *node, struct node_call *call, struct why
 {
     if (call->slot >= node->groups_count || call->kind >= NODE_CALL_KINDS ||
         (call->kind == NODE_CALL_COMMAND || call->kind == NODE_CALL_MEMBER ||
-         call->kind == NODE_CALL_TELL) != (call->command != NULL)) {
+         call->kind == NODE_CALL_TELL || call->kind == NODE_CALL_JOB) != (call->command != NULL)) {
         return call_refuse(call, ERR_BAD_PARAMETER, NULL, why);
     }
     if (atomic_load_explicit(&node->draining, memory_order_relaxed)) {

@@ -191,7 +191,9 @@ enum node_call_kind {
     NODE_CALL_MEMBER,    /* change its nodes: command is what node_member_encode made */
     NODE_CALL_PLACEMENT, /* who shall hold what, and how far that is */
     NODE_CALL_TELL,      /* between nodes alone */
-    NODE_CALL_GONE,      /* likewise: has the slot left node call->to for certain? */
+    /* Of node call->to alone, about a job of its own: orders.h. Slot is 0. */
+    NODE_CALL_JOB,
+    NODE_CALL_GONE, /* likewise: has the slot left node call->to for certain? */
     NODE_CALL_KINDS
 };
 
@@ -233,7 +235,7 @@ struct node_call {
      * them a node whose replica may not be read has another member read; without it is UNREADY. */
     const struct msg_query *queries;
     uint32_t queries_count;
-    node_id to;                   /* TRANSFER, 0: the node picks; FULL_SYNC */
+    node_id to;                   /* TRANSFER, 0: the node picks; FULL_SYNC; JOB */
     uint64_t through_index, keep; /* COMPACT; through 0: all; keep: newest applied entries.
                                         * CHECK only_here: index and term of its entry */
     bool force_floor;     /* COLLECT: up to what the leader has durably applied, whoever lacks it */

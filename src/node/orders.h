@@ -81,6 +81,23 @@ uint32_t node_list_jobs(struct node *node, struct arena *arena, struct node_job 
  * Errors: ERR_NOT_FOUND, ERR_CONFLICT  it has ended. */
 MUST_USE enum err node_cancel_job(struct node *node, struct bytes id, struct why *why);
 
+/* ---- jobs of other nodes: NODE_CALL_JOB (job_ask.c) ------------------------------------------- */
+/* call.to is who is asked, call.command what node_job_ask_encode made. Errors besides those above:
+ * ERR_NOT_FOUND (there is no such node), ERR_BUSY (it cannot be reached), ERR_BAD_FORMAT,
+ * ERR_NOT_SUPPORTED (an older build). */
+enum node_job_ask {
+    NODE_JOB_ASK_GET,     /* text: a job's id. Answer: node_job_answer_decode, as of the next */
+    NODE_JOB_ASK_CANCEL,  /* likewise */
+    NODE_JOB_ASK_COMPACT, /* text: a family, "": all. Answer: the id of the new job */
+    NODE_JOB_ASK_BACKUP,  /* text: a name, "": one that is made up. Likewise */
+    NODE_JOB_ASKS
+};
+struct blob *node_job_ask_encode(enum node_job_ask what, struct bytes text); /* one reference */
+/* False: impossible bytes, or of a newer build. Items and texts go into arena. */
+bool node_job_answer_decode(struct bytes answer, struct arena *arena, struct node_job *ret);
+/* Whose job has this id; 0: it is no node's id of a job. */
+node_id node_job_owner(struct bytes id);
+
 /* ---- backups of this node's store (backup.c) ---------------------------------------------------- */
 enum { NODE_BACKUP_ID_BYTES = 65, NODE_BACKUPS_MAX = 256 };
 enum node_backup_state { NODE_BACKUP_UNVERIFIED, NODE_BACKUP_VERIFIED, NODE_BACKUP_DAMAGED };

@@ -218,6 +218,9 @@ void route_again(struct group *group, struct node_call *call)
     case NODE_CALL_GONE:
         leave_answer(group, call);
         return;
+    case NODE_CALL_JOB:
+        job_ask(&group->node->groups[0], call);
+        return;
     case NODE_CALL_KINDS:
         break;
     }

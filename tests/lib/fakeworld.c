@@ -758,6 +758,16 @@ enum err fakecall_member(struct fakeworld *world, node_id id, struct fakecall *c
     return fakecall_start(world, id, call, timeout_ms);
 }
 
+enum err fakecall_job(struct fakeworld *world, node_id id, struct fakecall *call, node_id to,
+                      enum node_job_ask what, const char *text, uint64_t timeout_ms)
+{
+    *call =
+        (struct fakecall){.call = {.kind = NODE_CALL_JOB,
+                                   .to = to,
+                                   .command = node_job_ask_encode(what, bytes_of_string(text))}};
+    return fakecall_start(world, id, call, timeout_ms);
+}
+
 void fakecall_done(struct fakecall *call)
 {
     assert(call->is_done);

@@ -107,6 +107,9 @@ enum err fakecall_admin(struct fakeworld *world, node_id id, struct fakecall *ca
 /* A change of the cluster's nodes, or with what NODE_MEMBER_WHATS: where the slots are. */
 enum err fakecall_member(struct fakeworld *world, node_id id, struct fakecall *call,
                          const struct node_member_change *change, uint64_t timeout_ms);
+/* About a job of node `to`. */
+enum err fakecall_job(struct fakeworld *world, node_id id, struct fakecall *call, node_id to,
+                      enum node_job_ask what, const char *text, uint64_t timeout_ms);
 void fakecall_done(struct fakecall *call); /* frees the result; asserts that it is_done */
 
 #endif

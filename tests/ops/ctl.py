@@ -110,6 +110,22 @@ def test_check(cluster):
     check(code == 1 and "404" in err, f"{code} {err}")
 
 
+def test_jobs_of_other_nodes(cluster):
+    """any node begins them at the node that is named, and shows them"""
+    def job_at(node, job):
+        return json.loads(good(cluster, "job", "show", job, "-o", "json", nodes=[node]))
+
+    job = good(cluster, "store", "compact", "dedup", "--node", "3", "--no-wait", nodes=[1]).strip()
+    check(job.startswith("3-"), job)
+    wait_until("the compaction at node 3", 30, lambda: job_at(2, job)["state"] == "done")
+    shown = job_at(2, job)
+    check((shown["node"], [item["family"] for item in shown["items"]]) == (3, ["dedup"]), str(shown))
+    out = good(cluster, "backup", "create", "from-afar", "--node", "2", nodes=[1])
+    check("from-afar" in out, out)
+    code, _, err = ctl(cluster, "store", "compact", "--node", "9", nodes=[1])
+    check(code == 1 and "no node 9" in err, f"{code} {err}")
+
+
 def test_leader(cluster):
     for node in (1, 2, 3):
         out = good(cluster, "leader", "transfer", "5", "--to", str(node))

@@ -118,6 +118,59 @@ def test_dashboard_is_sound():
             check(panel["targets"] and panel["description"], f"{panel['title']} tells nothing")
 
 
+# What an import in Grafana 9 and later takes as it is: panels that need no plug-in, and a version of the
+# file's form that is old enough to be moved on by all of them.
+CORE_PANELS = {"row", "timeseries", "stat", "gauge", "bargauge", "table", "text", "heatmap", "state-timeline"}
+SCHEMA_OLDEST, SCHEMA_NEWEST = 33, 38
+
+
+def variables_in(value):
+    """Names of $x, ${x} and [[x]] in all texts of a JSON value, but for Grafana's own ($__x)."""
+    if isinstance(value, dict):
+        return set().union(*(variables_in(item) for item in value.values()))
+    if isinstance(value, list):
+        return set().union(*(variables_in(item) for item in value))
+    if not isinstance(value, str):
+        return set()
+    found = re.findall(r"\$\{(\w+)(?::\w+)?\}|\$(\w+)|\[\[(\w+)\]\]", value)
+    return {name for names in found for name in names if name and not name.startswith("__")}
+
+
+def test_dashboard_can_be_imported():
+    board = dashboard()
+    check(board.get("id") is None, "an id of some other Grafana: the import would replace what has it there")
+    check(re.fullmatch(r"[A-Za-z0-9_-]{1,40}", board["uid"]), f"uid {board['uid']!r}")
+    check(isinstance(board["title"], str) and board["title"], "no title")
+    check(isinstance(board["schemaVersion"], int), "no schemaVersion")
+    check(SCHEMA_OLDEST <= board["schemaVersion"] <= SCHEMA_NEWEST, f"schemaVersion {board['schemaVersion']}")
+    check(not any(key.startswith("__") for key in board), "made for an export of one Grafana: asks when imported")
+    check(set(board["time"]) == {"from", "to"}, str(board["time"]))
+    check(isinstance(board["annotations"]["list"], list), "annotations")
+    known = {}
+    for variable in board["templating"]["list"]:
+        check(variable["name"] not in known, f"two variables {variable['name']}")
+        check(variable["type"] in ("datasource", "query", "custom", "constant"), variable["type"])
+        known[variable["name"]] = variable
+    check(known["datasource"]["type"] == "datasource" and known["datasource"]["query"] == "prometheus",
+          "no variable for the source of data: it would be tied to one Grafana")
+    source = {"type": "prometheus", "uid": "${datasource}"}
+    for variable in known.values():
+        check(variable["type"] != "query" or variable["datasource"] == source, f"{variable['name']}: source")
+    check(variables_in(board) <= set(known), f"variables that are not there: {variables_in(board) - set(known)}")
+    for panel in board["panels"]:
+        title = panel["title"]
+        check(panel["type"] in CORE_PANELS, f"{title}: {panel['type']} needs a plug-in")
+        check(isinstance(panel["id"], int) and set(panel["gridPos"]) == {"h", "w", "x", "y"}, title)
+        if panel["type"] == "row":
+            continue
+        check(panel["datasource"] == source, f"{title}: {panel['datasource']}")
+        check(isinstance(panel["fieldConfig"]["defaults"], dict) and isinstance(panel["options"], dict), title)
+        refs = [target["refId"] for target in panel["targets"]]
+        check(len(refs) == len(set(refs)), f"{title}: {refs}")
+        for target in panel["targets"]:
+            check(target.get("datasource", source) == source and target["expr"].strip(), f"{title}: {target}")
+
+
 def test_dashboard_expressions_parse():
     rules = [{"record": f"panel:{i}", "expr": text}
              for i, (_, text) in enumerate(panel_expressions())]

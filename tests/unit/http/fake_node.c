@@ -274,6 +274,33 @@ static struct node_admin *new_admin(struct node *node, const struct node_call *c
 }
 
 /* Four slots, two of them settled, one node, one move: as src/node/placement.c writes it. */
+/* Another node: it has one job, and begins one when it is told to. */
+static struct blob *answer_of_owner(const struct node_call *call)
+{
+    struct node_job_item item = {
+        .result = "ok", .family = "messages", .before_bytes = 10, .after_bytes = 5};
+    struct node_job job = {.id = "3-1-1",
+                           .kind = NODE_JOB_COMPACTION,
+                           .state = NODE_JOB_RUNNING,
+                           .slot = -1,
+                           .progress = NODE_JOB_PROGRESS_MAX / 4,
+                           .created_ms = 1000,
+                           .started_ms = 2000,
+                           .items = &item,
+                           .items_count = 1};
+    struct bytes question = blob_bytes(call->command);
+    struct buf out = BUF_INIT;
+    if (question.data[0] == NODE_JOB_ASK_CANCEL)
+        job.state = NODE_JOB_CANCELLED;
+    if (question.data[0] == NODE_JOB_ASK_GET || question.data[0] == NODE_JOB_ASK_CANCEL)
+        jobs_encode(&out, &job);
+    else
+        buf_append_string(&out, job.id);
+    struct blob *ret = blob_copy(buf_bytes(&out));
+    buf_done(&out);
+    return ret;
+}
+
 static struct blob *make_placement(void)
 {
     struct buf buf = BUF_INIT;
@@ -329,6 +356,8 @@ static void answer(struct node *node, struct node_call *call)
                     (unsigned long long)call->min_index, (unsigned long long)node->log_index);
     } else if (call->kind == NODE_CALL_MEMBER || call->kind == NODE_CALL_PLACEMENT) {
         call->answer = make_placement();
+    } else if (call->kind == NODE_CALL_JOB) {
+        call->answer = answer_of_owner(call);
     } else if (call->kind != NODE_CALL_READ && call->kind != NODE_CALL_TRANSFER) {
         call->admin = new_admin(node, call);
     }

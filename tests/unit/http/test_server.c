@@ -283,10 +283,39 @@ START_TEST(jobs_are_told)
     ck_assert_int_eq(ask("POST", "/v1/jobs/1-7-1:cancel", NULL, NULL), 200);
     ck_assert(client_has(&client, "\"state\":\"cancelled\""));
     ck_assert_int_eq(ask("POST", "/v1/jobs/1-7-1:cancel", NULL, NULL), 409);
-    ck_assert_int_eq(ask("GET", "/v1/jobs/2-7-1", NULL, NULL), 404);
-    ck_assert(client_has(&client, "node 2"));
+    ck_assert_int_eq(ask("GET", "/v1/jobs/1-6-1", NULL, NULL), 404);
     ck_assert_int_eq(ask("GET", "/v1/jobs", NULL, NULL), 200);
     ck_assert(client_has(&client, "\"items_count\":5}],\"more\":false}"));
+    stop();
+}
+END_TEST
+
+/* They are asked of the node whose they are, or that is named. */
+START_TEST(jobs_of_other_nodes)
+{
+    start();
+    ck_assert_int_eq(ask("GET", "/v1/jobs/3-1-1", NULL, NULL), 200);
+    ck_assert(client_has(&client, "{\"id\":\"3-1-1\",\"kind\":\"compaction\",\"state\":\"running\","
+                                  "\"node\":3,\"slot\":null,\"progress\":0.250,"));
+    ck_assert(client_has(&client, "{\"slot\":null,\"family\":\"messages\",\"result\":\"ok\","));
+    ck_assert_int_eq(post("/v1/jobs/3-1-1:cancel", ""), 200);
+    ck_assert(client_has(&client, "\"state\":\"cancelled\""));
+    ck_assert_int_eq(post("/v1/admin/compactions", "{\"node\":3,\"family\":\"messages\"}"), 202);
+    ck_assert_str_eq(client.body, "{\"id\":\"3-1-1\"}");
+    ck_assert(client_has(&client, "Location: /v1/jobs/3-1-1\r\n"));
+    ck_assert_int_eq(post("/v1/admin/backups", "{\"node\":3}"), 202);
+    ck_assert_str_eq(client.body, "{\"id\":\"3-1-1\"}");
+    ck_assert_int_eq(post("/v1/admin/compactions", "{\"node\":1}"), 202);
+    ck_assert_str_eq(client.body, "{\"id\":\"1-7-1\"}");
+    ck_assert_int_eq(post("/v1/admin/compactions", "{\"node\":0}"), 400);
+    ck_assert_int_eq(post("/v1/admin/compactions", "{\"node\":\"all\"}"), 400);
+    fake_node_fail(node, NODE_CALL_JOB, ERR_BUSY, 0);
+    ck_assert_int_eq(ask("GET", "/v1/jobs/3-1-1", NULL, NULL), 503);
+    fake_node_fail(node, NODE_CALL_JOB, ERR_NOT_FOUND, 0);
+    ck_assert_int_eq(post("/v1/admin/compactions", "{\"node\":9}"), 404);
+    fake_node_fail(node, NODE_CALL_JOB, ERR_BAD_FORMAT, 0);
+    ck_assert_int_eq(ask("GET", "/v1/jobs/3-1-1", NULL, NULL), 501);
+    ck_assert(client_has(&client, "node 3 runs an older version"));
     stop();
 }
 END_TEST
@@ -718,6 +747,7 @@ static const TTest *const *all_tests(size_t *ret_count)
                                  orders_of_operators,
                                  orders_about_nodes,
                                  jobs_are_told,
+                                 jobs_of_other_nodes,
                                  backups_are_told,
                                  orders_that_fail,
                                  tells_its_configuration,

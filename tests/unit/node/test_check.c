@@ -516,12 +516,106 @@ START_TEST(compaction_goes_by_families)
 }
 END_TEST
 
+/* ---- jobs of other nodes ------------------------------------------------------------------------ */
+
+static struct fakecall ask(struct fakeworld *world, node_id id, node_id to, enum node_job_ask what,
+                           const char *text)
+{
+    struct fakecall call;
+    ck_assert_int_eq(fakecall_job(world, id, &call, to, what, text, 3000), OK);
+    test_wait(world, &call, 4000);
+    return call;
+}
+
+static void expect_err(struct fakecall call, enum err err, const char *words)
+{
+    ck_assert_int_eq(call.call.err, err);
+    ck_assert_msg(strstr(call.call.why.text, words) != NULL, "%s", call.call.why.text);
+    ck_assert_ptr_null(call.call.answer);
+    fakecall_done(&call);
+}
+
+/* Begun, shown and cancelled at another node, whoever leads what; never passed on to a leader. */
+START_TEST(any_node_answers_for_a_job)
+{
+    node_id leader = 0;
+    struct fakeworld *world = test_world(3, &leader);
+    node_id owner = leader % 3 + 1, other = owner % 3 + 1;
+    struct arena arena;
+    arena_init(&arena);
+    fakeworld_hold_background(world, owner, true);
+    struct fakecall call = ask(world, other, owner, NODE_JOB_ASK_COMPACT, "dedup");
+    ck_assert_int_eq(call.call.err, OK);
+    char id[NODE_JOB_ID_BYTES];
+    (void)snprintf(id, sizeof(id), "%.*s", (int)call.call.answer->len,
+                   (const char *)blob_bytes(call.call.answer).data);
+    fakecall_done(&call);
+    ck_assert_uint_eq(node_job_owner(bytes_of_string(id)), owner);
+
+    struct node_job job, own;
+    call = ask(world, other, owner, NODE_JOB_ASK_GET, id);
+    ck_assert_int_eq(call.call.err, OK);
+    ck_assert(node_job_answer_decode(blob_bytes(call.call.answer), &arena, &job));
+    ck_assert_int_eq(job.state, NODE_JOB_RUNNING);
+    fakecall_done(&call);
+    expect_err(ask(world, other, owner, NODE_JOB_ASK_COMPACT, ""), ERR_CONFLICT, id);
+    expect_err(ask(world, other, owner, NODE_JOB_ASK_COMPACT, "nonsense"), ERR_BAD_PARAMETER,
+               "delete_log");
+    fakeworld_hold_background(world, owner, false);
+    fakeworld_run(world, 200);
+    call = ask(world, other, owner, NODE_JOB_ASK_GET, id);
+    ck_assert_int_eq(call.call.err, OK);
+    own = job_of(world, owner, id, &arena);
+    ck_assert(node_job_answer_decode(blob_bytes(call.call.answer), &arena, &job));
+    ck_assert_str_eq(job.id, own.id);
+    ck_assert_int_eq(job.state, NODE_JOB_DONE);
+    ck_assert_int_eq(job.kind, NODE_JOB_COMPACTION);
+    ck_assert_int_eq(job.slot, own.slot);
+    ck_assert_uint_eq(job.created_ms, own.created_ms);
+    ck_assert_uint_eq(job.ended_ms, own.ended_ms);
+    ck_assert_uint_eq(job.progress, NODE_JOB_PROGRESS_MAX);
+    ck_assert_uint_eq(job.items_count, 1);
+    ck_assert_str_eq(job.items[0].family, "dedup");
+    ck_assert_str_eq(job.items[0].result, "ok");
+    /* Bytes that are cut anywhere are refused. */
+    struct bytes answer = blob_bytes(call.call.answer);
+    for (size_t len = 0; len < answer.len; len++) {
+        ck_assert(!node_job_answer_decode(bytes_of(answer.data, len), &arena, &job));
+    }
+    fakecall_done(&call);
+    expect_err(ask(world, other, owner, NODE_JOB_ASK_CANCEL, id), ERR_CONFLICT, "has ended");
+    expect_err(ask(world, other, owner, NODE_JOB_ASK_GET, "1-1-99"), ERR_NOT_FOUND, "1-1-99");
+    expect_err(ask(world, other, 9, NODE_JOB_ASK_GET, "9-1-1"), ERR_NOT_FOUND, "no node 9");
+    fakeworld_crash(world, owner, MEMDISK_KEEP_ALL);
+    fakeworld_tell_gone(world, owner);
+    fakeworld_run(world, 3000);
+    call = ask(world, other, owner, NODE_JOB_ASK_GET, id);
+    ck_assert_int_ne(call.call.err, OK); /* by its deadline, or because there is no link */
+    fakecall_done(&call);
+    arena_done(&arena);
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(owners_of_jobs)
+{
+    static const struct {
+        const char *id;
+        node_id owner;
+    } rows[] = {{"3-1-7", 3}, {"65535-1-1", 65535}, {"65536-1-1", 0}, {"", 0},        {"3", 0},
+                {"-1-1", 0},  {"members-3", 0},     {"03x-1", 0},     {"9999999-", 0}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        ck_assert_uint_eq(node_job_owner(bytes_of_string(rows[i].id)), rows[i].owner);
+    }
+}
+END_TEST
+
 Suite *suite_check(void)
 {
-    return UNIT_SUITE("check", 120, compaction_goes_by_families, equal_replicas_are_ok,
-                      rotten_rows_are_named_and_healed, rotten_leader_hands_over,
-                      a_new_leader_heals_what_the_old_one_found, quarantine_survives_a_restart,
-                      down_is_unchecked, behind_is_unchecked, leader_lost_in_the_middle,
-                      one_at_a_time_and_cancelled, a_stop_ends_it, checks_by_itself,
-                      the_table_is_bounded);
+    return UNIT_SUITE("check", 120, compaction_goes_by_families, any_node_answers_for_a_job,
+                      owners_of_jobs, equal_replicas_are_ok, rotten_rows_are_named_and_healed,
+                      rotten_leader_hands_over, a_new_leader_heals_what_the_old_one_found,
+                      quarantine_survives_a_restart, down_is_unchecked, behind_is_unchecked,
+                      leader_lost_in_the_middle, one_at_a_time_and_cancelled, a_stop_ends_it,
+                      checks_by_itself, the_table_is_bounded);
 }
