@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Five nodes, then seven, each slot on three of them: nodes are added, removed, drained and replaced, one
-change after the other, under load with deletes, while nodes are killed, cut off, paused, and links are
+"""Five nodes, then seven, each slot on three of them: nodes are added, removed, drained, replaced and
+promoted, one change after the other, and some are taken back, under load with deletes, while nodes are killed, cut off, paused, and links are
 cut one way. Whatever was answered stays true, and in the end every slot is whole on three nodes."""
+import http.client
 import time
 
 from lib.context import expect, wait_until
-from lib.members import insist, is_done, make_joiner, placement, wait_shares
+from lib.members import ask, insist, is_done, make_joiner, placement, wait_shares
 
 ID = "many"
-TITLE = "five and seven nodes: add, remove, drain, replace under kills and partitions"
+TITLE = "five and seven nodes: add, remove, drain, replace, promote, cancel under kills and partitions"
 CI_SECONDS = 0
-SECONDS = 120
+SECONDS = 180
 SLOTS, SPARES = 8, 24
 SETTINGS = {"cluster": {"raft_log_retention": {
     "keep_applied_logs": 50, "min_keep_logs": 50, "keep_hours": 0}}}
@@ -71,10 +72,53 @@ class Life:
         expect(slots == 0, f"node {node.id} is drained and holds {slots} slots")
         self.order("POST", f"/v1/admin/nodes/{node.id}:undrain", {})
 
+    def promote(self):
+        """A node that copies everything and does not vote, until it is told to."""
+        self.join(learner=True)
+        self.faults()
+        self.wait_done("a learner")
+        node = self.nodes()[-1]
+        self.order("POST", f"/v1/admin/nodes/{node.id}:promote", {})
+
+    def take_back(self):
+        """An order that is taken back while it runs: everything is as it was, or it was through before."""
+        node = self.random.choice(self.nodes())
+        self.order("DELETE", f"/v1/admin/nodes/{node.id}")
+        revision = next(d for d in map(placement, self.nodes()) if d)["revision"]
+        time.sleep(self.random.uniform(0, 1.5))
+        self.faults()
+        cancelled = self.cancel(revision)
+        self.wait_done("what was taken back")
+        document = next(d for d in map(placement, self.nodes()) if d)
+        stays = any(item["id"] == node.id for item in document["nodes"])
+        expect(stays == cancelled, f"node {node.id}: taken back: {cancelled}, {document['nodes']}")
+        if not stays:
+            self.leave(node)
+        self.told["taken back"] = self.told.get("taken back", 0) + cancelled
+
+    def cancel(self, revision):
+        """Whether it was in time. The order's revision is this one, or one before when more happened."""
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            node = self.random.choice(self.nodes())
+            try:
+                jobs = [job for job in ask(node, "GET", "/v1/jobs")[1]["jobs"]
+                        if job["kind"] == "remove_node"]
+                job = jobs[-1]
+                if job["state"] != "running":
+                    return job["state"] == "cancelled"
+                status, document = ask(node, "POST", f"/v1/jobs/{job['id']}:cancel", {})
+                expect(status in (200, 202, 409, 503, 504), f"cancel of {revision}: {status} {document}")
+            except (OSError, http.client.HTTPException, ValueError, KeyError, IndexError):
+                pass
+            time.sleep(0.3)
+        expect(False, f"the order {revision} is neither through nor taken back")
+        return False
+
     def one_change(self):
-        names = ["add", "replace", "drain"] if len(self.nodes()) <= self.count - 1 else \
-            ["remove", "replace", "drain"] if len(self.nodes()) > self.count else \
-            ["add", "remove", "replace", "drain"]
+        few, many = len(self.nodes()) < self.count, len(self.nodes()) > self.count
+        names = ["replace", "drain", "take_back"] + ([] if many else ["add", "promote"]) + \
+            ([] if few else ["remove"])
         name = self.random.choice(names)
         self.told[name] = self.told.get(name, 0) + 1
         getattr(self, name)()
