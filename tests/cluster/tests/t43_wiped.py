@@ -5,7 +5,7 @@ import shutil
 import time
 
 from lib.context import expect, wait_until
-from lib.members import add, ask, make_joiner, wait_done
+from lib.members import add, ask, is_ready, make_joiner, wait_done
 
 ID = "replace"
 TITLE = "a wiped node is refused with advice, and replaced"
@@ -27,10 +27,10 @@ def run(context):
         other.stop()
         other.start().wait_ready(30)
     third.start()
+    wait_until(lambda: "new data folder" in third.log_text(1), 30, "the wiped node is refused")
     time.sleep(context.seconds / 3)
-    expect(third.get("/readyz")[0] != 200, "the wiped node is ready")
-    words = third.log_text(1)
-    expect("new data folder" in words and "replace" in words, "its log has no advice")
+    expect(not is_ready(third), "the wiped node is ready")
+    expect("replace" in third.log_text(1), "its log has no advice")
     refused = ask(cluster.node(1), "GET", "/v1/nodes/3")[1].get("refused", "")
     expect("replace" in refused, f"/v1/nodes/3 does not say why: '{refused}'")
     joiner = make_joiner(context, cluster, 4)
