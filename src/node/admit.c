@@ -4,9 +4,9 @@
  * are in are answered in time. Reads are not counted: they are short and never wait for the disk.
  *
  * The window is at most `submit_max_commands`. Each tick it shrinks by an eighth when more than one
- * of 16 commands took longer than NODE_ADMIT_TARGET_MS, and grows by an eighth when not. It never
- * shrinks below NODE_ADMIT_MIN, so that a slow disk alone refuses nobody who has few clients; and
- * while nothing is answered at all, as without a leader, it stays as it is. */
+ * of 16 commands took longer than NODE_ADMIT_TARGET_MS, by half when most did, and grows by an eighth
+ * when not. It never shrinks below NODE_ADMIT_MIN, so that a slow disk alone refuses nobody who has
+ * few clients; and while nothing is answered at all, as without a leader, it stays as it is. */
 #include "node/parts.h"
 
 void admit_init(struct node *node)
@@ -68,10 +68,11 @@ void admit_tick(struct node *node)
     uint64_t least = most < NODE_ADMIT_MIN ? most : NODE_ADMIT_MIN;
     uint64_t window = atomic_load_explicit(&admit->window, memory_order_relaxed);
     bool is_late = admit->late * NODE_ADMIT_LATE_ONE_OF > admit->answered;
+    uint64_t part = admit->late * 2 > admit->answered ? 2 : 8;
 #ifdef LETHE_MUTANT_admit_fixed
     is_late = false;
 #endif
-    window = is_late ? window - window / 8 : window + window / 8 + 1;
+    window = is_late ? window - window / part : window + window / 8 + 1;
     window = window < least ? least : window > most ? most : window;
     atomic_store_explicit(&admit->window, window, memory_order_relaxed);
     admit->answered = admit->late = 0;
