@@ -45,6 +45,9 @@ void net_greet_fill(const struct net *net, node_id to, uint8_t lane, struct hell
         .software = bytes_of_string(net->software),
         .zone = bytes_of_string(net->zone),
     };
+    if (net->events.is_blank != NULL && net->events.is_blank(net->events.arg)) {
+        ret->flags |= HELLO_BLANK;
+    }
     memcpy(ret->nonce, net->nonce, sizeof(ret->nonce));
 }
 

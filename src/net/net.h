@@ -50,6 +50,7 @@ struct net_peer_info {
     uint64_t incarnation, boot;
     uint32_t feature_level; /* the highest its build can apply */
     uint16_t version;       /* of the protocol, common to both */
+    bool is_blank;          /* its data folder held nothing of a cluster when it connected */
     char peer_address[NET_ADDRESS_MAX_BYTES], http_address[NET_ADDRESS_MAX_BYTES];
     char software[NET_SOFTWARE_MAX_BYTES + 1], zone[NET_ZONE_MAX_BYTES + 1]; /* "": not said */
 };
@@ -76,6 +77,9 @@ struct net_events {
      * call. It must not call into net. NULL: nobody wants to know. */
     void (*on_peer_refused)(node_id peer, bool is_its_word, enum err err, const char *text,
                             void *arg);
+    /* Whether this node's data folder holds nothing of a cluster yet: for each HELLO. It must not call
+     * into net. NULL: it does. */
+    bool (*is_blank)(void *arg);
     void *arg; /* borrowed */
 };
 

@@ -556,7 +556,8 @@ void node_disk_abandon(struct node *node, struct node_disk_job *job)
 /* ---- the guard ----------------------------------------------------------------------------------- */
 
 /* Tells every group whether this node may lead, and how much room it has. A lone member has nobody
- * to hand over to: a slow disk is no reason to stop. A node that stops wins nothing back. */
+ * to hand over to: a slow disk is no reason to stop. A node that stops wins nothing back, one that may
+ * not found wins nothing. */
 void disk_tell_groups(struct node *node)
 {
     uint64_t free_bytes = atomic_load_explicit(&node->disk_free_bytes, memory_order_relaxed);
@@ -566,7 +567,8 @@ void disk_tell_groups(struct node *node)
     free_mb = free_mb == 0 ? 1 : free_mb; /* to the core 0 is "not said" */
     for (uint32_t i = 0; i < node->groups_count; i++) {
         struct group *group = &node->groups[i];
-        bool may_lead = group->is_alone || (!node->is_slow && !node->was_drained);
+        bool may_lead =
+            group->is_alone || (!node->is_slow && !node->was_drained && !node->is_unproven);
         /* Of a lone member's disk this node itself takes care: what the core heard before is over. */
         uint32_t told_mb = group->is_alone || free_mb > UINT32_MAX ? UINT32_MAX : (uint32_t)free_mb;
         if (!group->is_alone || may_lead != group->may_lead || told_mb != group->told_mb) {

@@ -60,6 +60,7 @@ struct node_peer_hello {
     const char *http_address, *version, *zone;
     uint64_t incarnation;
     uint32_t feature_level;
+    bool is_blank; /* as node_is_blank there */
 };
 /* Both ways to it are open. Borrows hello. */
 void node_peer_up(struct node *node, node_id peer, const struct node_peer_hello *hello);
@@ -141,6 +142,8 @@ void node_end_calls(struct node *node);
 void node_claim_loop(struct node *node);
 void node_release_loop(struct node *node);
 void *node_world_arg(const struct node *node);
+/* Nothing of a cluster is in its data folder: no entry in any log, no table of nodes. */
+bool node_is_blank(const struct node *node);
 const struct members *node_members(const struct node *node); /* in force; until the next turn */
 /* Where the node of this row is reached from here: as this node's own options say, when they name it
  * (behind a translating router, or a test's proxy, it may differ from node to node), else as the

@@ -240,6 +240,8 @@ enum err node_new(const struct node_options *options, const struct node_world *w
         return err;
     }
     table_booted(node);
+    node->booted_ms = node->now_ms;
+    found_boot(node);
     stats_publish(node);
     *ret_node = node;
     return OK;
@@ -412,7 +414,7 @@ void node_receive(struct node *node, const struct raft_packet *packet)
         return;
     }
     struct group *group = &node->groups[packet->slot];
-    if (leave_is_deaf(group)) {
+    if (leave_is_deaf(group) || found_refuses(node, packet)) {
         return; /* as if it were lost */
     }
     struct raft_packet cut;
@@ -515,6 +517,7 @@ void node_peer_up(struct node *node, node_id id, const struct node_peer_hello *h
     peer->refusal[0] = 0;
     mutex_unlock(&node->view_lock);
     peer->is_untold = true;
+    found_met(node, peer, hello->is_blank);
     table_disown(node, peer, false);
 }
 
@@ -623,6 +626,7 @@ static void node_time(struct node *node)
     sender_tick(node);
     receiver_tick(node);
     table_look(node);
+    found_look(node);
     if (node->now_ms - node->second_ms >= NODE_SECOND_MS) {
         node_second(node);
     }

@@ -74,6 +74,8 @@ struct node {
     uint32_t tail_hand;     /* where eviction goes on */
 
     struct membership membership;
+    bool is_unproven; /* found.c: it founds nothing, and elects nobody who would */
+    uint64_t booted_ms;
     uint32_t leaving_asked; /* questions of leave.c that are open */
     struct node_boot boot;  /* what groups are booted with again */
     struct raft_options limits;

@@ -44,6 +44,7 @@ static void put_hello(struct buf *buf, const struct hello *hello)
     buf_put_block(buf, hello->http_address);
     buf_put_block(buf, hello->software);
     buf_put_block(buf, hello->zone);
+    buf_put_u8(buf, hello->flags);
 }
 
 static void get_hello(struct reader *reader, struct hello *ret)
@@ -64,6 +65,8 @@ static void get_hello(struct reader *reader, struct hello *ret)
     if (!reader->failed && reader_left(reader) > 0) { /* an older build ends here */
         ret->software = reading_block(reader, WIRE_SOFTWARE_MAX_BYTES);
         ret->zone = reading_block(reader, WIRE_ZONE_MAX_BYTES);
+        if (!reader->failed && reader_left(reader) > 0)
+            ret->flags = reader_u8(reader) & HELLO_FLAGS;
     }
     if (!reader->failed && !is_valid(ret))
         reader->failed = true;

@@ -20,6 +20,11 @@ enum hello_lane {
     HELLO_LANES             /* one more than the last */
 };
 
+enum hello_flag {
+    HELLO_BLANK = 1,
+    /* its data folder holds nothing of a cluster yet */ HELLO_FLAGS = 1
+};
+
 struct hello {
     uint16_t version_min, version_max; /* of the protocol, both spoken */
     uint8_t lane;                      /* enum hello_lane */
@@ -33,6 +38,7 @@ struct hello {
     struct bytes peer_address, http_address; /* borrowed; may be empty; printable UTF-8 */
     /* Behind those since 0.2; empty from builds before it. Borrowed, printable UTF-8. */
     struct bytes software, zone; /* the build's version; where the node stands */
+    uint8_t flags;               /* behind those: enum hello_flag; unknown ones are left out */
 };
 
 struct hello_reply {

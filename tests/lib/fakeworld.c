@@ -193,7 +193,8 @@ static uint64_t fake_heard_ms(void *arg, node_id peer)
                                       .version = LETHE_VERSION,
                                       .zone = "",
                                       .incarnation = store_identity(other->store)->incarnation,
-                                      .feature_level = node_feature_level(other->node)});
+                                      .feature_level = node_feature_level(other->node),
+                                      .is_blank = node_is_blank(other->node)});
     }
     return seat->world->now_us / 1000;
 }
@@ -323,6 +324,7 @@ static enum err seat_open(struct seat *seat, struct why *why)
     seat->msg =
         msg_new(&(struct msg_options){.store = seat->store, .slot_count = store.slot_count});
     struct node_options options = world->options.node;
+    options.trusts_founders = !world->options.greets;
     options.id = seat->id;
     options.cluster_id = store.cluster_id;
     struct node_member members[FAKEWORLD_NODES_MAX];

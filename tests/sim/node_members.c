@@ -60,6 +60,21 @@ static bool is_near(const struct seat *seat, const struct seat *other)
            admit(other, greeting_of(seat), &why) == OK;
 }
 
+/* A handshake that the other refuses; it says why. */
+static void hear_refusal(struct seat *seat, const struct seat *other)
+{
+    const struct world *world = seat->world;
+    struct why why = {0};
+    if (other == seat || !seat_is_live(other) || world->is_cut[seat->id][other->id] ||
+        world->is_cut[other->id][seat->id] || seat->refused_boots[other->id] == other->boots)
+        return;
+    enum err err = admit(other, greeting_of(seat), &why);
+    if (err != OK) {
+        seat->refused_boots[other->id] = other->boots;
+        node_peer_refused(seat->node, other->id, true, err, why.text);
+    }
+}
+
 void seat_meet(struct seat *seat)
 {
     struct world *world = seat->world;
@@ -67,11 +82,13 @@ void seat_meet(struct seat *seat)
         const struct seat *other = &world->seats[id];
         if (!is_near(seat, other)) {
             seat->met_boots[id] = 0; /* the link breaks */
+            hear_refusal(seat, other);
             continue;
         }
         if (seat->met_boots[id] == other->boots)
             continue;
         seat->met_boots[id] = other->boots;
+        seat->refused_boots[id] = 0;
         seat->known[id] = other->incarnation;
         seat->known_boots[id] = other->disk_boot;
         seat->known_starts[id] = other->start;
@@ -80,7 +97,8 @@ void seat_meet(struct seat *seat)
                                                .version = "simulated",
                                                .zone = "",
                                                .incarnation = other->incarnation,
-                                               .feature_level = NODE_FEATURE_LEVEL});
+                                               .feature_level = NODE_FEATURE_LEVEL,
+                                               .is_blank = node_is_blank(other->node)});
     }
 }
 
@@ -102,6 +120,7 @@ void seat_options(struct seat *seat, struct node_options *options,
     seat->start = ++world->starts;
     seat->boots++;
     memset(seat->met_boots, 0, sizeof(seat->met_boots));
+    memset(seat->refused_boots, 0, sizeof(seat->refused_boots));
     memcpy(members, world->members, WORLD_NODES_MAX * sizeof(*members));
     if (seat->id > world->founders) {
         members[world->founders] = world->members[seat->id - 1];
@@ -219,15 +238,9 @@ enum step world_member(struct world *world, const struct words *words)
     return step;
 }
 
-/* More than half of each slot's voters, old and new ones, keep their disks without it. Nor may most of
- * the founders be empty: cut off from those that know the cluster they found another one. */
+/* More than half of each slot's voters, old and new ones, keep their disks without it. */
 bool world_may_lose_disk(struct world *world, node_id id)
 {
-    uint32_t lost = 1;
-    for (node_id other = 1; other <= world->founders && id <= world->founders; other++)
-        lost += other != id && world_has_lost_disk(world, other);
-    if (lost > world->founders / 2)
-        return false;
     for (node_id other = 1; other <= world->nodes;
          other++) { /* who forgot is no good copy either */
         bool is_sound = !world->seats[other].is_damaged;

@@ -281,6 +281,7 @@ static enum err seat_open(struct seat *seat, struct why *why)
         return err;
     seat->msg = msg_new(&(struct msg_options){.store = seat->store, .slot_count = world->slots});
     struct node_options options = world->options;
+    options.trusts_founders = !world->has_members;
     options.id = seat->id;
     struct node_world face = seat_face;
     struct node_member members[WORLD_NODES_MAX];

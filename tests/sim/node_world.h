@@ -79,8 +79,9 @@ struct seat {
     uint64_t start;     /* of all starts of the world: which one this is */
     /* node_damage.c: a row is not what was written; its disk is an old copy of itself */
     bool is_damaged, was_damaged, is_rolled_back;
-    struct damage *damage;  /* owned; NULL: none that can be undone */
-    struct disk_copy *copy; /* owned; NULL: none */
+    struct damage *damage;                       /* owned; NULL: none that can be undone */
+    struct disk_copy *copy;                      /* owned; NULL: none */
+    uint64_t refused_boots[WORLD_NODES_MAX + 1]; /* the start of a peer that refused this one */
     struct seat_slot slots[WORLD_SLOTS_MAX];
 };
 

@@ -97,7 +97,8 @@ static void draw_cluster(struct rng *rng, struct buf *line, void *state)
     buf_put_u8(line, '\n');
     /* Else it begins without leaders. Of more founders some have no part in a slot. */
     if ((!d->has_members || d->founders <= 3) && one_in(rng, 2))
-        buf_printf(line, "elect %u\n", (unsigned)rng_between(rng, 1, d->founders));
+        buf_printf(line, "%select %u\n", d->has_members ? "run 100\n" : "",
+                   (unsigned)rng_between(rng, 1, d->founders));
 }
 
 /* ---- time ------------------------------------------------------------------------------------------ */

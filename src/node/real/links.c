@@ -105,6 +105,7 @@ static void on_peer_up(const struct net_peer_info *info, void *arg)
                                            .version = info->software,
                                            .zone = info->zone,
                                            .incarnation = info->incarnation,
+                                           .is_blank = info->is_blank,
                                            .feature_level = info->feature_level});
 }
 
@@ -120,6 +121,12 @@ static void on_peer_refused(node_id peer, bool is_its_word, enum err err, const 
 {
     struct real *real = arg;
     node_peer_refused(real->node, peer, is_its_word, err, text);
+}
+
+static bool is_blank(void *arg)
+{
+    const struct real *real = arg;
+    return node_is_blank(real->node);
 }
 
 /* ---- out: NULL net: a cluster of one without a listener ------------------------------------------ */
@@ -297,6 +304,7 @@ enum err links_start(struct real *real, const struct node_options *options, stru
                                      .on_peer_up = on_peer_up,
                                      .on_peer_down = on_peer_down,
                                      .on_peer_refused = on_peer_refused,
+                                     .is_blank = is_blank,
                                      .arg = real};
     err = net_start(&net, &real->net, why);
     free(members);

@@ -56,12 +56,16 @@ START_TEST(later_versions_may_say_more)
     buf_append_string(&buf, "a field of the future");
     ck_assert_int_eq(hello_decode(body_of(&buf), &again, NULL), OK);
     ck_assert(same_hello(&hello, &again));
-    /* Builds before software and zone end in front of them: that is whole, every other cut is not. */
-    size_t old = len - 2 - hello.software.len - hello.zone.len;
+    /* Builds before software and zone, or before flags, end in front of them: that is whole, every other
+     * cut is not. */
+    size_t whole = len, old = len - 3 - hello.software.len - hello.zone.len;
     for (; len > FRAME_HEADER_BYTES; len--) {
         struct bytes cut = bytes_of(buf.data + FRAME_HEADER_BYTES, len - 1 - FRAME_HEADER_BYTES);
         bool is_old = len - 1 == old;
-        ck_assert_int_eq(hello_decode(cut, &again, NULL) == OK, is_old);
+        bool is_flagless = len == whole;
+        ck_assert_int_eq(hello_decode(cut, &again, NULL) == OK, is_old || is_flagless);
+        if (is_flagless)
+            ck_assert(again.flags == 0 && bytes_is_equal(again.zone, hello.zone));
         if (is_old)
             ck_assert(again.software.len == 0 && again.zone.len == 0 && again.node == hello.node);
     }

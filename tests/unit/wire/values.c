@@ -422,6 +422,7 @@ void gen_hello(struct rng *rng, struct arena *arena, struct hello *ret)
     ret->http_address = gen_text(rng, arena, 0, 30);
     ret->software = gen_text(rng, arena, 0, WIRE_SOFTWARE_MAX_BYTES);
     ret->zone = gen_text(rng, arena, 0, WIRE_ZONE_MAX_BYTES);
+    ret->flags = gen_bool(rng) ? HELLO_BLANK : 0;
 }
 
 void gen_hello_reply(struct rng *rng, struct arena *arena, struct hello_reply *ret)
@@ -657,7 +658,7 @@ bool same_hello(const struct hello *a, const struct hello *b)
            a->feature_level == b->feature_level && a->slot_count == b->slot_count &&
            bytes_is_equal(a->cluster_id, b->cluster_id) &&
            bytes_is_equal(a->peer_address, b->peer_address) &&
-           bytes_is_equal(a->http_address, b->http_address) &&
+           bytes_is_equal(a->http_address, b->http_address) && a->flags == b->flags &&
            bytes_is_equal(a->software, b->software) && bytes_is_equal(a->zone, b->zone);
 }
 
