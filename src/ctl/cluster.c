@@ -4,21 +4,12 @@
 
 static int show_nodes(const struct client_json *nodes)
 {
-    static const char *const heads[] = {"NODE",   "STATE",    "HTTP",    "PEERS",
-                                        ">SLOTS", ">LEADERS", "VERSION", ">LAST CONTACT MS"};
-    struct client_table *table = client_table_new(heads, ARRAY_LEN(heads));
-    for (size_t i = 0; i < client_json_count(nodes); i++) {
-        const struct client_json *node = client_json_item(nodes, i);
-        client_table_addf(table, "%llu", (unsigned long long)client_json_u64(node, "id", 0));
-        ctl_add_text(table, node, "state");
-        ctl_add_text(table, node, "http_address");
-        ctl_add_text(table, node, "address");
-        ctl_add_u64(table, node, "slots");
-        ctl_add_u64(table, node, "leaders");
-        ctl_add_text(table, node, "version");
-        ctl_add_u64(table, node, "last_contact_ms");
-    }
-    return ctl_write_table_take(table);
+    static const struct ctl_column columns[] = {
+        {"NODE", "id"},           {"STATE", "state"},
+        {"HTTP", "http_address"}, {"PEERS", "address"},
+        {">SLOTS", "slots"},      {">LEADERS", "leaders"},
+        {"VERSION", "version"},   {">LAST CONTACT MS", "last_contact_ms"}};
+    return ctl_write_list(nodes, columns, ARRAY_LEN(columns));
 }
 
 int ctl_run_nodes(struct ctl *ctl)
@@ -33,38 +24,26 @@ int ctl_run_nodes(struct ctl *ctl)
 
 static int show_slots(const struct client_json *slots)
 {
-    static const char *const heads[] = {">SLOT",    ">LEADER", ">TERM",    ">COMMIT",
-                                        ">APPLIED", ">LOG",    ">DELETES", "DIGEST"};
-    struct client_table *table = client_table_new(heads, ARRAY_LEN(heads));
-    for (size_t i = 0; i < client_json_count(slots); i++) {
-        const struct client_json *slot = client_json_item(slots, i);
-        ctl_add_u64(table, slot, "slot");
-        ctl_add_u64(table, slot, "leader");
-        ctl_add_u64(table, slot, "term");
-        ctl_add_u64(table, slot, "commit_index");
-        ctl_add_u64(table, slot, "applied_index");
-        ctl_add_u64(table, slot, "log_count");
-        ctl_add_u64(table, slot, "delete_log_count");
-        ctl_add_text(table, slot, "digest");
-    }
-    return ctl_write_table_take(table);
+    static const struct ctl_column columns[] = {{">SLOT", "slot"},
+                                                {">LEADER", "leader"},
+                                                {">TERM", "term"},
+                                                {">COMMIT", "commit_index"},
+                                                {">APPLIED", "applied_index"},
+                                                {">LOG", "log_count"},
+                                                {">DELETES", "delete_log_count"},
+                                                {"DIGEST", "digest"}};
+    return ctl_write_list(slots, columns, ARRAY_LEN(columns));
 }
 
 static int show_replicas(const struct client_json *slot)
 {
-    static const char *const heads[] = {">NODE", "ROLE", "STATE", ">MATCH", ">APPLIED", ">LAG"};
-    const struct client_json *replicas = client_json_find(slot, "replicas");
-    struct client_table *table = client_table_new(heads, ARRAY_LEN(heads));
-    for (size_t i = 0; i < client_json_count(replicas); i++) {
-        const struct client_json *replica = client_json_item(replicas, i);
-        ctl_add_u64(table, replica, "node");
-        ctl_add_text(table, replica, "role");
-        ctl_add_text(table, replica, "state");
-        ctl_add_u64(table, replica, "match_index");
-        ctl_add_u64(table, replica, "applied_index");
-        ctl_add_u64(table, replica, "lag");
-    }
-    return ctl_write_table_take(table);
+    static const struct ctl_column columns[] = {{">NODE", "node"},
+                                                {"ROLE", "role"},
+                                                {"STATE", "state"},
+                                                {">MATCH", "match_index"},
+                                                {">APPLIED", "applied_index"},
+                                                {">LAG", "lag"}};
+    return ctl_write_list(client_json_find(slot, "replicas"), columns, ARRAY_LEN(columns));
 }
 
 int ctl_run_slots(struct ctl *ctl)

@@ -40,6 +40,26 @@ void ctl_add_text(struct client_table *table, const struct client_json *node, co
     client_table_addf(table, "%s", text[0] != '\0' ? text : "-");
 }
 
+int ctl_write_list(const struct client_json *list, const struct ctl_column *columns, size_t count)
+{
+    enum { COLUMNS_MAX = 16 };
+    const char *heads[COLUMNS_MAX];
+    assert(count <= COLUMNS_MAX);
+    for (size_t i = 0; i < count; i++)
+        heads[i] = columns[i].head;
+    struct client_table *table = client_table_new(heads, count);
+    for (size_t row = 0; row < client_json_count(list); row++) {
+        const struct client_json *item = client_json_item(list, row);
+        for (size_t i = 0; i < count; i++) {
+            if (columns[i].head[0] == '>')
+                ctl_add_u64(table, item, columns[i].key);
+            else
+                ctl_add_value(table, client_json_find(item, columns[i].key));
+        }
+    }
+    return ctl_write_table_take(table);
+}
+
 void ctl_print_value(const struct client_json *value, struct buf *out)
 {
     size_t start = out->len, count = client_json_count(value);

@@ -12,6 +12,13 @@ int ctl_write_table_take(struct client_table *table);
 void ctl_add_u64(struct client_table *table, const struct client_json *node, const char *key);
 void ctl_add_text(struct client_table *table, const struct client_json *node, const char *key);
 void ctl_add_number(struct client_table *table, uint64_t value);
+/* A column of a list: its head, ">" in front for what stands at the right; the member that it shows. */
+struct ctl_column {
+    const char *head, *key;
+};
+/* A row for each object of the list: numbers with their thousands apart, texts, "-" for nothing. The
+ * columns that ids stand in are left as they are: those whose heads have no ">". Returns as ctl_write. */
+int ctl_write_list(const struct client_json *list, const struct ctl_column *columns, size_t count);
 /* Any value: texts and numbers as they are, a list with commas, "-" for nothing. */
 void ctl_add_value(struct client_table *table, const struct client_json *value);
 void ctl_print_value(const struct client_json *value, struct buf *out);

@@ -28,19 +28,11 @@ static void write_channel(struct buf *out, const struct msg_channel *channel, no
 
 static void channel_read(struct request *req)
 {
-    struct why why = {.err = OK};
-    struct msg_answer answer;
-    if (reply_calls_error(req))
+    struct msg_channel channel;
+    if (!reading_channel(req, &channel))
         return;
-    enum err err = request_answer(req, &req->call, 0, &answer, &why);
-    if (err != OK) {
-        reply_problem(req, err, &why);
-        return;
-    }
-    struct msg_channel channel = answer.channel;
     channel.channel = req->channel; /* also where nothing is known of it yet */
     channel.slot = req->slot;
-    reply_set_applied(req, channel.applied_index);
     tag_set_channel(req, &channel);
     if (reply_is_unchanged(req))
         return;

@@ -51,6 +51,5 @@ request_handler wukong_last_run, wukong_delete_range_run;
 request_handler wukong_health_run, wukong_nodes_run, wukong_slots_run, wukong_replicas_run;
 request_handler wukong_migrate_run;
 /* routes.c: named by the interface, not there yet */
-request_handler not_supported_run;
 
 #endif

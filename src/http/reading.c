@@ -96,3 +96,19 @@ void reading_write(struct request *req, const struct reading *reading, uint64_t 
     jwrite_member_u64(out, "staleness_ms", req->call.staleness_ms);
     buf_put_u8(out, '}');
 }
+
+bool reading_channel(struct request *req, struct msg_channel *ret)
+{
+    struct msg_answer answer;
+    struct why why = {.err = OK};
+    if (reply_calls_error(req))
+        return false;
+    enum err err = request_answer(req, &req->call, 0, &answer, &why);
+    if (err != OK) {
+        reply_problem(req, err, &why);
+        return false;
+    }
+    *ret = answer.channel;
+    reply_set_applied(req, ret->applied_index);
+    return true;
+}

@@ -16,6 +16,9 @@ struct reading {
 MUST_USE enum err reading_parse(struct request *req, struct reading *ret, struct why *why);
 /* Waits for a READ of the request's slot, then next. reading is, or begins, req->state. */
 void reading_start(struct request *req, struct reading *reading, request_handler *next);
+/* After a READ whose first query is MSG_QUERY_CHANNEL: what it found, and the reply's applied index.
+ * False: a problem is the reply. */
+bool reading_channel(struct request *req, struct msg_channel *ret);
 /* The member "read" of a reply. */
 void reading_write(struct request *req, const struct reading *reading, uint64_t applied_index);
 

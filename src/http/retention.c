@@ -57,17 +57,9 @@ static void write_limits(struct request *req, const struct limits *limits)
 static void limits_read(struct request *req)
 {
     struct limits *limits = req->state;
-    struct msg_answer answer;
-    struct why why = {.err = OK};
-    if (reply_calls_error(req))
+    struct msg_channel channel;
+    if (!reading_channel(req, &channel))
         return;
-    enum err err = request_answer(req, &req->call, 0, &answer, &why);
-    if (err != OK) {
-        reply_problem(req, err, &why);
-        return;
-    }
-    struct msg_channel channel = answer.channel;
-    reply_set_applied(req, channel.applied_index);
     limits->max_age_ms = channel.retention_max_age_ms;
     limits->max_messages = channel.retention_max_messages;
     limits->max_bytes = channel.retention_max_bytes;
@@ -146,17 +138,9 @@ void retention_put_run(struct request *req)
 static void limits_end(struct request *req)
 {
     const struct limits *limits = req->state;
-    struct msg_answer answer;
-    struct why why = {.err = OK};
-    if (reply_calls_error(req))
+    struct msg_channel channel;
+    if (!reading_channel(req, &channel))
         return;
-    enum err err = request_answer(req, &req->call, 0, &answer, &why);
-    if (err != OK) {
-        reply_problem(req, err, &why);
-        return;
-    }
-    struct msg_channel channel = answer.channel;
-    reply_set_applied(req, channel.applied_index);
     if (channel.retention_max_age_ms == 0 && channel.retention_max_messages == 0 &&
         channel.retention_max_bytes == 0)
         write_limits(req, limits);

@@ -13,10 +13,6 @@
 #define LISTED {MEDIA_JSON, MEDIA_NDJSON, MEDIA_CSV, MEDIA_TEXT}
 #define TABLED {MEDIA_JSON, MEDIA_TEXT}
 #define JSON {MEDIA_JSON}
-/* A route that the interface names and this version does not have: nothing of it is looked at. */
-#define NOT_YET(method, path)                                                                      \
-    {method, path, "not_supported", not_supported_run, NULL, TAKES_ANY,                            \
-     {MEDIA_JSON, MEDIA_NDJSON, MEDIA_EVENTS}, true, ROLES_ALL | ACCESS_NO_CHANNEL}
 #define TELLS_STATE (ROLE_READ | ROLE_ADMIN | ACCESS_NO_CHANNEL)
 
 /* Paths with a literal end stand before those with a name in the same place. */
@@ -150,13 +146,6 @@ const struct route routes[] = {
 
 const uint32_t routes_count = ARRAY_LEN(routes);
 
-void not_supported_run(struct request *req)
-{
-    struct why why;
-    why_set(&why, ERR_NOT_SUPPORTED, "this version does not have '%s' yet", req->route->path);
-    reply_problem(req, ERR_NOT_SUPPORTED, &why);
-}
-
 /* Does a segment fit one part of a pattern, which ends at len? "{x}suffix" takes anything that
  * ends so and has something in front. ret: what stands for the name, when there is one. */
 static bool segment_fits(const char *part, size_t len, struct bytes segment, struct bytes *ret)
@@ -286,8 +275,6 @@ static enum err read_name(struct request *req, char name, struct bytes value, st
 enum err routes_read_names(struct request *req, const struct route *route, struct why *why)
 {
     enum err err = OK;
-    if (route->run == not_supported_run)
-        return OK;
     bool fits = path_fits(route->path, &req->path, read_name, req, &err, why);
     assert(fits);
     return err;

@@ -29,3 +29,11 @@ def test_changes_are_refused(daemon):
     client.delete("/v1/admin/nodes/2", expect=404)
     client.delete("/v1/admin/nodes/1?dry_run=maybe", expect=400)
     equal(client.get("/v1/admin/placement", expect=200).json["revision"], 0, "revision: nothing was changed")
+
+
+def test_upgrade_is_finalized(daemon):
+    """One build alone, whose level is in force from the beginning."""
+    client = Client(daemon)
+    client.post("/v1/admin/upgrade:finalize", {"dry_run": "yes"}, expect=400)
+    problem = client.post("/v1/admin/upgrade:finalize", {}, expect=409).json
+    check("feature level" in problem["detail"], problem)

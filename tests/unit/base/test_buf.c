@@ -32,6 +32,27 @@ START_TEST(grows_and_is_cleared)
 }
 END_TEST
 
+/* Of nothing: no memory where there is none, a place behind the end where there is some. */
+START_TEST(extends_by_nothing)
+{
+    struct buf buf = BUF_INIT;
+    (void)buf_extend(&buf, 0);
+    ck_assert_uint_eq(buf.len, 0);
+    buf_append(&buf, NULL, 0);
+    buf_append_bytes(&buf, BYTES_NONE);
+    ck_assert_uint_eq(buf.len, 0);
+    buf_append_string(&buf, "abc");
+    ck_assert_ptr_eq(buf_extend(&buf, 0), buf.data + 3);
+    ck_assert_uint_eq(buf.len, 3);
+    buf_append(&buf, NULL, 0);
+    ck_assert_str_eq(buf_string(&buf), "abc");
+    uint8_t *at = buf_extend(&buf, 2);
+    ck_assert_ptr_eq(at, buf.data + 3);
+    ck_assert_uint_eq(buf.len, 5);
+    buf_done(&buf);
+}
+END_TEST
+
 START_TEST(prints)
 {
     struct buf buf = BUF_INIT;
@@ -248,7 +269,7 @@ END_TEST
 
 Suite *suite_buf(void)
 {
-    return UNIT_SUITE("buf", 60, grows_and_is_cleared, prints, byte_orders_are_right,
-                      varints_are_leb128, reads_what_was_written_and_no_more,
+    return UNIT_SUITE("buf", 60, grows_and_is_cleared, extends_by_nothing, prints,
+                      byte_orders_are_right, varints_are_leb128, reads_what_was_written_and_no_more,
                       a_block_longer_than_the_rest_is_refused, misuse_aborts);
 }

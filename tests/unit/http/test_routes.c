@@ -181,8 +181,6 @@ static void check_offers(const struct route *route, json_t *operation)
     if (done == NULL) /* what is only begun */
         done = json_object_get(responses, "202");
     json_t *content = json_object_get(done, "content");
-    if (route->run == not_supported_run)
-        return;
     size_t offers = 0;
     for (; offers < ROUTE_OFFERS_MAX && route->offers[offers] != MEDIA_NONE; offers++) {
         char type[64];

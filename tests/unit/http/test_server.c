@@ -109,15 +109,24 @@ START_TEST(tells_faults_apart)
 }
 END_TEST
 
+/* The whole header, once: the scheme that this server speaks, the other node, the target as it came. */
+static void expect_redirect(const char *rest)
+{
+    char wanted[256];
+    snprintf(wanted, sizeof(wanted), "\r\nLocation: %s://%s\r\n",
+             client_certificates() == NULL ? "http" : "https", rest);
+    const char *found = strstr(client.reply, wanted);
+    ck_assert_msg(found != NULL, "no%sin%s", wanted, client.reply);
+    ck_assert_ptr_null(strstr(found + 2, "\r\nLocation:"));
+}
+
 START_TEST(redirects_when_asked)
 {
     start();
     fake_node_set_follower(node, 1);
     fake_node_fail(node, NODE_CALL_COMMAND, ERR_NOT_LEADER, 2);
     ck_assert_int_eq(post(MESSAGES "?redirect=1", "{\"payload\":\"\"}"), 307);
-    ck_assert(client_has(&client, "://127.0.0.1:7002" MESSAGES "?redirect=1\r\n"));
-    ck_assert(client_has(&client, client_certificates() == NULL ? "Location: http://"
-                                                                : "Location: https://"));
+    expect_redirect("127.0.0.1:7002" MESSAGES "?redirect=1");
     ck_assert_int_eq(post(MESSAGES, "{\"payload\":\"\"}"), 503);
     fake_node_fail(node, NODE_CALL_COMMAND, ERR_NOT_LEADER, 9);
     ck_assert_int_eq(post(MESSAGES "?redirect=1", "{\"payload\":\"\"}"), 503);
@@ -663,9 +672,7 @@ START_TEST(heads_that_say_two_things)
     fake_node_set_follower(node, 1);
     fake_node_fail(node, NODE_CALL_COMMAND, ERR_NOT_LEADER, 2);
     ck_assert_int_eq(ask("POST", "http://proxied" MESSAGES "?redirect=1", JSON, body), 307);
-    ck_assert(client_has(&client, "://127.0.0.1:7002" MESSAGES "?redirect=1\r\n"));
-    ck_assert(client_has(&client, client_certificates() == NULL ? "Location: http://"
-                                                                : "Location: https://"));
+    expect_redirect("127.0.0.1:7002" MESSAGES "?redirect=1");
     stop();
 }
 END_TEST

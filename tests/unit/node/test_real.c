@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The daemon's world: RocksDB, a loop thread, a disk thread, callers on threads of their own. */
+#include <errno.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -611,6 +613,46 @@ START_TEST(backups_while_all_goes_on)
 }
 END_TEST
 
+/* A small file system of its own, on which a start finds too little room: it says how much there is and
+ * changes nothing; a ballast that is there is freed first, and then it starts. */
+START_TEST(a_start_wants_room)
+{
+    char *dir = unit_temp_dir();
+    char text[600];
+    struct node_options options = options_of(dir);
+    struct node *node = NULL;
+    struct why why = {0};
+    struct file_names names;
+    if (mount("tmpfs", dir, "tmpfs", 0, "size=80m") != 0) {
+        printf("SKIP a_start_wants_room: no file system can be mounted here: %s\n",
+               strerror(errno));
+        free(dir);
+        return;
+    }
+    (void)snprintf(text, sizeof(text), "%s/filler", dir);
+    ck_assert_int_eq(file_reserve(text, 77ull << 20, &why), OK);
+    ck_assert_int_eq(node_start(&options, &node, &why), ERR_DISK_FULL);
+    ck_assert_ptr_null(node);
+    ck_assert_msg(strstr(why.text, "are less than the 4194304 that a start needs") != NULL, "%s",
+                  why.text);
+    ck_assert_int_eq(file_list(dir, &names, NULL), OK);
+    ck_assert_uint_eq(names.count, 1); /* the filler alone */
+    file_names_done(&names);
+
+    ck_assert_int_eq(file_remove_tree(text, &why), OK);
+    ck_assert_int_eq(file_reserve(text, 27ull << 20, &why), OK);
+    (void)snprintf(text, sizeof(text), "%s/ballast", dir);
+    ck_assert_int_eq(file_reserve(text, 50ull << 20, &why), OK);
+    options.disk_ballast_bytes = 50ull << 20;
+    ck_assert_msg(node_start(&options, &node, &why) == OK, "%s", why.text);
+    uint64_t bytes = 0;
+    ck_assert_int_eq(file_size(text, &bytes, NULL), ERR_NOT_FOUND);
+    node_stop(node, 5000);
+    ck_assert_int_eq(umount(dir), 0);
+    free(dir);
+}
+END_TEST
+
 /* Threads that call, a backup that reads, and options that change under all of them. */
 START_TEST(options_change_while_all_goes_on)
 {
@@ -715,5 +757,5 @@ Suite *suite_real(void)
     return UNIT_SUITE("real", 120, four_threads_and_restart, drains_under_load, three_over_loopback,
                       empty_folder_is_refused_after_restart, returns_by_delta_and_full,
                       backups_while_all_goes_on, options_change_while_all_goes_on,
-                      damaged_backup_is_found);
+                      a_start_wants_room, damaged_backup_is_found);
 }
