@@ -156,7 +156,7 @@ enum err head_get(struct msg *msg, struct slot *slot, struct channel channel, st
         *ret = head;
         return OK;
     }
-    head = alloc_zero(sizeof(*head));
+    head = alloc_zero(sizeof(*head) + channel.id.len);
     head->slot = slot->id;
     memcpy(head->id_bytes, channel.id.data, channel.id.len);
     head->channel = (struct channel){channel.type, bytes_of(head->id_bytes, channel.id.len)};

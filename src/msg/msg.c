@@ -11,7 +11,7 @@
  *     appends change, `fresh` for new dedup rows, and anything else writes the batch first. */
 #include "msg/inner.h"
 
-enum { CACHE_CHANNELS = 100000, BATCH_MAX_BYTES = 4 * 1024 * 1024 };
+enum { CACHE_CHANNELS = 150000, BATCH_MAX_BYTES = 4 * 1024 * 1024 };
 
 struct msg *msg_new(const struct msg_options *options)
 {

@@ -16,7 +16,7 @@ struct msg;
 struct msg_options {
     struct store *store; /* borrowed */
     uint32_t slot_count;
-    uint32_t cache_channels;  /* channel heads kept in memory; 0: 100,000 */
+    uint32_t cache_channels;  /* channel heads kept in memory; 0: 150,000 */
     uint64_t batch_max_bytes; /* an apply batch is written beyond this; 0: 4 MiB */
 };
 
