@@ -72,7 +72,7 @@ struct head {
     uint64_t first_deleted_end;           /* end of the interval that starts at 1; 0: none */
     uint64_t batch_no;                    /* open batch that last changed rows of this channel */
     uint64_t deleted_batch_no;            /* open batch that last changed its intervals */
-    uint8_t id_bytes[]; /* as many as the id has */
+    uint8_t id_bytes[];                   /* as many as the id has */
 };
 
 struct fresh_dedup; /* a dedup row that is in the open batch alone */
