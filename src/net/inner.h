@@ -101,6 +101,10 @@ MUST_USE enum err net_greet_check(struct net_link *link, const struct hello *hel
 /* Counts a refusal. */
 enum err net_greet_refuse(struct net *net, enum net_refusal refusal, enum err err);
 
+/* ---- probe.c --------------------------------------------------------------------------------------- */
+
+void net_probes_end(struct net *net); /* those that are open, without a word */
+
 /* ---- listen.c -------------------------------------------------------------------------------------- */
 
 MUST_USE enum err net_listen_start(struct net *net, const char *listen, struct why *why);
@@ -123,7 +127,8 @@ struct net {
     struct evconnlistener *listener; /* owned */
     struct net_timer accept_timer, check_timer;
     uint16_t port;
-    struct list links; /* all; those of strangers are owned here */
+    struct list probes; /* probe.c */
+    struct list links;  /* all; those of strangers are owned here */
     uint32_t inbound_count, strangers_count;
     uint64_t checked_ms;
     uint64_t random; /* state of the jitter */

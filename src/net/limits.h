@@ -7,6 +7,7 @@ enum {
     NET_MEMBERS_MAX = 64, /* net_set_members asserts it */
     NET_ADDRESS_MAX_BYTES = 256,
     NET_SOFTWARE_MAX_BYTES = 31, /* of a build's version, as peers tell it */
+    NET_CLUSTER_ID_MAX_BYTES = 128,
     NET_ZONE_MAX_BYTES = 64,
     NET_NONCE_BYTES = 16,  /* of one start of a process */
     NET_ADDRESSES_MAX = 8, /* of one name: the rest is not tried */

@@ -51,6 +51,7 @@ struct net_link {
     uint8_t lane;              /* enum hello_lane; of an accepted one once it said HELLO */
     struct net_peer *peer;     /* borrowed; NULL: not known yet, or no more */
     struct net_outlet *outlet; /* borrowed; of ours */
+    void *arg;                 /* the owner's; of a probe */
     uint64_t opened_ms, heard_ms, pinged_ms;
     uint64_t given_bytes,
         written_bytes; /* to the socket's buffer; what had left it at the last check */

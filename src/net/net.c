@@ -133,6 +133,7 @@ static struct net *net_new(const struct net_options *options)
     net->ping_ms = options->ping_ms != 0 ? options->ping_ms : NET_PING_MS;
     net->silent_ms = options->silent_ms != 0 ? options->silent_ms : NET_SILENT_MS;
     list_init(&net->links);
+    list_init(&net->probes);
     net->random = random_u64();
     net->checked_ms = clock_mono_ms();
     mutex_init(&net->lock);
@@ -172,6 +173,7 @@ void net_stop(struct net *net)
     assert(net_loop_is_here(net->loop));
     net_listen_stop(net);
     net_timer_done(&net->check_timer);
+    net_probes_end(net);
     for (uint32_t i = 0; i < net->peers_count; i++) {
         net_peer_free(net->peers[i]);
     }

@@ -142,6 +142,23 @@ MUST_USE bool net_send_packet(struct net *net, node_id to, enum net_lane lane,
 MUST_USE bool net_send_frame(struct net *net, node_id to, uint8_t kind, struct bytes body);
 /* Writes what was added since the last one: as few frames and writes as possible. */
 void net_flush(struct net *net);
+/* Who answered at an address. */
+struct net_answer {
+    node_id node;
+    uint64_t incarnation;
+    uint32_t feature_level, slot_count;
+    bool is_blank; /* its data folder holds nothing of a cluster yet */
+    bool speaks;   /* a protocol that this build speaks too */
+    char cluster_id[NET_CLUSTER_ID_MAX_BYTES + 1];
+};
+/* answer NULL: nobody did, why says more. Both are borrowed for the call. Thread: loop */
+typedef void net_on_probed(uint64_t number, const struct net_answer *answer, const struct why *why,
+                           void *arg);
+/* Asks who listens for peers at host:port, where node `to` shall be; nothing is remembered of it. on_done
+ * comes once, later, with number (the caller's), within about timeout_ms; not at all when the net is
+ * stopped before. */
+void net_probe(struct net *net, const char *address, node_id to, uint64_t number,
+               uint64_t timeout_ms, net_on_probed *on_done, void *arg);
 /* When something came from it last (clock_mono_ms), pings too; 0: it is not up. */
 uint64_t net_heard_ms(const struct net *net, node_id id);
 /* Whether packets to it would leave now. */

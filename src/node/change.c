@@ -403,6 +403,10 @@ void change_member(struct group *group, struct node_call *call)
     struct why why = {0};
     enum err err = change_make(node, &change, &next, &why);
     struct raft_pos pos = {0};
+    if (err == OK && change.what == NODE_MEMBER_ADD && probe_start(node, call, &change)) {
+        members_done(&next);
+        return;
+    }
     if (err == OK) {
         call->answer = placement_encode(&node->membership.table, &next, node->groups_count, 0, 0);
     }

@@ -64,6 +64,14 @@ struct node_peer_hello {
 };
 /* Both ways to it are open. Borrows hello. */
 void node_peer_up(struct node *node, node_id peer, const struct node_peer_hello *hello);
+/* Who answered a world.probe. */
+struct node_found {
+    bool is_answered, is_blank, speaks; /* speaks: a protocol that this build speaks too */
+    node_id node;
+    uint32_t feature_level, slot_count;
+    const char *cluster_id, *text; /* text: why nobody answered; borrowed */
+};
+void node_found(struct node *node, uint64_t number, const struct node_found *found);
 /* Whether the peer may be talked to, by the table in force: a live member, with the data folder that it
  * was first met with, and of a build that can apply all that the cluster uses (feature_level, as it says
  * itself). Worlds ask before they let anything of it through.

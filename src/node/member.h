@@ -135,6 +135,11 @@ void change_run(struct node *node); /* each second: what slot 0's leader does by
 enum err change_propose(struct node *node, const struct members *table, struct raft_pos *ret_pos);
 void change_applied(struct node *node, struct node_call *call, const struct msg_result *result);
 
+/* ---- probe.c: who shall be added is asked first ----------------------------------------------------- */
+/* True: the call waits for the answer, and goes on with change_member. */
+bool probe_start(struct node *node, struct node_call *call,
+                 const struct node_member_change *change);
+
 /* ---- move.c ----------------------------------------------------------------------------------------- */
 void move_run(struct node *node); /* each second: configurations towards the table */
 

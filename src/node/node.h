@@ -269,6 +269,7 @@ struct node_call {
     uint8_t stage, hops;
     bool is_admitted;  /* counts towards submit_max_commands */
     bool is_remote;    /* another node asks */
+    bool is_probed;    /* MEMBER: the new node answered, and is who it shall be */
     node_id avoided;   /* READ: who could not read it; 0: nobody was asked */
     uint64_t asked_ms; /* READ: when another node was */
     node_id forwarded_to;

@@ -76,6 +76,7 @@ struct node {
     struct membership membership;
     bool is_unproven; /* found.c: it founds nothing, and elects nobody who would */
     uint64_t booted_ms;
+    uint64_t probes;        /* made in this boot */
     uint32_t leaving_asked; /* questions of leave.c that are open */
     struct node_boot boot;  /* what groups are booted with again */
     struct raft_options limits;

@@ -61,6 +61,10 @@ struct node_world {
      * come late or twice. False: certainly not sent. Thread: loop */
     bool (*send_frame)(void *arg, node_id to, uint8_t kind, struct bytes body);
 
+    /* Asks who listens for peers at address, where node `to` shall be; node_found(number) follows, later,
+     * within about timeout_ms. False: it cannot ask. NULL: this world never can. Thread: loop */
+    bool (*probe)(void *arg, uint64_t number, const char *address, node_id to, uint64_t timeout_ms);
+
     /* Another table of the cluster's nodes is in force: links to those that are in it and live, with
      * their incarnations when it has them; those that are REMOVED in it are refused for ever. Borrowed for the
      * call. NULL: this world reaches everybody. Thread: loop */

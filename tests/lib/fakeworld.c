@@ -31,7 +31,10 @@ struct seat {
     int64_t wall_shift_ms;
     bool is_held, is_woken, is_moved;
     uint64_t met_boot[FAKEWORLD_NODES_MAX + 1]; /* the start of a peer that it was told of */
-    uint32_t feature_level;                     /* of its build; 0: as in the options */
+    const char *said_cluster;                   /* NULL: the world's */
+    uint64_t probe_number;                      /* 0: it asks nobody */
+    node_id probed;
+    uint32_t feature_level; /* of its build; 0: as in the options */
     enum err fatal;
     uint64_t ballast_bytes;
     struct buf alarms; /* what the node had kept; outlives it */
@@ -199,6 +202,46 @@ static uint64_t fake_heard_ms(void *arg, node_id peer)
     return seat->world->now_us / 1000;
 }
 
+static bool fake_probe(void *arg, uint64_t number, const char *address, node_id to,
+                       uint64_t timeout_ms)
+{
+    struct seat *seat = arg;
+    unsigned id = 0;
+    (void)to, (void)timeout_ms;
+    assert(seat->probe_number == 0);
+    seat->probed = sscanf(address, "host%u:", &id) == 1 ? id : 0;
+    seat->probe_number = seat->world->options.probes ? number : 0;
+    return seat->world->options.probes;
+}
+
+/* False: nobody is asked. */
+static bool seat_answer_probe(struct seat *seat)
+{
+    struct fakeworld *world = seat->world;
+    if (seat->probe_number == 0) {
+        return false;
+    }
+    struct seat *other = seat->probed == 0 || seat->probed > world->options.nodes
+                             ? NULL
+                             : &world->seats[seat->probed];
+    struct node_found found = {.cluster_id = "", .text = "Connection refused"};
+    if (other != NULL && other->node != NULL) {
+        found = (struct node_found){.is_answered = true,
+                                    .is_blank = node_is_blank(other->node),
+                                    .speaks = true,
+                                    .node = other->id,
+                                    .feature_level = node_feature_level(other->node),
+                                    .slot_count = world->options.node.slot_count,
+                                    .cluster_id = other->said_cluster != NULL ? other->said_cluster
+                                                                              : "fakeworld",
+                                    .text = ""};
+    }
+    uint64_t number = seat->probe_number;
+    seat->probe_number = 0;
+    node_found(seat->node, number, &found);
+    return true;
+}
+
 static void fake_flush(void *arg)
 {
     (void)arg;
@@ -246,6 +289,7 @@ static const struct node_world fake_world = {
     .flush = fake_flush,
     .save_alarms = fake_save_alarms,
     .heard_ms = fake_heard_ms,
+    .probe = fake_probe,
     .set_ballast = fake_set_ballast,
     .fatal = fake_fatal,
 };
@@ -336,6 +380,7 @@ static enum err seat_open(struct seat *seat, struct why *why)
         options.join = true;
     }
     memset(seat->met_boot, 0, sizeof(seat->met_boot));
+    seat->probe_number = 0;
     if (seat->feature_level != 0) {
         options.feature_level = seat->feature_level;
     }
@@ -380,6 +425,11 @@ enum err fakeworld_start(struct fakeworld *world, node_id id, struct why *why)
 void fakeworld_set_level(struct fakeworld *world, node_id id, uint32_t feature_level)
 {
     seat_of(world, id)->feature_level = feature_level;
+}
+
+void fakeworld_set_cluster(struct fakeworld *world, node_id id, const char *cluster_id)
+{
+    seat_of(world, id)->said_cluster = cluster_id;
 }
 
 void fakeworld_wipe(struct fakeworld *world, node_id id)
@@ -542,6 +592,7 @@ bool fakeworld_settle(struct fakeworld *world)
         bool did = false;
         for (node_id id = 1; id <= world->options.nodes; id++) {
             if (world->seats[id].node != NULL) {
+                did |= seat_answer_probe(&world->seats[id]);
                 did |= seat_move(&world->seats[id]);
             }
         }

@@ -19,6 +19,7 @@ struct fakeworld_options {
     const struct raft_options *limits; /* as in node_boot; borrowed */
     bool manual_ticks;
     uint32_t founders; /* 1..founders found the cluster, the others join it; 0: all found it */
+    bool probes;       /* who shall be added is asked first; "hostN:..." is node N's address */
     bool greets;       /* handshakes: who is not admitted by the other gets nothing through */
 };
 
@@ -36,6 +37,8 @@ enum err fakeworld_start(struct fakeworld *world, node_id id, struct why *why);
 void fakeworld_crash(struct fakeworld *world, node_id id, int64_t keep);
 /* From its next start on the node is of a build of that level. */
 void fakeworld_set_level(struct fakeworld *world, node_id id, uint32_t feature_level);
+/* What it says of its cluster's id to who asks (probes); borrowed. */
+void fakeworld_set_cluster(struct fakeworld *world, node_id id, const char *cluster_id);
 /* The node, which is down, gets an empty disk. */
 void fakeworld_wipe(struct fakeworld *world, node_id id);
 /* Drains it, then ends it in good order. */

@@ -116,6 +116,8 @@ static void op_show_page(struct op *op)
         seat->must_end = true;
     } else if (err == ERR_CORRUPT && (seat->is_damaged || world->seats[op->served_by].is_damaged)) {
         op->err = err;
+    } else if (err == ERR_NEW_FOLDER || err == ERR_REMOVED) {
+        op->err = err; /* it was told so after the call was answered, and shows nothing any more */
     } else if (err != OK) {
         world_fail(world, "I14: node %llu cannot read: %s", LLU(op->node), why.text);
     } else {

@@ -129,6 +129,34 @@ static bool is_blank(void *arg)
     return node_is_blank(real->node);
 }
 
+static void on_probed(uint64_t number, const struct net_answer *answer, const struct why *why,
+                      void *arg)
+{
+    struct real *real = arg;
+    struct node_found found = {.cluster_id = "", .text = why->text};
+    if (answer != NULL) {
+        found = (struct node_found){.is_answered = true,
+                                    .is_blank = answer->is_blank,
+                                    .speaks = answer->speaks,
+                                    .node = answer->node,
+                                    .feature_level = answer->feature_level,
+                                    .slot_count = answer->slot_count,
+                                    .cluster_id = answer->cluster_id,
+                                    .text = ""};
+    }
+    node_found(real->node, number, &found);
+}
+
+bool links_probe(void *arg, uint64_t number, const char *address, node_id to, uint64_t timeout_ms)
+{
+    struct real *real = arg;
+    if (real->net == NULL) {
+        return false;
+    }
+    net_probe(real->net, address, to, number, timeout_ms, on_probed, real);
+    return true;
+}
+
 /* ---- out: NULL net: a cluster of one without a listener ------------------------------------------ */
 
 bool links_send(void *arg, node_id to, enum node_lane lane, const struct raft_packet *packet)

@@ -48,9 +48,17 @@ def add(context, cluster, node, **more):
     body = {"id": node.id, "address": node.peer_address, **more}
     others = [other for other in cluster.nodes if is_ready(other)]
     expect(others, "no node is ready to add another")
-    _, plan = ask(context.random.choice(others), "POST", "/v1/admin/nodes", body, 202)
-    cluster.nodes.append(node)
     node.start()
+    plan = None
+
+    def is_taken():  # it is asked who it is: its listener must be there
+        nonlocal plan
+        status, plan = ask(context.random.choice(others), "POST", "/v1/admin/nodes", body)
+        expect(status == 202 or "no node answers" in plan["detail"], f"{status} {plan}")
+        return status == 202
+
+    wait_until(is_taken, 20, f"node {node.id} is added", pause=0.2)
+    cluster.nodes.append(node)
     return plan
 
 

@@ -3,6 +3,7 @@
  * remembered of a peer; that a node that returns is let in again. */
 #include "suites.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -413,12 +414,82 @@ START_TEST(start_says_what_is_wrong)
 }
 END_TEST
 
+struct probing {
+    struct rig *rig;
+    const char *address;
+    node_id to;
+    atomic_bool is_done;
+    bool is_answered;
+    struct net_answer answer;
+    struct why why;
+};
+
+static void on_probed(uint64_t number, const struct net_answer *answer, const struct why *why,
+                      void *arg)
+{
+    struct probing *probing = arg;
+    ck_assert_uint_eq(number, 77);
+    probing->is_answered = answer != NULL;
+    if (answer != NULL)
+        probing->answer = *answer;
+    probing->why = *why;
+    atomic_store(&probing->is_done, true);
+}
+
+static void begin_probe(void *arg)
+{
+    struct probing *probing = arg;
+    net_probe(probing->rig->net, probing->address, probing->to, 77, 1500, on_probed, probing);
+}
+
+static struct probing probe(struct rig *rig, const char *address, node_id to)
+{
+    struct probing probing = {.rig = rig, .address = address, .to = to};
+    rig_do(rig, begin_probe, &probing);
+    for (int i = 0; i < 1000 && !atomic_load(&probing.is_done); i++)
+        usleep(5000);
+    ck_assert(probing.is_done);
+    return probing;
+}
+
+/* Who is nobody's member yet says who it is, whoever was meant, and nothing is remembered of it. */
+START_TEST(a_stranger_is_asked_who_it_is)
+{
+    static struct rig rigs[3];
+    for (node_id id = 1; id <= 3; id++) {
+        rig_init(&rigs[id - 1], id);
+        if (id == 3)
+            rigs[2].options.cluster_id = "another";
+        rig_start(&rigs[id - 1]);
+    }
+    struct probing found = probe(&rigs[0], rigs[1].address, 2);
+    ck_assert(found.is_answered && found.answer.speaks && !found.answer.is_blank);
+    ck_assert_uint_eq(found.answer.node, 2);
+    ck_assert_str_eq(found.answer.cluster_id, "test-cluster");
+    ck_assert_uint_eq(found.answer.slot_count, RIG_SLOTS);
+    ck_assert_uint_eq(found.answer.incarnation, rigs[1].options.incarnation);
+    found = probe(&rigs[0], rigs[1].address, 4);
+    ck_assert(found.is_answered && found.answer.node == 2);
+    found = probe(&rigs[0], rigs[2].address, 3);
+    ck_assert(found.is_answered);
+    ck_assert_str_eq(found.answer.cluster_id, "another");
+    ck_assert_uint_eq(rig_status(&rigs[0]).peers_count, 0);
+    rig_stop(&rigs[1]);
+    found = probe(&rigs[0], rigs[1].address, 2);
+    ck_assert(!found.is_answered && found.why.text[0] != '\0');
+    found = probe(&rigs[0], "no-such-host.invalid:1", 2);
+    ck_assert(!found.is_answered && found.why.text[0] != '\0');
+    rig_stop(&rigs[2]);
+    rig_stop(&rigs[0]);
+}
+END_TEST
+
 Suite *suite_handshake(void)
 {
-    return UNIT_SUITE("handshake", 60, two_nodes_know_each_other, who_is_refused_and_why,
-                      members_carry_what_is_known, a_peer_counts_once_it_is_remembered,
-                      who_answers_is_remembered_too, a_remembered_nonce_counts,
-                      the_connecting_side_checks_too, an_address_that_leads_home,
-                      a_restarted_node_is_let_in, a_copied_folder_is_refused,
-                      removed_members_are_cut_off, start_says_what_is_wrong);
+    return UNIT_SUITE(
+        "handshake", 60, two_nodes_know_each_other, who_is_refused_and_why,
+        members_carry_what_is_known, a_peer_counts_once_it_is_remembered,
+        who_answers_is_remembered_too, a_remembered_nonce_counts, the_connecting_side_checks_too,
+        an_address_that_leads_home, a_restarted_node_is_let_in, a_copied_folder_is_refused,
+        removed_members_are_cut_off, start_says_what_is_wrong, a_stranger_is_asked_who_it_is);
 }

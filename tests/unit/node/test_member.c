@@ -614,6 +614,55 @@ START_TEST(an_upgrade_is_finalized_when_all_are_new)
 }
 END_TEST
 
+START_TEST(who_shall_be_added_is_asked_first)
+{
+    struct fakeworld_options options;
+    fakeworld_options_init(&options, 5, 36);
+    options.founders = 3;
+    options.greets = options.probes = true;
+    options.node.slot_count = SLOTS;
+    options.node.replica_count = 3;
+    struct fakeworld *world = fakeworld_new(&options);
+    for (node_id id = 1; id <= 3; id++)
+        test_start(world, id);
+    for (slot_id slot = 0; slot < SLOTS; slot++)
+        ck_assert_uint_ne(fakeworld_elect(world, slot), 0);
+    fakeworld_run(world, 5000);
+    ck_assert_int_eq(change(world, 1, adding(4, 0),
+                            "no node answers at 'host4:11110' (Connection "
+                            "refused): start node 4 first"),
+                     ERR_CONFLICT);
+    test_start(world, 4);
+    fakeworld_set_cluster(world, 4, "other");
+    ck_assert_int_eq(
+        change(world, 2, adding(4, 0), "belongs to cluster 'other', not to 'fakeworld'"),
+        ERR_CONFLICT);
+    fakeworld_set_cluster(world, 4, NULL);
+    struct node_member_change wrong = adding(5, 0);
+    (void)snprintf(wrong.address, sizeof(wrong.address), "host4:1");
+    ck_assert_int_eq(change(world, 3, wrong, "node 4 is at 'host4:1', not node 5"), ERR_CONFLICT);
+    fakeworld_crash(world, 4, MEMDISK_KEEP_ALL);
+    fakeworld_set_level(world, 4, 3);
+    test_start(world, 4);
+    ck_assert_int_eq(change(world, 1, adding(4, 0), "feature level 3"), ERR_CONFLICT);
+    fakeworld_crash(world, 4, MEMDISK_KEEP_ALL);
+    fakeworld_set_level(world, 4, 4);
+    test_start(world, 4);
+    wrong = adding(4, 0);
+    (void)snprintf(wrong.address, sizeof(wrong.address), "host2:1"); /* one with data */
+    ck_assert_int_eq(change(world, 1, wrong, "node 2 is at"), ERR_CONFLICT);
+    struct members before = table_of(world, 1);
+    ck_assert_uint_eq(before.rows_count, 3);
+    members_done(&before);
+    struct node_member_change dry = adding(4, 0);
+    dry.dry_run = true;
+    (void)change(world, 2, dry, NULL);
+    (void)change(world, 2, adding(4, 0), NULL);
+    wait_through(world);
+    fakeworld_free(world);
+}
+END_TEST
+
 START_TEST(what_an_old_build_would_stop_at_is_not_proposed)
 {
     struct fakeworld *world = old_world(1, 35);
@@ -653,6 +702,7 @@ Suite *suite_member(void)
     tcase_add_test(tcase, an_order_is_a_job_that_outlives_leaders_and_can_be_taken_back);
     tcase_add_test(tcase, a_node_that_is_leaving_stays_when_that_is_taken_back);
     tcase_add_test(tcase, an_upgrade_is_finalized_when_all_are_new);
+    tcase_add_test(tcase, who_shall_be_added_is_asked_first);
     tcase_add_test(tcase, what_an_old_build_would_stop_at_is_not_proposed);
     suite_add_tcase(suite, tcase);
     return suite;
