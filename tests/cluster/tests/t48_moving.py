@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was deleted stays deleted while replicas move: the cases of a node that was away (its log kept, its
-log gone, the delete log gone too), leaders with deletes of the same shape, and late chunks, each with
+log gone, the delete log gone too; members added and removed meanwhile), leaders with deletes of the same shape, and late chunks, each with
 four nodes whose replicas wander (driver W8) while deletes are made, while the node is away, and while
 it comes back. Slots of the node that is away are given to others, and given back to it later."""
 import time
 
 from lib.behind import SNAP, Behind
 from lib.context import expect, wait_until
+from lib.members import insist, make_joiner, wait_done
 from lib.moves import Moves
 from . import t32_same_shape, t35_late_chunks
 
@@ -17,8 +18,8 @@ SECONDS = 120
 AWAY_S, BACK_S = 3, 5
 
 
-def made(context, slot_count=4, settings=None):
-    return context.cluster(4, slot_count=slot_count, proxied=True,
+def made(context, slot_count=4, settings=None, spares=()):
+    return context.cluster(4, slot_count=slot_count, proxied=True, spares=spares,
                            settings={"cluster": settings or SNAP}).start()
 
 
@@ -73,6 +74,34 @@ def returns(context):
     judge(context, cluster)
 
 
+def other_members(context):
+    """While node 3 is away over deletes whose logs go, a node is added and another one removed: it comes
+    back to a cluster of others."""
+    cluster = made(context, spares=(5, 6))
+    behind, slowest, leaver = Behind(context, cluster).fill(), 0.0, cluster.node(4)
+    for number, full in ((5, False), (6, True)):
+        behind.leave()
+        joiner = make_joiner(context, cluster, number)
+        joiner.start()
+        insist(context, cluster, "POST", "/v1/admin/nodes",
+               {"id": number, "address": joiner.peer_address})
+        cluster.nodes.append(joiner)
+        behind.miss_deletes()
+        wait_done(behind.staying, 90)
+        insist(context, cluster, "DELETE", f"/v1/admin/nodes/{leaver.id}")
+        cluster.nodes.remove(leaver)
+        behind.staying = cluster.others(behind.third)
+        behind.forget(full)
+        behind.third.start()
+        wait_until(lambda: is_asked(behind.third), 20, "node 3 listens")
+        slowest = max(slowest, behind.wait_whole(90))
+        wait_done(cluster.nodes, 90)
+        leaver.kill()
+        leaver = joiner
+    context.note(f"two nodes added, two removed while node 3 was away, whole after {slowest:.1f} s at most")
+    judge(context, cluster)
+
+
 def same_shapes(context):
     cluster = made(context, 2)
     clients = context.client(cluster), context.client(cluster, "impatient", timeout=1.5)
@@ -99,5 +128,6 @@ def late_chunks(context):
 
 def run(context):
     returns(context)
+    other_members(context)
     same_shapes(context)
     late_chunks(context)
