@@ -55,6 +55,8 @@
     X(REMOVED, "node_removed", REFUSED, "this node was removed from the cluster")                  \
     X(NEW_FOLDER, "new_data_folder", REFUSED,                                                      \
       "the cluster knows this node with another data folder")                                      \
+    X(OLD_FOLDER, "old_data_folder", REFUSED,                                                      \
+      "the cluster has seen this node further than its data folder is")                            \
     X(TOO_STALE, "too_stale", REFUSED, "this node's state is older than asked for")                \
     X(PROVEN_LOST, "proven_lost", REFUSED, "the command lost its place to another leader's")       \
     X(UNREADY, "unready", REFUSED, "this replica is not fit to serve")                             \

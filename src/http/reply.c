@@ -76,6 +76,7 @@ int reply_status_of(enum err err)
     case ERR_DRAINING:
     case ERR_REMOVED:
     case ERR_NEW_FOLDER:
+    case ERR_OLD_FOLDER:
     case ERR_TOO_STALE:
     case ERR_PROVEN_LOST:
     case ERR_UNREADY:

@@ -123,19 +123,19 @@ static enum err check_identity(struct net *net, const struct net_peer *peer,
         return net_greet_refuse(net, NET_REFUSAL_INCARNATION, ERR_NEW_FOLDER);
     }
     if (hello->boot < boot) {
-        (void)why_set(why, ERR_WRONG_IDENTITY,
+        (void)why_set(why, ERR_OLD_FOLDER,
                       "node %llu is at start %llu, but was at %llu: its data folder was rolled "
                       "back; replace it by a new node under a new id (lethectl node replace)",
                       node, (unsigned long long)hello->boot, (unsigned long long)boot);
-        return net_greet_refuse(net, NET_REFUSAL_ROLLED_BACK, ERR_WRONG_IDENTITY);
+        return net_greet_refuse(net, NET_REFUSAL_ROLLED_BACK, ERR_OLD_FOLDER);
     }
     if (hello->boot == boot && peer->has_nonce &&
         memcmp(hello->nonce, peer->nonce, sizeof(peer->nonce)) != 0) {
-        (void)why_set(why, ERR_WRONG_IDENTITY,
+        (void)why_set(why, ERR_OLD_FOLDER,
                       "two processes say that they are node %llu at start %llu: its data folder "
                       "was copied; stop the copy",
                       node, (unsigned long long)boot);
-        return net_greet_refuse(net, NET_REFUSAL_COPIED, ERR_WRONG_IDENTITY);
+        return net_greet_refuse(net, NET_REFUSAL_COPIED, ERR_OLD_FOLDER);
     }
     return OK;
 }

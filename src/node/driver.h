@@ -82,7 +82,8 @@ void node_found(struct node *node, uint64_t number, const struct node_found *fou
 MUST_USE enum err node_admits(const struct node *node, node_id peer, uint64_t incarnation,
                               uint32_t feature_level, struct why *why);
 /* A handshake with it failed, by this side's or its own word. ERR_REMOVED from its side: this node was
- * taken out of the cluster. ERR_NEW_FOLDER: this node's data folder is not the one that is known. */
+ * taken out of the cluster. ERR_NEW_FOLDER: this node's data folder is not the one that is known.
+ * ERR_OLD_FOLDER: it is, but as it was before. */
 void node_peer_refused(struct node *node, node_id peer, bool is_its_word, enum err err,
                        const char *text);
 /* As node_call_start, from the loop's thread, without the submit queue: calls that peers forward. */

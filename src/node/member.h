@@ -31,7 +31,8 @@ struct membership {
     raft_index looked_at; /* slot 0's applied index when its value was read last */
     bool has_looked;
     bool is_removed;  /* this node is, by the table or by what others said */
-    bool is_disowned; /* others know it with another data folder */
+    bool is_disowned; /* others know it with another data folder, or a newer state of this one */
+    bool is_outdated; /* the latter, which its folder remembers */
     node_id *leaders; /* owned, by slot: as slot 0's leader said; 0: not known */
     uint64_t
         *settled; /* owned, by slot: the table's revision that it was seen as; slot 0's leader's */
@@ -92,6 +93,9 @@ bool table_is_settled(const struct group *group); /* this leader's slot is as th
 /* Whether what the peer says in Raft counts. */
 bool table_hears(const struct node *node, node_id peer);
 void table_disown(struct node *node, struct peer *peer, bool is_disowned);
+/* This node was told that its folder is an old copy. Each start counts, so after a few more ones its peers
+ * could no longer tell: the folder itself remembers, for ever. */
+void table_outdate(struct node *node, const char *text);
 /* This node was told that it is removed. */
 void table_fence(struct node *node, const char *text);
 

@@ -293,6 +293,12 @@ static enum err call_refuse(struct node_call *call, enum err err, const char *te
     return why_set(why, err, "%s", text == NULL ? err_sentence(err) : text);
 }
 
+/* Why a node that is disowned serves nothing. Thread: any */
+static enum err disowned_err(const struct node *node)
+{
+    return atomic_load(&node->is_outdated) ? ERR_OLD_FOLDER : ERR_NEW_FOLDER;
+}
+
 /* What can be refused without asking the loop. Takes the command on failure. */
 static enum err call_check(struct node *node, struct node_call *call, struct why *why)
 {
@@ -308,7 +314,7 @@ static enum err call_check(struct node *node, struct node_call *call, struct why
         return call_refuse(call, ERR_REMOVED, NULL, why);
     }
     if (atomic_load_explicit(&node->is_disowned, memory_order_relaxed)) {
-        return call_refuse(call, ERR_NEW_FOLDER, NULL, why);
+        return call_refuse(call, disowned_err(node), NULL, why);
     }
     return OK;
 }
@@ -536,6 +542,8 @@ void node_peer_refused(struct node *node, node_id id, bool is_its_word, enum err
         table_fence(node, text);
     } else if (is_its_word && err == ERR_NEW_FOLDER) {
         table_disown(node, peer, true);
+    } else if (is_its_word && err == ERR_OLD_FOLDER) {
+        table_outdate(node, text);
     }
 }
 
@@ -783,7 +791,8 @@ static enum err node_vouch(struct node *node, uint32_t slot, enum err err, struc
         return why_set(why, ERR_REMOVED, "%s", err_sentence(ERR_REMOVED));
     }
     if (atomic_load(&node->is_disowned)) {
-        return why_set(why, ERR_NEW_FOLDER, "%s", err_sentence(ERR_NEW_FOLDER));
+        enum err disowned = disowned_err(node);
+        return why_set(why, disowned, "%s", err_sentence(disowned));
     }
 #if defined(LETHE_MUTANT_serve_installing) || defined(LETHE_MUTANT_unready_serves)
     return err;

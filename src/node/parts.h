@@ -111,7 +111,7 @@ struct node {
     uint64_t checks_due_ms, checks_ordered;
     uint64_t uncached_us; /* when the store's cache was emptied last. Thread: background, CHECK */
 
-    atomic_bool draining, disk_low, started, is_removed, is_disowned;
+    atomic_bool draining, disk_low, started, is_removed, is_disowned, is_outdated;
     struct admit admit;
     atomic_uint_fast64_t disk_free_bytes, disk_total_bytes, open_calls_shown, unapplied_shown;
     atomic_uint_fast64_t open_bytes_shown, tail_bytes_shown, catchups_shown, needs_shown;

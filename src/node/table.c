@@ -304,8 +304,37 @@ void table_disown(struct node *node, struct peer *peer, bool is_disowned)
                   "new node with an id that was never used and let it replace this one",
                   "peer=%u", (unsigned)peer->member.id);
     }
-    membership->is_disowned = is_any;
-    atomic_store(&node->is_disowned, is_any);
+    membership->is_disowned = is_any || membership->is_outdated;
+    atomic_store(&node->is_disowned, membership->is_disowned);
+}
+
+/* What the tombstone says in the folder of an old copy; any other text: it was removed. */
+#define TOMBSTONE_OUTDATED "outdated"
+
+static void table_stand_aside(struct node *node, const char *text)
+{
+    node->membership.is_outdated = node->membership.is_disowned = true;
+    atomic_store(&node->is_outdated, true);
+    atomic_store(&node->is_disowned, true);
+    log_error(
+        "node",
+        "this data folder is an old copy of what it was: the node takes no part; put the newest "
+        "one back, or start a new node with an id that was never used and let it replace this one",
+        "detail=%s", LOG_QUOTED(text));
+}
+
+void table_outdate(struct node *node, const char *text)
+{
+#ifdef LETHE_MUTANT_outdated_forgets
+    return;
+#endif
+    if (node->membership.is_outdated || node->membership.is_removed) {
+        return;
+    }
+    table_stand_aside(node, text);
+    store_put_slot_value(disk_batch(node), 0, STORE_SLOT_TOMBSTONE,
+                         bytes_of_string(TOMBSTONE_OUTDATED));
+    disk_want_sync(node);
 }
 
 static void table_follow(struct node *node)
@@ -414,7 +443,9 @@ enum err table_boot(struct node *node, struct why *why)
     store_value_init(&value);
     struct bytes tombstone;
     err = store_get_slot_value(node->store, NULL, 0, STORE_SLOT_TOMBSTONE, &value, &tombstone);
-    if (err == OK && tombstone.len > 0) {
+    if (err == OK && bytes_is_equal(tombstone, bytes_of_string(TOMBSTONE_OUTDATED))) {
+        table_stand_aside(node, "as it was told before it was started");
+    } else if (err == OK && tombstone.len > 0) {
         membership->is_removed = true;
         atomic_store(&node->is_removed, true);
         log_error("node", "this node was removed from the cluster: it serves nothing any more",

@@ -105,6 +105,8 @@ static bool others_are_sound(struct world *world, node_id id)
 
 static bool may_damage(struct world *world, const struct seat *seat)
 {
+    if (world->options.log_keep_hours == 0 && !world->has_catchup)
+        return false; /* who is behind stays there, and is no quorum with the others */
     return seat->node == NULL && !world->is_on_rocks && seat->disk->has_database &&
            !seat->is_damaged && world->nodes > 2 && others_are_sound(world, seat->id);
 }
@@ -253,7 +255,8 @@ enum step world_roll_back(struct world *world, const struct words *words)
     struct seat *seat = world_seat(world, id);
     if (seat->node != NULL || seat->copy == NULL || seat->is_damaged ||
         !all_would_know(world, seat) ||
-        (words_number(words, "force", 0) == 0 && !world_may_lose_disk(world, id)))
+        (words_number(words, "force", 0) == 0 &&
+         (!world_may_lose_disk(world, id) || world_was_just_changed(world))))
         return STEP_NOTHING;
     world->wiped_us = world->now_us;
     put_back(seat);

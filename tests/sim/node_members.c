@@ -28,9 +28,9 @@ static enum err admit(const struct seat *seat, struct greeting peer, struct why 
     if (seat->known[id] != 0 && seat->known[id] != peer.incarnation)
         return why_set(why, ERR_NEW_FOLDER, "another data folder than it was met with");
     if (peer.boot < seat->known_boots[id])
-        return why_set(why, ERR_WRONG_IDENTITY, "its data folder was rolled back");
+        return why_set(why, ERR_OLD_FOLDER, "its data folder was rolled back");
     if (peer.boot == seat->known_boots[id] && peer.start != seat->known_starts[id])
-        return why_set(why, ERR_WRONG_IDENTITY, "its data folder was copied");
+        return why_set(why, ERR_OLD_FOLDER, "its data folder was copied");
     return node_admits(seat->node, id, peer.incarnation, NODE_FEATURE_LEVEL, why);
 }
 
@@ -46,7 +46,8 @@ bool seat_lets_in(struct seat *seat, const struct parcel *parcel)
     struct why why = {0};
     struct greeting greeting = {parcel->from, parcel->incarnation, parcel->boot, parcel->start};
     enum err err = admit(seat, greeting, &why);
-    if (err != OK && seat_is_live(from) && from->incarnation == parcel->incarnation)
+    if (err != OK && seat_is_live(from) && from->incarnation == parcel->incarnation &&
+        from->start == parcel->start) /* who sent it hears the answer */
         node_peer_refused(from->node, seat->id, true, err, why.text);
     return err == OK;
 }
@@ -277,6 +278,11 @@ bool world_may_lose_disk(struct world *world, node_id id)
     return true;
 }
 
+bool world_was_just_changed(const struct world *world)
+{
+    return world->changed_us != 0 && world->now_us - world->changed_us < APART_US;
+}
+
 /* wipe N [force=1]: N, which is down, gets an empty disk; not one too many, unless forced. */
 enum step world_wipe(struct world *world, const struct words *words)
 {
@@ -289,8 +295,7 @@ enum step world_wipe(struct world *world, const struct words *words)
     if (seat->node != NULL || world->is_on_rocks || seat->boots == 0 || table == NULL ||
         table->revision == 0 ||
         (words_number(words, "force", 0) == 0 &&
-         (!world_may_lose_disk(world, id) ||
-          (world->changed_us != 0 && world->now_us - world->changed_us < APART_US))))
+         (!world_may_lose_disk(world, id) || world_was_just_changed(world))))
         return STEP_NOTHING;
     world->wiped_us = world->now_us;
     memdisk_free(seat->disk);

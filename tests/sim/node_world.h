@@ -182,6 +182,7 @@ bool world_is_settled(struct world *world, slot_id slot, const struct raft_statu
 bool world_has_lost_disk(struct world *world, node_id id);
 /* Each slot keeps a quorum without its disk. */
 bool world_may_lose_disk(struct world *world, node_id id);
+bool world_was_just_changed(const struct world *world); /* its members, ten seconds ago at most */
 enum step world_member(struct world *world, const struct words *words);
 enum step world_wipe(struct world *world, const struct words *words);
 enum step world_expect_member(struct world *world, const struct words *words, bool *ret_known);

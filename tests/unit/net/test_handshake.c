@@ -82,8 +82,8 @@ static const struct refusal refusals[] = {
     {NET_REFUSAL_SLOT_COUNT, ERR_WRONG_IDENTITY, "has 32 slots", change_slots},
     {NET_REFUSAL_NO_MEMBER, ERR_WRONG_IDENTITY, "is no member", change_member},
     {NET_REFUSAL_INCARNATION, ERR_NEW_FOLDER, "new data folder", change_incarnation},
-    {NET_REFUSAL_ROLLED_BACK, ERR_WRONG_IDENTITY, "rolled back", change_boot},
-    {NET_REFUSAL_COPIED, ERR_WRONG_IDENTITY, "was copied", change_nonce},
+    {NET_REFUSAL_ROLLED_BACK, ERR_OLD_FOLDER, "rolled back", change_boot},
+    {NET_REFUSAL_COPIED, ERR_OLD_FOLDER, "was copied", change_nonce},
 };
 
 /* A first good HELLO makes node 2 known; then each kind of wrong one. */
@@ -144,7 +144,7 @@ START_TEST(members_carry_what_is_known)
     raw_hello_fill(&hello, 2, 1);
     raw_hello(&raw, &hello); /* start 7, where 9 was seen */
     raw_reply(&raw, &reply);
-    ck_assert_int_eq(reply.err, ERR_WRONG_IDENTITY);
+    ck_assert_int_eq(reply.err, ERR_OLD_FOLDER);
     raw_close(&raw);
     raw_connect(&raw, net_port(rig.net));
     hello.boot = 10;
@@ -271,7 +271,7 @@ START_TEST(a_remembered_nonce_counts)
     rig_start(&rig);
     struct raw raw;
     hello.nonce[3]++;
-    ck_assert_int_eq(greet(&raw, &rig, &hello), ERR_WRONG_IDENTITY);
+    ck_assert_int_eq(greet(&raw, &rig, &hello), ERR_OLD_FOLDER);
     raw_close(&raw);
     ck_assert_uint_eq(rig_status(&rig).refused_here[NET_REFUSAL_COPIED], 1);
     hello.nonce[3]--;
