@@ -21,11 +21,18 @@ struct member {
     uint32_t before, after;
 };
 
+/* A slot: who leads it, and who could. */
+struct seat {
+    node_id leader; /* 0: nobody, or it moves */
+    uint32_t voters_count;
+    node_id voters[RAFT_MEMBERS_MAX];
+};
+
 struct balance {
     bool is_dry_run;
     struct member members[NODE_MEMBERS_MAX];
     uint32_t members_count;
-    node_id *leaders; /* by slot, in arena */
+    struct seat *seats; /* by slot, in arena */
     uint32_t slots;
     struct move *moves; /* in arena: at most one a slot */
     uint32_t moves_count, started;
@@ -52,7 +59,7 @@ static void look(struct request *req, struct balance *balance)
             .id = peer->id, .may_lead = (peer->up || peer->self) && !peer->draining};
     }
     balance->slots = node_slot_count(node);
-    balance->leaders = arena_zero(&req->arena, balance->slots * sizeof(*balance->leaders));
+    balance->seats = arena_zero(&req->arena, balance->slots * sizeof(*balance->seats));
     balance->moves = arena_alloc(&req->arena, balance->slots * sizeof(*balance->moves));
     for (uint32_t i = 0; i < balance->slots; i++) {
         memset(slot, 0, sizeof(*slot));
@@ -61,47 +68,56 @@ static void look(struct request *req, struct balance *balance)
         struct member *leader = find_member(balance, slot->leader);
         if (leader == NULL)
             continue;
-        balance->leaders[i] = slot->leader;
+        struct seat *seat = &balance->seats[i];
+        seat->leader = slot->leader;
+        seat->voters_count = slot->voters_count;
+        memcpy(seat->voters, slot->voters, sizeof(seat->voters));
         leader->before++;
         leader->after++;
     }
 }
 
-/* The member with the most leaders among those that have one, and the one that may lead with the
- * fewest: false when they are at most one apart. */
-static bool find_pair(struct balance *balance, struct member **ret_from, struct member **ret_to)
+/* Who votes in the slot, may lead, and leads the fewest; NULL: nobody else. */
+static struct member *find_next(struct balance *balance, const struct seat *seat)
 {
-    struct member *from = NULL, *to = NULL;
-    for (uint32_t i = 0; i < balance->members_count; i++) {
-        struct member *member = &balance->members[i];
-        if (from == NULL || member->after > from->after)
-            from = member;
-        if (member->may_lead && (to == NULL || member->after < to->after))
-            to = member;
+    struct member *best = NULL;
+    for (uint32_t i = 0; i < seat->voters_count; i++) {
+        struct member *member = find_member(balance, seat->voters[i]);
+        if (member != NULL && member->may_lead && member->id != seat->leader &&
+            (best == NULL || member->after < best->after))
+            best = member;
     }
-    if (from == NULL || to == NULL || from->after <= to->after + 1)
-        return false;
-    *ret_from = from;
-    *ret_to = to;
-    return true;
+    return best;
+}
+
+/* The move that evens out most: only to a node that votes in the slot. False: none does. */
+static bool find_move(struct balance *balance, uint32_t *ret_slot, struct member **ret_to)
+{
+    uint32_t most = 1;
+    for (uint32_t i = 0; i < balance->slots; i++) {
+        const struct seat *seat = &balance->seats[i];
+        const struct member *from = seat->leader == 0 ? NULL : find_member(balance, seat->leader);
+        struct member *to = from == NULL ? NULL : find_next(balance, seat);
+        if (to != NULL && from->after > to->after + most) {
+            most = from->after - to->after;
+            *ret_slot = i;
+            *ret_to = to;
+        }
+    }
+    return most > 1;
 }
 
 /* Each move is of a slot that has not moved yet, so that there are at most as many as slots. */
 static void plan(struct balance *balance)
 {
-    struct member *from = NULL, *to = NULL;
-    uint32_t at = 0;
-    while (find_pair(balance, &from, &to)) {
-        uint32_t seen = 0;
-        while (seen < balance->slots && balance->leaders[at] != from->id) {
-            at = (at + 1) % balance->slots;
-            seen++;
-        }
-        if (seen == balance->slots)
-            return;
+    struct member *to = NULL;
+    uint32_t slot = 0;
+    while (find_move(balance, &slot, &to)) {
+        struct seat *seat = &balance->seats[slot];
+        struct member *from = find_member(balance, seat->leader);
         balance->moves[balance->moves_count++] =
-            (struct move){.slot = at, .from = from->id, .to = to->id};
-        balance->leaders[at] = 0;
+            (struct move){.slot = slot, .from = from->id, .to = to->id};
+        seat->leader = 0;
         from->after--;
         to->after++;
     }

@@ -14,7 +14,8 @@ enum {
     ADMIN_REPLICAS = 3,
     ADMIN_SLOT = 4,
     ADMIN_CHECK = 5,
-    ADMIN_CHECK_HERE = 6
+    ADMIN_CHECK_HERE = 6,
+    ADMIN_COMPACT_ALL = 7
 };
 enum { ADMIN_MEMBER = 16, ADMIN_PLACEMENT = 17, ADMIN_TELL = 18, ADMIN_GONE = 19, ADMIN_JOB = 20 };
 enum { REASON_MAX_BYTES = 63 };
@@ -25,7 +26,7 @@ uint8_t admin_encode_request(struct buf *buf, const struct node_call *call)
 {
     switch (call->kind) {
     case NODE_CALL_COMPACT:
-        buf_put_u8(buf, ADMIN_COMPACT);
+        buf_put_u8(buf, call->only_here ? ADMIN_COMPACT : ADMIN_COMPACT_ALL);
         buf_put_le64(buf, call->through_index);
         buf_put_le64(buf, call->keep);
         return CALL_ADMIN;
@@ -96,8 +97,9 @@ bool admin_decode_request(struct bytes body, struct node_call *call)
         call->command = blob_copy(reader_bytes(&reader, reader_left(&reader)));
         break;
     case ADMIN_COMPACT:
+    case ADMIN_COMPACT_ALL: /* by a node that has no part in the slot */
         call->kind = NODE_CALL_COMPACT;
-        call->only_here = true;
+        call->only_here = what == ADMIN_COMPACT;
         call->through_index = reader_le64(&reader);
         call->keep = reader_le64(&reader);
         break;
@@ -424,8 +426,17 @@ void admin_compact(struct group *group, struct node_call *call)
 {
     if (call->only_here) {
         compact_order(group, call);
-    } else {
+        return;
+    }
+    /* Who has no part in the slot does not know its members: one of them asks them all. */
+    bool is_stranger = !atomic_load(&group->holds) && group->role != RAFT_LEADER;
+    if (!is_stranger) {
         admin_fan(group, call, NULL);
+        return;
+    }
+    node_id to = table_route(group);
+    if (to == 0 || !forward_call(group, call, to)) {
+        waiter_finish(group->node, call, to == 0 ? ERR_NO_LEADER : ERR_NOT_LEADER, NULL);
     }
 }
 

@@ -771,6 +771,9 @@ bool node_get_slot(struct node *node, uint32_t slot, struct node_slot *ret)
     ret->leader = node->slot_leader;
     ret->applied_index = ret->commit_index = ret->last_index = node->log_index;
     ret->digest_index = node->log_index;
+    ret->voters[0] = 1;
+    ret->voters[1] = 2; /* but in slot 3 */
+    ret->voters_count = node->follower_applied == 0 || slot == 3 ? 1 : 2;
     ret->replicas_count = node->follower_applied == 0 ? 1 : 2;
     ret->replicas[0] = (struct node_replica){
         .node = 1, .leader = true, .state = NODE_REPLICATE, .applied_index = node->log_index};

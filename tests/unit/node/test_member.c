@@ -614,6 +614,35 @@ START_TEST(an_upgrade_is_finalized_when_all_are_new)
 }
 END_TEST
 
+START_TEST(who_holds_no_replica_passes_a_compaction_on)
+{
+    struct fakeworld *world = member_world(4, 4, 37);
+    fill(world, 1, 20);
+    fakeworld_run(world, 3000);
+    uint32_t strange = 0;
+    for (slot_id slot = 0; slot < SLOTS; slot++) {
+        struct node_slot view;
+        struct fakecall call;
+        ck_assert(node_get_slot(fakeworld_node(world, 4), slot, &view));
+        strange += !view.holds;
+        ck_assert_int_eq(fakecall_admin(world, 4, &call, slot, NODE_CALL_COMPACT, 0, false, 5000),
+                         OK);
+        test_wait(world, &call, 6000);
+        ck_assert_int_eq(call.call.err, OK);
+        ck_assert_uint_eq(call.call.admin->items_count, 3);
+        for (uint32_t i = 0; i < 3; i++) {
+            const struct node_admin_item *item = &call.call.admin->items[i];
+            ck_assert_uint_gt(item->first_after, 1);
+            ck_assert(
+                members_has(&node_members(fakeworld_node(world, 1))->places[slot], item->node));
+        }
+        fakecall_done(&call);
+    }
+    ck_assert_uint_gt(strange, 0);
+    fakeworld_free(world);
+}
+END_TEST
+
 START_TEST(who_shall_be_added_is_asked_first)
 {
     struct fakeworld_options options;
@@ -702,6 +731,7 @@ Suite *suite_member(void)
     tcase_add_test(tcase, an_order_is_a_job_that_outlives_leaders_and_can_be_taken_back);
     tcase_add_test(tcase, a_node_that_is_leaving_stays_when_that_is_taken_back);
     tcase_add_test(tcase, an_upgrade_is_finalized_when_all_are_new);
+    tcase_add_test(tcase, who_holds_no_replica_passes_a_compaction_on);
     tcase_add_test(tcase, who_shall_be_added_is_asked_first);
     tcase_add_test(tcase, what_an_old_build_would_stop_at_is_not_proposed);
     suite_add_tcase(suite, tcase);
