@@ -37,3 +37,20 @@ def test_upgrade_is_finalized(daemon):
     client.post("/v1/admin/upgrade:finalize", {"dry_run": "yes"}, expect=400)
     problem = client.post("/v1/admin/upgrade:finalize", {}, expect=409).json
     check("feature level" in problem["detail"], problem)
+
+
+def test_orders_and_upgrades(daemon):
+    """Nothing was ordered yet, and the build in use is the only one there ever was."""
+    client = Client(daemon)
+    placement = client.get("/v1/admin/placement", expect=200).json
+    equal((placement["job"], placement["feature_level"]), (None, 0), "job, level")
+    check(client.get("/version", expect=200).json["feature_level"] > 0, "the build's level")
+    problem = client.get("/v1/jobs/members-3", expect=404).json
+    check("only the last order" in problem["detail"], problem)
+    equal(client.post("/v1/jobs/members-3:cancel", {}, expect=404).json["code"], "not_found", "cancel")
+    for name in ("members-", "members-x", "members--1"):
+        client.get(f"/v1/jobs/{name}", expect=404)
+    client.post("/v1/admin/upgrade:finalize", {"dry_run": "yes"}, expect=400)
+    plan = client.post("/v1/admin/upgrade:finalize", {"dry_run": True})
+    check(plan.status in (200, 409), f"{plan.status} {plan.json}")
+    equal(client.get("/v1/admin/placement", expect=200).json["revision"], 0, "revision: nothing was changed")
