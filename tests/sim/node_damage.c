@@ -105,8 +105,8 @@ static bool others_are_sound(struct world *world, node_id id)
 
 static bool may_damage(struct world *world, const struct seat *seat)
 {
-    if (world->options.log_keep_hours == 0 && !world->has_catchup)
-        return false; /* who is behind stays there, and is no quorum with the others */
+    if (!world->has_catchup)
+        return false; /* a suspect log is mended by an install alone */
     return seat->node == NULL && !world->is_on_rocks && seat->disk->has_database &&
            !seat->is_damaged && world->nodes > 2 && others_are_sound(world, seat->id);
 }
