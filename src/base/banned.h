@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls that must not compile: each has a bounded or explicit counterpart here.
  * Included by the compiler's command line for everything under src/ and cmd/. Names that outside
- * headers use themselves cannot be poisoned; scripts/lint looks for those: rand, and what is
+ * headers use themselves cannot be poisoned; scripts/check-banned looks for those: rand, and what is
  * broken in RocksDB 7.8. */
 #ifndef BASE_BANNED_H
 #define BASE_BANNED_H
