@@ -370,6 +370,7 @@ static enum step do_link_down(struct world *world, const struct words *words)
     if (world_seat(world, peer) == NULL || peer == seat->id)
         return STEP_UNKNOWN;
     node_peer_down(seat->node, peer, words_number(words, "gone", 0) != 0);
+    seat->met_boots[peer] = 0; /* it is made again, and its handshake with it */
     seat_turn(seat);
     return STEP_OK;
 }
