@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A leader is stopped in the middle of a transfer, another leader brings the node up, and later the
 first one goes on where it was: with chunks and an end of a session that nobody has open any more. They
-are refused; the node stays what the second leader made it."""
+are refused; the node stays what the second leader made it.
+
+And an end in its place, with the right session and target, counts only with the right digest: a node that
+had lost a message before it fell behind is sent a delta, which cannot make it equal. It says so, and gets
+all of it."""
 import time
 
+from lib import rows
 from lib.behind import SNAP, Behind
 from lib.context import expect, wait_until
 
@@ -51,6 +56,22 @@ def one_round(context, cluster, behind, full):
     return leader.id, spent, refused
 
 
+def end_without_digest(cluster, behind):
+    """Node 3 once lost a message, its digest with it; then it misses what a delta brings."""
+    third, channel = behind.third, behind.channels[1]
+    behind.batch(channel, 10)
+    cluster.settle()
+    lost = behind.client.read(cluster.node(1), channel, 1, None, 1000)["messages"][-2][0]
+    behind.leave()
+    rows.edit(third, cluster.slot_count, "lose", "messages", channel, lost)
+    behind.miss().third.start().wait_ready(40)
+    behind.wait_whole()
+    cluster.settle()
+    expect("a catch-up ended with another state than its leader's" in third.log_text(starts=1),
+           "a delta over a lost message was not tried, or was believed")
+    expect("full" in behind.modes(), f"it came back by {behind.modes()}")
+
+
 def is_up(node):
     try:
         return node.get("/livez")[0] == 200
@@ -64,6 +85,7 @@ def run(context):
     end, rounds = time.monotonic() + context.seconds, []
     while not rounds or time.monotonic() < end:
         rounds.append(one_round(context, cluster, behind, True))
+    end_without_digest(cluster, behind)
     context.note(f"{len(rounds)} leaders stopped {[r[0] for r in rounds]}, whole by another one after "
                  f"{max(r[1] for r in rounds):.1f} s at most, "
                  f"{sum(r[2] for r in rounds):.0f} late frames refused")
