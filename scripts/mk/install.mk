@@ -14,7 +14,7 @@ INSTALL_CONFIG = $(DESTDIR)$(SYSCONFDIR)/lethe/lethe.yaml
 
 # All but the configuration, as "source below share", a line's mode by its kind.
 INSTALL_OPS := $(filter-out %.md,$(wildcard scripts/ops/*))
-INSTALL_DOCS := README.md ARCHITECTURE.md CHANGELOG.md LICENSE api/openapi.yaml $(wildcard docs/*.md)
+INSTALL_DOCS := README.md ARCHITECTURE.md CHANGELOG.md LICENSE api/openapi.yaml $(filter-out docs/README.md,$(wildcard docs/*.md))
 INSTALL_MAN = $(foreach page,$(notdir $(MAN_PAGES)),man/man$(patsubst .%,%,$(suffix $(page)))/$(page))
 INSTALL_SAMPLES := conf/lethe.yaml conf/prometheus/lethe.rules.yml conf/prometheus/prometheus.yml conf/grafana/lethe.json
 

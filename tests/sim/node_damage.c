@@ -107,6 +107,10 @@ static bool may_damage(struct world *world, const struct seat *seat)
 {
     if (!world->has_catchup)
         return false; /* a suspect log is mended by an install alone */
+    /* A node that forgot its votes is as good as lost until then: none too many of a slot that shrinks. */
+    if (world->has_members &&
+        (!world_may_lose_disk(world, seat->id) || world_was_just_changed(world)))
+        return false;
     return seat->node == NULL && !world->is_on_rocks && seat->disk->has_database &&
            !seat->is_damaged && world->nodes > 2 && others_are_sound(world, seat->id);
 }
@@ -133,6 +137,8 @@ enum step world_damage(struct world *world, const struct words *words)
     buf_append(&damage->value, node->newest->data, node->newest->len);
     seat->damage = damage;
     seat->is_damaged = seat->was_damaged = true;
+    if (family == STORE_RAFT)
+        world->wiped_us = world->now_us;
     return STEP_OK;
 }
 
