@@ -186,7 +186,8 @@ static enum err check_levels(const struct node *node, const struct members *tabl
 }
 
 /* One change at a time, but for adding nodes, ending a drain, and removing what is down: that is the
- * way out of a change that cannot end. */
+ * way out of a change that cannot end. An order that is done, or none, left every slot in its place;
+ * which ones a new leader has not heard of yet does not matter then. */
 static enum err check_alone(const struct node *node, const struct node_member_change *change,
                             struct why *why)
 {
@@ -194,15 +195,16 @@ static enum err check_alone(const struct node *node, const struct node_member_ch
     bool is_free = (change->what == NODE_MEMBER_ADD && change->replaces == 0) ||
                    change->what == NODE_MEMBER_UNDRAIN || change->what == NODE_MEMBER_CANCEL ||
                    change->what == NODE_MEMBER_FINALIZE || change->dry_run;
+    const struct members_order *order = &node->membership.table.order;
+    bool is_over = order->state == MEMBERS_ORDER_NONE || order->state == MEMBERS_ORDER_DONE;
     uint32_t settled = tell_settled(node);
-    if (node->membership.table.revision == 0 || is_way_out || is_free ||
-        settled == node->groups_count) {
+    if (is_over || is_way_out || is_free || settled == node->groups_count) {
         return OK;
     }
     return why_set(why, ERR_CONFLICT,
-                   "an earlier change is under way: %u of %u slots are not there yet; wait until "
-                   "/v1/admin/placement says that it is done",
-                   node->groups_count - settled, node->groups_count);
+                   "an earlier change is under way (job 'members-%" PRIu64
+                   "'): %u of %u slots are not there yet; wait until it is done, or cancel it",
+                   order->revision, node->groups_count - settled, node->groups_count);
 }
 
 /* ---- carried out -------------------------------------------------------------------------------------- */
