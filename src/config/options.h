@@ -110,7 +110,7 @@
       "how long a repeated client_msg_no gives the first result; made longer, it counts for what is still known") \
     X(storage_block_cache_bytes, "storage.block_cache_bytes", SIZE, "32MiB", CONFIG_MIB, 1024 * CONFIG_GIB, "", FIXED, \
       "memory for blocks read from disk") \
-    X(storage_memtable_bytes, "storage.memtable_bytes", SIZE, "64MiB", 4 * CONFIG_MIB, 64 * CONFIG_GIB, "", FIXED, \
+    X(storage_memtable_bytes, "storage.memtable_bytes", SIZE, "128MiB", 4 * CONFIG_MIB, 64 * CONFIG_GIB, "", FIXED, \
       "memory for rows not yet written to table files") \
     X(storage_soft_free_bytes, "storage.soft_free_bytes", SIZE, "512MiB", 0, 1024 * CONFIG_GIB, "", RELOAD, \
       "with less free disk than this, appends get 507; reads and deletes go on") \

@@ -87,6 +87,16 @@ static const struct form {
  * RocksDB's 20 and 36 with its 4. */
 enum { LEVEL0_SLOW_FILES = 16, LEVEL0_STOP_FILES = 32, LEVELS = 7 };
 
+/* RocksDB merges level 0 also once it is larger than the level it goes to may be, however few its
+ * files are. So that one holds a level 0 of full memtables. */
+enum { LEVEL_BASE_LEAST_BYTES = 256 << 20 };
+
+static uint64_t level_base_bytes(const struct form *form, uint64_t write_buffer_bytes)
+{
+    uint64_t level0_bytes = form->level0_files * write_buffer_bytes;
+    return level0_bytes > LEVEL_BASE_LEAST_BYTES ? level0_bytes : LEVEL_BASE_LEAST_BYTES;
+}
+
 static void set_table(rocksdb_options_t *options, const struct form *form, rocksdb_cache_t *cache)
 {
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
@@ -125,13 +135,15 @@ static void set_sizes(rocksdb_options_t *db, const struct store_options *options
 {
     rocksdb_options_set_db_write_buffer_size(db, options->memtable_bytes);
     /* An idle family keeps old logs alive; beyond this it is written out, which also bounds how
-     * long a start reads logs. */
-    rocksdb_options_set_max_total_wal_size(db, 2 * options->memtable_bytes);
+     * long a start reads logs. Full memtables of `raft` and `messages` need half of it. */
+    rocksdb_options_set_max_total_wal_size(db,
+                                           options->memtable_bytes + options->memtable_bytes / 4);
     rocksdb_options_set_max_background_jobs(db, (int)options->max_background_jobs);
     rocksdb_options_set_create_missing_column_families(db, 1);
 }
 
-static void set_levels(rocksdb_options_t *options, const struct form *form)
+static void set_levels(rocksdb_options_t *options, const struct form *form,
+                       uint64_t write_buffer_bytes)
 {
     int levels[LEVELS];
     for (int i = 0; i < LEVELS; i++)
@@ -140,6 +152,8 @@ static void set_levels(rocksdb_options_t *options, const struct form *form)
     rocksdb_options_set_compression_per_level(options, levels, LEVELS);
     /* Of what no level says: there is none. It is what RocksDB shows as the family's compression. */
     rocksdb_options_set_compression(options, levels[LEVELS - 1]);
+    rocksdb_options_set_max_bytes_for_level_base(options,
+                                                 level_base_bytes(form, write_buffer_bytes));
     rocksdb_options_set_level0_file_num_compaction_trigger(options, form->level0_files);
     rocksdb_options_set_level0_slowdown_writes_trigger(options,
                                                        form->level0_files + LEVEL0_SLOW_FILES);
@@ -154,9 +168,9 @@ static enum err init_family(rocksdb_options_t **ret, enum store_family family,
     enum err err = parse(family_options, ret, why);
     if (err != OK)
         return err;
-    rocksdb_options_set_write_buffer_size(*ret,
-                                          options->memtable_bytes / 32 * form->memtable_share);
-    set_levels(*ret, form);
+    uint64_t write_buffer_bytes = options->memtable_bytes / 32 * form->memtable_share;
+    rocksdb_options_set_write_buffer_size(*ret, write_buffer_bytes);
+    set_levels(*ret, form, write_buffer_bytes);
     set_table(*ret, form, cache);
     return OK;
 }

@@ -21,7 +21,7 @@ const char *const engine_family_names[STORE_FAMILIES] = {
     [STORE_MESSAGES] = "messages",     [STORE_CHANNELS] = "channels", [STORE_DELETED] = "deleted",
     [STORE_DELETE_LOG] = "delete_log", [STORE_DEDUP] = "dedup"};
 
-enum { BLOCK_CACHE_BYTES = 32 << 20, MEMTABLE_BYTES = 64 << 20, BACKGROUND_JOBS = 2 };
+enum { BLOCK_CACHE_BYTES = 32 << 20, MEMTABLE_BYTES = 128 << 20, BACKGROUND_JOBS = 2 };
 
 void store_options_init(struct store_options *options)
 {

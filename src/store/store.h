@@ -43,7 +43,7 @@ struct store_options {
     uint64_t node_id;        /* 1..65535 */
     uint32_t slot_count;
     uint64_t new_incarnation;                   /* random; used when the directory is created */
-    uint64_t block_cache_bytes, memtable_bytes; /* in all; 0: defaults (32 MiB, 64 MiB) */
+    uint64_t block_cache_bytes, memtable_bytes; /* in all; 0: defaults (32 MiB, 128 MiB) */
     uint32_t max_background_jobs;
     bool accept_short_log; /* open although the promise file says more (the node is in amnesia) */
 };

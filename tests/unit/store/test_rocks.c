@@ -69,8 +69,8 @@ START_TEST(settings_are_all_in_force)
         "info_log_level=WARN_LEVEL",
         "keep_log_file_num=2",
         "max_log_file_size=1048576",
-        "db_write_buffer_size=67108864",
-        "max_total_wal_size=134217728",
+        "db_write_buffer_size=134217728",
+        "max_total_wal_size=167772160",
     };
     static const char *const of_family[] = {
         "paranoid_file_checks=true",
@@ -110,6 +110,9 @@ START_TEST(settings_are_all_in_force)
                              : i == STORE_MESSAGES ? "level0_file_num_compaction_trigger=8"
                                                    : "level0_file_num_compaction_trigger=4";
         assert_lines(section, &level0, 1);
+        const char *base = i == STORE_RAFT ? "max_bytes_for_level_base=1073741824"
+                                           : "max_bytes_for_level_base=268435456";
+        assert_lines(section, &base, 1);
         free(section);
         snprintf(head, sizeof(head), "[TableOptions/BlockBasedTable \"%s\"]", name);
         section = section_of(text, head);
