@@ -50,7 +50,6 @@ struct net_peer_info {
     uint64_t incarnation, boot;
     uint32_t feature_level; /* the highest its build can apply */
     uint16_t version;       /* of the protocol, common to both */
-    bool is_blank;          /* its data folder held nothing of a cluster when it connected */
     char peer_address[NET_ADDRESS_MAX_BYTES], http_address[NET_ADDRESS_MAX_BYTES];
     char software[NET_SOFTWARE_MAX_BYTES + 1], zone[NET_ZONE_MAX_BYTES + 1]; /* "": not said */
 };

@@ -418,7 +418,6 @@ void net_peer_learn(struct net_peer *peer, const struct hello *hello, uint16_t v
     peer->info.version = version;
     learn_text(peer->info.peer_address, sizeof(peer->info.peer_address), hello->peer_address);
     learn_text(peer->info.http_address, sizeof(peer->info.http_address), hello->http_address);
-    peer->info.is_blank = (hello->flags & HELLO_BLANK) != 0;
     learn_text(peer->info.software, sizeof(peer->info.software), hello->software);
     learn_text(peer->info.zone, sizeof(peer->info.zone), hello->zone);
     mutex_unlock(&net->lock);

@@ -60,7 +60,6 @@ struct node_peer_hello {
     const char *http_address, *version, *zone;
     uint64_t incarnation;
     uint32_t feature_level;
-    bool is_blank; /* as node_is_blank there */
 };
 /* Both ways to it are open. Borrows hello. */
 void node_peer_up(struct node *node, node_id peer, const struct node_peer_hello *hello);

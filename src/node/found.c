@@ -4,10 +4,11 @@
  * would elect a leader and found the cluster once more; what had been answered would be gone.
  *
  * So a blank node (no entry in any log, no table of nodes) takes part in an election of blanks only when
- * it has met every founder blank since it started. That cannot have been after a founding, but for a node
- * that took no part in it, and those are a minority: the others are not blank, or lost their disks, and
- * then they do not meet all founders blank any more. A blank node still follows a leader, and votes for
- * who has something: whoever is met with another data folder than before is refused by the handshake. */
+ * its data folder has met every founder: each let it in. Whoever took part in a founding had been met by
+ * all others before, and they keep whose folder that was: one that lost its disk is refused by each of
+ * them that did not. What a folder has met outlives restarts, so that a founder which was killed on the
+ * first day, when some slots were founded without it and others were not yet, is no less of one after
+ * it. A blank node still follows a leader, and votes for who has something. */
 #include "node/parts.h"
 
 enum { QUIET_MS = 10000, SAY_MS = 30000 };
@@ -27,15 +28,25 @@ static bool is_proven(const struct node *node)
     for (uint32_t i = 0; i < node->options.members_count; i++) {
         node_id id = node->options.members[i].id;
         const struct peer *peer = node_find_peer(node, id);
-        if (id != node->options.id && (peer == NULL || !peer->was_blank)) {
+        if (id != node->options.id && (peer == NULL || !peer->was_met)) {
             return false;
         }
     }
     return true;
 }
 
+/* What this data folder knows of earlier starts. */
+static void recall(struct node *node)
+{
+    for (uint32_t i = 0; node->world.has_met != NULL && i < node->peers_count; i++) {
+        struct peer *peer = &node->peers[i];
+        peer->was_met = node->world.has_met(node->world.arg, peer->member.id);
+    }
+}
+
 void found_boot(struct node *node)
 {
+    recall(node);
 #ifndef LETHE_MUTANT_blanks_found
     node->is_unproven = !node->options.trusts_founders && !node->options.join &&
                         node_is_blank(node) && !is_proven(node);
@@ -45,9 +56,9 @@ void found_boot(struct node *node)
     }
 }
 
-void found_met(struct node *node, struct peer *peer, bool is_blank)
+void found_met(struct node *node, struct peer *peer)
 {
-    peer->was_blank |= is_blank;
+    peer->was_met = true;
     found_look(node);
 }
 
@@ -65,7 +76,7 @@ void found_look(struct node *node)
         log_every(
             SAY_MS, LOG_LEVEL_WARN, "node",
             "this node's data folder is empty: it founds no cluster until it has met every node of "
-            "'cluster.members', all of them empty too; if it lost its disk, replace it by a new "
+            "'cluster.members', each of which lets it in; if it lost its disk, replace it by a new "
             "node under an id that was never used",
             "node=%u", (unsigned)node->options.id);
     }

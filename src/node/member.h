@@ -49,7 +49,7 @@ struct peer {
     uint64_t up_ms;      /* since when it is heard of; 0: it is not */
     bool lost;
     bool disowns;   /* it says that this node's data folder is another one than it knows */
-    bool was_blank; /* it was met with an empty data folder since this node started */
+    bool was_met;   /* both let the other in, now or before an earlier start of this data folder */
     bool is_untold; /* its link is new: it may have an older table */
     /* by the table */
     uint8_t state; /* enum members_state */
@@ -101,7 +101,7 @@ void table_fence(struct node *node, const char *text);
 
 /* ---- found.c: who may found a cluster --------------------------------------------------------------- */
 void found_boot(struct node *node); /* after the groups */
-void found_met(struct node *node, struct peer *peer, bool is_blank);
+void found_met(struct node *node, struct peer *peer);
 void found_look(struct node *node); /* each tick */
 /* A vote that an empty node may not give. */
 bool found_refuses(const struct node *node, const struct raft_packet *packet);

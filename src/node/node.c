@@ -523,7 +523,7 @@ void node_peer_up(struct node *node, node_id id, const struct node_peer_hello *h
     peer->refusal[0] = 0;
     mutex_unlock(&node->view_lock);
     peer->is_untold = true;
-    found_met(node, peer, hello->is_blank);
+    found_met(node, peer);
     table_disown(node, peer, false);
 }
 

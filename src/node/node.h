@@ -69,7 +69,7 @@ struct node_options {
     char zone[NODE_ZONE_MAX_BYTES + 1]; /* "": none */
     uint64_t leave_delay_ms; /* before a replica whose slot went elsewhere is removed; 10 s */
     uint32_t feature_level;  /* NODE_FEATURE_LEVEL; lower: as an older build would say (tests) */
-    bool trusts_founders;    /* empty nodes found without having met all others empty (tests) */
+    bool trusts_founders;    /* empty nodes found without having met all others (tests) */
     bool join; /* an empty data folder founds nothing: it waits until the cluster adds this node */
 };
 

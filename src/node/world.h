@@ -74,6 +74,10 @@ struct node_world {
      * world does not know, and packets alone count. Thread: loop */
     uint64_t (*heard_ms)(void *arg, node_id peer);
 
+    /* This data folder has been in touch with that peer's, now or before an earlier start: both let the
+     * other in. NULL: this world keeps nothing of that. Thread: loop */
+    bool (*has_met)(void *arg, node_id peer);
+
     /* What went over the links so far. NULL: this world does not count. Thread: any */
     void (*link_figures)(void *arg, struct node_link_figures *ret);
 

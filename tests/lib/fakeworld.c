@@ -196,8 +196,7 @@ static uint64_t fake_heard_ms(void *arg, node_id peer)
                                       .version = LETHE_VERSION,
                                       .zone = "",
                                       .incarnation = store_identity(other->store)->incarnation,
-                                      .feature_level = node_feature_level(other->node),
-                                      .is_blank = node_is_blank(other->node)});
+                                      .feature_level = node_feature_level(other->node)});
     }
     return seat->world->now_us / 1000;
 }

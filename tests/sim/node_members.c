@@ -98,8 +98,7 @@ void seat_meet(struct seat *seat)
                                                .version = "simulated",
                                                .zone = "",
                                                .incarnation = other->incarnation,
-                                               .feature_level = NODE_FEATURE_LEVEL,
-                                               .is_blank = node_is_blank(other->node)});
+                                               .feature_level = NODE_FEATURE_LEVEL});
     }
 }
 
@@ -109,6 +108,12 @@ uint64_t seat_heard_ms(void *arg, node_id peer)
     const struct seat *other = &seat->world->seats[peer];
     bool is_met = seat->met_boots[peer] == other->boots;
     return is_met && is_near(seat, other) ? seat_now_ms(seat) : 0;
+}
+
+bool seat_has_met(void *arg, node_id peer)
+{
+    const struct seat *seat = arg;
+    return seat->known[peer] != 0;
 }
 
 /* Who joins knows the founders, and founds nothing. */

@@ -289,6 +289,7 @@ static enum err seat_open(struct seat *seat, struct why *why)
     if (world->has_members) {
         seat_options(seat, &options, members);
         face.heard_ms = seat_heard_ms;
+        face.has_met = seat_has_met;
     }
     if (!world->has_catchup) {
         face.background_submit = NULL;

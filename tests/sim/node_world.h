@@ -171,6 +171,7 @@ bool seat_may_send(struct seat *seat, struct seat *to);
 bool seat_lets_in(struct seat *seat, const struct parcel *parcel);
 void seat_meet(struct seat *seat); /* before a turn: links that are new */
 uint64_t seat_heard_ms(void *arg, node_id peer);
+bool seat_has_met(void *arg, node_id peer);
 void seat_options(struct seat *seat, struct node_options *options,
                   struct node_member members[WORLD_NODES_MAX]);
 /* By the newest table that somebody has: a live member, with the data folder it was met with. */

@@ -105,7 +105,6 @@ static void on_peer_up(const struct net_peer_info *info, void *arg)
                                            .version = info->software,
                                            .zone = info->zone,
                                            .incarnation = info->incarnation,
-                                           .is_blank = info->is_blank,
                                            .feature_level = info->feature_level});
 }
 
@@ -216,6 +215,14 @@ uint64_t links_heard_ms(void *arg, node_id peer)
 {
     struct real *real = arg;
     return real->net == NULL ? 0 : net_heard_ms(real->net, peer);
+}
+
+/* A row that cannot be read has ended the start before. */
+bool links_has_met(void *arg, node_id peer)
+{
+    const struct real *real = arg;
+    struct row_peer row;
+    return store_get_peer(real->store, peer, &row) == OK;
 }
 
 void links_figures(void *arg, struct node_link_figures *ret)

@@ -129,6 +129,7 @@ static const struct node_world real_world = {
     .save_alarms = world_save_alarms,
     .set_members = links_set_members,
     .heard_ms = links_heard_ms,
+    .has_met = links_has_met,
     .probe = links_probe,
     .set_ballast = world_set_ballast,
     .fatal = real_fatal,

@@ -27,6 +27,7 @@ bool links_send_response(void *arg, node_id to, const struct call_response *resp
 bool links_send_frame(void *arg, node_id to, uint8_t kind, struct bytes body);
 void links_flush(void *arg);
 uint64_t links_heard_ms(void *arg, node_id peer);
+bool links_has_met(void *arg, node_id peer);
 bool links_probe(void *arg, uint64_t number, const char *address, node_id to, uint64_t timeout_ms);
 void links_set_members(void *arg, const struct members *table);
 void links_figures(void *arg, struct node_link_figures *ret); /* Thread: any */
