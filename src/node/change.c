@@ -288,6 +288,17 @@ static uint32_t lowest_level(const struct members *table, node_id *ret_node)
     return lowest == UINT32_MAX ? 0 : lowest;
 }
 
+static bool has_above(const struct members *table, uint32_t level)
+{
+    for (uint32_t i = 0; i < table->rows_count; i++) {
+        const struct members_row *row = &table->rows[i];
+        if (members_is_live(row) && row->state != MEMBERS_LEAVING && row->feature_level > level) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum err finalize(struct members *next, struct why *why)
 {
     for (uint32_t i = 0; i < next->rows_count; i++) {
@@ -302,6 +313,12 @@ static enum err finalize(struct members *next, struct why *why)
     }
     node_id oldest = 0;
     uint32_t level = lowest_level(next, &oldest);
+    if (level <= next->feature_level && !has_above(next, next->feature_level)) {
+        return why_set(why, ERR_CONFLICT,
+                       "feature level %u is in force, and no node runs a build of a higher one: "
+                       "there is nothing to finalize",
+                       next->feature_level);
+    }
     if (level <= next->feature_level) {
         return why_set(
             why, ERR_CONFLICT,

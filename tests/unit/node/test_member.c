@@ -574,6 +574,7 @@ START_TEST(an_upgrade_is_finalized_when_all_are_new)
     struct fakeworld *world = old_world(3, 33);
     struct node_member_change finalize = doing(NODE_MEMBER_FINALIZE, 1);
     ck_assert_uint_eq(level_of(world, 1), 3);
+    ck_assert_int_eq(change(world, 1, finalize, "there is nothing to finalize"), ERR_CONFLICT);
     start_at(world, 1, 4);
     ck_assert_int_eq(change(world, 1, finalize, "upgrade every node first"), ERR_CONFLICT);
     start_at(world, 2, 4);
