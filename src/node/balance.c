@@ -3,10 +3,17 @@
  * two or more, hands a few of the difference over to the one that leads the fewest. Only the node
  * with too many acts, each on what it sees itself; a move never makes a difference larger, so that
  * nothing goes back and forth. A target must have been up for a while and hold nearly all of the
- * log: a node that has just returned catches up first. One whose disk is nearly full gets none. */
+ * log: a node that has just returned catches up first. One whose disk is nearly full gets none, and one
+ * that did not take a leadership which it was offered gets no other for a while: until it is known that
+ * it does not, the slot takes no writes. */
 #include "node/parts.h"
 
-enum { BALANCE_MOVES_MAX = 4, BALANCE_LAG_MAX = 64, BALANCE_SETTLED_MS = 3000 };
+enum {
+    BALANCE_MOVES_MAX = 4,
+    BALANCE_LAG_MAX = 64,
+    BALANCE_SETTLED_MS = 3000,
+    BALANCE_AGAIN_MS = 20000
+};
 
 /* What its packets say of its disk, in a slot that is led here. */
 static bool has_room(const struct node *node, node_id id)
@@ -35,6 +42,32 @@ static bool is_settled(const struct node *node, const struct peer *peer)
            node->now_ms - peer->up_ms >= BALANCE_SETTLED_MS;
 }
 
+/* What was offered and is still led here was not taken. */
+static void note_untaken(struct node *node)
+{
+    for (uint32_t i = 0; i < node->groups_count; i++) {
+        struct group *group = &node->groups[i];
+        struct raft_status status;
+        if (group->handed_to == 0) {
+            continue;
+        }
+        raft_status(group->raft, &status);
+        if (group->role == RAFT_LEADER && status.transferring) {
+            continue;
+        }
+        struct peer *peer = node_find_peer(node, group->handed_to);
+        if (group->role == RAFT_LEADER && peer != NULL) {
+            peer->untaken_ms = node->now_ms;
+        }
+        group->handed_to = 0;
+    }
+}
+
+static bool is_willing(const struct node *node, const struct peer *peer)
+{
+    return peer->untaken_ms == 0 || node->now_ms - peer->untaken_ms >= BALANCE_AGAIN_MS;
+}
+
 static uint32_t leaders_of(const struct node *node, node_id id)
 {
     uint32_t ret = 0;
@@ -52,7 +85,8 @@ static node_id find_poorest(const struct node *node, uint32_t *ret_leaders)
     for (uint32_t i = 0; i < node->peers_count; i++) {
         const struct peer *peer = &node->peers[i];
         if (peer->member.id == node->options.id || !is_settled(node, peer) ||
-            !has_room(node, peer->member.id) || !table_may_lead(node, peer->member.id)) {
+            !is_willing(node, peer) || !has_room(node, peer->member.id) ||
+            !table_may_lead(node, peer->member.id)) {
             continue;
         }
         uint32_t leaders = leaders_of(node, peer->member.id);
@@ -88,6 +122,7 @@ void balance_run(struct node *node)
         atomic_load_explicit(&node->draining, memory_order_relaxed)) {
         return;
     }
+    note_untaken(node);
     uint32_t theirs = 0;
     uint32_t own = leaders_of(node, node->options.id);
     node_id to = find_poorest(node, &theirs);
@@ -104,6 +139,7 @@ void balance_run(struct node *node)
             raft_transfer(group->raft, to) != OK) {
             continue;
         }
+        group->handed_to = to;
         group_dirty(group);
         moves--;
         log_info("node", "handing a leadership over to even them out",

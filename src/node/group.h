@@ -81,6 +81,8 @@ struct group {
 
     node_id leader;
     uint8_t role;
+    node_id
+        handed_to; /* whom balance.c offered its leadership to, not known yet whether in vain; 0: nobody */
     uint64_t leader_since_ms;
     bool may_lead;
     uint32_t told_mb; /* the room that the core was told of */

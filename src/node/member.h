@@ -47,6 +47,7 @@ struct peer {
     struct node_member member;
     uint64_t contact_ms; /* last packet or link event; 0: never */
     uint64_t up_ms;      /* since when it is heard of; 0: it is not */
+    uint64_t untaken_ms; /* when it was last seen not to have taken a leadership; 0: never */
     bool lost;
     bool disowns;   /* it says that this node's data folder is another one than it knows */
     bool was_met;   /* both let the other in, now or before an earlier start of this data folder */
