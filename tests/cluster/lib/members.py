@@ -51,10 +51,10 @@ def add(context, cluster, node, **more):
     node.start()
     plan = None
 
-    def is_taken():  # it is asked who it is: its listener must be there
+    def is_taken():  # it is asked who it is: its listener must be there; 503: the table is being written, try again
         nonlocal plan
         status, plan = ask(context.random.choice(others), "POST", "/v1/admin/nodes", body)
-        expect(status == 202 or "no node answers" in plan["detail"], f"{status} {plan}")
+        expect(status in (202, 503) or "no node answers" in plan["detail"], f"{status} {plan}")
         return status == 202
 
     wait_until(is_taken, 20, f"node {node.id} is added", pause=0.2)
