@@ -450,12 +450,12 @@ void query_receive(struct node *node, node_id from, const struct call_request *r
     call->is_remote = true;
     call->on_done = asked_may_read;
     call->arg = asked;
-    asked->err = asked_read(asked, request->slot, &asked->why);
-    if (asked->err == OK) {
-        asked->err = node_submit(node, call, &asked->why);
-        if (asked->err == OK) {
-            return;
-        }
+    enum err err = asked_read(asked, request->slot, &asked->why);
+    if (err == OK) {
+        err = node_submit(node, call, &asked->why);
     }
-    asked_respond(asked, BYTES_NONE);
+    if (err != OK) { /* else it may have been answered, and freed, already */
+        asked->err = err;
+        asked_respond(asked, BYTES_NONE);
+    }
 }
