@@ -39,6 +39,9 @@ static int write_out(struct buf *text)
     return is_written ? BENCH_OK : fail(BENCH_FAILED, "cannot write to standard output");
 }
 
+/* A local read may be of a member that has not applied the end of the preload yet. */
+enum { PRELOAD_SETTLE_US = 500000 };
+
 /* One run: the parts that live from preload to verification. */
 struct bench {
     struct bench_options options;
@@ -144,8 +147,12 @@ static int run_load(struct bench *bench)
     if (check_reachable(bench, &why) != OK)
         return fail(BENCH_UNREACHABLE, "%s", why.text);
     enum err err = prepare(bench, &why);
-    if (err == OK && options->preload != 0 && !bench_is_append(options->workload))
+    if (err == OK && options->preload != 0 && !bench_is_append(options->workload)) {
         err = run_part(bench, true, &why);
+        bool is_local = options->consistency != NULL && strcmp(options->consistency, "local") == 0;
+        if (err == OK && is_local && !is_interrupted)
+            usleep(PRELOAD_SETTLE_US);
+    }
     if (err == OK && !is_interrupted)
         err = run_part(bench, false, &why);
     if (err != OK)

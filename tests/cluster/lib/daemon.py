@@ -16,7 +16,7 @@ NEXT = os.environ.get("LETHED_NEXT", os.path.join(BUILD, "next", "bin", "lethed"
 FAILPOINTS = os.environ.get("LETHED_FAILPOINTS", os.path.join(BUILD + "-failpoints", "bin", "lethed"))
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
-used_ports = set()
+used_ports = {}  # port -> the socket that claims it
 
 
 class Failure(Exception):
@@ -34,12 +34,19 @@ def free_port():
         port = random.randint(18000, 32000)
         if port in used_ports:
             continue
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:  # other runs on this machine leave it alone as long as this one lives
+            claim.bind(f"\0lethe-test-port-{port}")
+        except OSError:
+            claim.close()
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                claim.close()
                 continue
-        used_ports.add(port)
+        used_ports[port] = claim
         return port
     raise Failure("no free port between 18000 and 32000")
 
