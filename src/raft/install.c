@@ -113,7 +113,9 @@ enum err raft_order_install(struct raft *raft, node_id peer)
     if (p == NULL || p->offered)
         return ERR_IGNORED;
     struct without without = {raft, peer};
-    if (quorum_index(member_config(raft), match_without, &without) < raft->commit)
+    raft_index kept = quorum_index(member_config(raft), match_without, &without);
+    if (kept == 0 ||
+        kept < raft->commit) /* of two voters 0 is all that one can hold, whatever the commit */
         return ERR_BUSY;
     replicate_need_install(raft, p, true);
     return OK;
