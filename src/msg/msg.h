@@ -29,7 +29,9 @@ void msg_free(struct msg *msg);
 /* Applies the command of entry (index, term). *ret_result (may be NULL: nobody waits) is the
  * caller's. The result may be shown to a client only after msg_apply_flush.
  * Errors: ERR_BAD_FORMAT, ERR_WRONG_FORMAT  damaged or unknown command: stop the process.
- *         ERR_CORRUPT, ERR_DISK_FAILED      a row it needed could not be read: stop. */
+ *         ERR_CORRUPT      a row it needs fails its checksum: nothing of the entry is in the open batch,
+ *                          the slot is as it was before it, and other slots may go on.
+ *         ERR_DISK_FAILED  stop. */
 MUST_USE enum err msg_apply(struct msg *msg, uint32_t slot, uint64_t index, uint64_t term,
                             struct bytes command, struct msg_result **ret_result, struct why *why);
 /* An EMPTY or CONFIG entry: only the applied index moves. */

@@ -27,6 +27,7 @@ enum err floor_apply(struct msg *msg, struct slot *slot, const struct entry *ent
         }
         err = store_iter_done(iter);
         if (err != OK) {
+            store_batch_clear(msg->batch); /* nothing else is in it */
             return why_set(why, err, "cannot read the delete log of slot %u", slot->id);
         }
         if (slot->floor != 0) {

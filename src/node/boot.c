@@ -319,6 +319,7 @@ static void boot_raft(struct node *node, struct group *group, const struct node_
     group->is_alone = status.config.voters_count == 1 && status.config.voters_old_count == 0 &&
                       status.config.learners_count == 0 && status.config.learners_next_count == 0 &&
                       status.config.voters[0] == node->options.id;
+    group->is_halted = false;
     if (status.amnesia) {
         log_warn("node", "the log is behind what was promised: no vote until it is re-synced",
                  "slot=%u last=%" PRIu64 " promised=%" PRIu64, group->slot, status.last.index,

@@ -29,7 +29,9 @@ void ready_send(struct group *group, const struct raft_packet *packet);
 
 /* digest.c: what replicas tell each other of their states at equal indexes. */
 void digest_note(struct group *group, const struct row_applied *applied); /* a state reached here */
-void digest_forget(struct group *group);                                  /* another state began */
+/* Rows here were found to be damaged: this replica is out of service, and whoever leads is told so. */
+void digest_confess(struct group *group, const char *found);
+void digest_forget(struct group *group); /* another state began */
 void digest_done(struct group *group);
 void digest_note_install(struct group *group,
                          node_id peer); /* it is brought up by more than a log */
@@ -150,6 +152,9 @@ void waiter_expire(struct node *node);                      /* those whose deadl
 void waiter_end_list(struct node *node, struct list *list);
 enum { READ_RETRY_MS = 1000 };
 #define READ_UNREADY "this replica is being brought up to date, ask another one"
+#define SLOT_HALTED                                                                                \
+    "a damaged row stops this slot, and no other node has it: restore a backup; reads with "       \
+    "consistency=local go on"
 #define READ_NO_REPLICA "this node holds no replica of the slot, ask another one"
 /* The call's origin for ORIGIN_ARGS: never NULL. */
 static inline const char *node_origin_id(const struct node_call *call)

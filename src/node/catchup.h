@@ -151,6 +151,8 @@ void receiver_tick(struct node *node);
 struct marker;
 /* The slot's state goes, and marker is put instead: into the batch that is being filled. */
 void receiver_drop(struct group *group, const struct marker *marker);
+/* Nothing more is applied: whoever waits for it is told that the outcome is unknown. */
+void receiver_halt(struct group *group);
 void receiver_done(struct group *group); /* frees what it owns */
 
 /* The disk thread's side. begin: SINK_BEGIN alone, into the batch that is about to be written. */

@@ -63,7 +63,9 @@ static bool collect_scan(struct group *group, const struct collect_bounds *bound
         }
     }
     enum err err = store_iter_done(iter);
-    if (err != OK) {
+    if (err == ERR_CORRUPT) {
+        damage_seen(group->node, group->slot);
+    } else if (err != OK) {
         node_fail(group->node, err, "cannot read the delete log");
     }
     return err == OK;
@@ -75,8 +77,12 @@ bool collect_plan(struct group *group, bool is_order, struct collect_plan *ret)
     struct msg_slot_state state;
     struct why why = {0};
     enum err err = msg_get_slot_state(node->msg, group->slot, &state, &why);
-    if (err != OK) {
+    if (err == ERR_CORRUPT) {
+        damage_seen(node, group->slot);
+    } else if (err != OK) {
         node_fail(node, err, why.text);
+    }
+    if (err != OK) {
         return false;
     }
     *ret = (struct collect_plan){.floor_before = state.floor, .floor_after = state.floor};

@@ -318,8 +318,12 @@ static void compact_generation(struct group *group, uint64_t wall_ms)
     struct msg_slot_state state;
     struct why why;
     enum err err = msg_get_slot_state(node->msg, group->slot, &state, &why);
-    if (err != OK) {
+    if (err == ERR_CORRUPT) {
+        damage_seen(node, group->slot);
+    } else if (err != OK) {
         node_fail(node, err, why.text);
+    }
+    if (err != OK) {
         return;
     }
     /* A clock that went back may look as if the newest generation lay ahead: it waits then. */

@@ -355,7 +355,7 @@ static void digest_condemn(struct group *group, struct answer *answer, raft_inde
 }
 
 /* This replica leads and serves nothing from now on, over restarts too, until it was re-synced. */
-static void digest_quarantine(struct group *group)
+static void quarantine(struct group *group)
 {
 #ifndef LETHE_MUTANT_forget_quarantine
     static const uint8_t mark = 1;
@@ -364,9 +364,6 @@ static void digest_quarantine(struct group *group)
     disk_want_sync(group->node);
 #endif
     atomic_store(&group->is_diverged, true);
-    alarm_raise(group->node, NODE_ALARM_DIVERGED,
-                "slot %u: this replica led and is a minority's at index %" PRIu64, group->slot,
-                group->compared->told.index);
     raft_quarantine(group->raft, true);
     atomic_store(&group->is_unfit, true);
     group_dirty(group);
@@ -378,16 +375,38 @@ static void digest_condemn_self(struct group *group, raft_index index)
     log_error("node", "this replica leads and has diverged: it hands over",
               "slot=%u index=%" PRIu64, group->slot, index);
     compared_of(group)->self_checked = NODE_DIVERGED;
-    digest_quarantine(group);
+    alarm_raise(group->node, NODE_ALARM_DIVERGED,
+                "slot %u: this replica led and is a minority's at index %" PRIu64, group->slot,
+                index);
+    quarantine(group);
+}
+
+void digest_confess(struct group *group, const char *found)
+{
+    if (atomic_load(&group->is_diverged)) {
+        return;
+    }
+    log_error("node", "rows of this replica are damaged: it serves nothing until it is re-synced",
+              "slot=%u applied=%" PRIu64 " detail=%s", group->slot, group->applied,
+              LOG_QUOTED(found));
+    alarm_raise(group->node, NODE_ALARM_CORRUPT, "slot %u: %s", group->slot, found);
+    alarm_raise(group->node, NODE_ALARM_DIVERGED,
+                "slot %u: this replica has damaged rows and waits for a full copy", group->slot);
+    compared_of(group)->self_checked = NODE_DIVERGED;
+    quarantine(group);
 }
 
 void digest_condemn_by_check(struct group *group, node_id member, raft_index index,
                              struct hash128 right)
 {
     struct answer *answer = answer_of(compared_of(group), member);
+    struct wire_digest begun;
+    if (answer == NULL && digest_begin_round(group, &begun)) { /* it has just begun to lead */
+        answer = answer_of(group->compared, member);
+    }
     if (member == group->node->options.id) {
         digest_condemn_self(group, index);
-    } else if (answer != NULL) { /* else the next round knows it, and hears what it has become */
+    } else if (answer != NULL) { /* else it is no member any more */
         digest_condemn(group, answer, index, right);
     }
 }
@@ -494,7 +513,7 @@ static void digest_condemned(struct group *group, node_id from, const struct wir
                     "slot %u: this replica is a minority's at index %" PRIu64, group->slot,
                     heard->index);
     }
-    digest_quarantine(group);
+    quarantine(group);
 }
 
 static void digest_told(struct group *group, node_id from, const struct wire_digest *heard)

@@ -48,9 +48,10 @@ enum node_disk_part node_disk_next(const struct node_disk_job *job)
     return job->next;
 }
 
-/* Applies one entry; a cold one is read first. */
+/* Applies one entry; a cold one is read first. *ret_is_damaged: a row that it needs is, and the entry changed
+ * nothing. A damaged entry is another matter: then the log is not sound, as the next start finds. */
 static enum err job_apply_entry(struct node *node, slot_id slot, struct disk_entry *entry,
-                                struct store_value *value, struct why *why)
+                                struct store_value *value, bool *ret_is_damaged, struct why *why)
 {
     struct bytes payload = entry->payload == NULL ? BYTES_NONE : blob_bytes(entry->payload);
     if (entry->kind == 0) {
@@ -66,7 +67,9 @@ static enum err job_apply_entry(struct node *node, slot_id slot, struct disk_ent
         payload = row.payload;
     }
     if (entry->kind != RAFT_ENTRY_DATA) {
-        return msg_apply_nothing(node->msg, slot, entry->index, entry->term, why);
+        enum err err = msg_apply_nothing(node->msg, slot, entry->index, entry->term, why);
+        *ret_is_damaged = err == ERR_CORRUPT;
+        return err;
     }
 #ifdef LETHE_MUTANT_replay_skips_deletes
     if (entry->payload == NULL && command_kind_of(payload) == COMMAND_DELETE) {
@@ -78,6 +81,7 @@ static enum err job_apply_entry(struct node *node, slot_id slot, struct disk_ent
     bool is_wanted = entry->is_wanted || kind == COMMAND_DELETE;
     enum err err = msg_apply(node->msg, slot, entry->index, entry->term, payload,
                              is_wanted ? &entry->result : NULL, why);
+    *ret_is_damaged = err == ERR_CORRUPT;
     if (err == OK && kind == COMMAND_CHECK) {
         err = msg_apply_flush(node->msg, why);
         entry->snapshot = err == OK ? store_snapshot_new(node->store) : NULL;
@@ -93,6 +97,37 @@ static enum err job_note_state(struct node *node, struct disk_run *run, struct w
         store_last_applied(node->store, run->slot, &run->applied);
     }
     return err;
+}
+
+/* The slot stopped in an earlier run of this job. */
+static bool is_stopped(const struct disk_apply *apply, uint32_t run)
+{
+    for (uint32_t i = 0; i < run; i++) {
+        if (apply->runs[i].damage != NULL && apply->runs[i].slot == apply->runs[run].slot) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err job_apply_run(struct node *node, struct disk_apply *apply, struct disk_run *run,
+                              struct store_value *value, struct why *why)
+{
+    for (uint32_t i = 0; i < run->count; i++) {
+        bool is_damaged = false;
+        enum err err = job_apply_entry(node, run->slot, &apply->entries[run->first + i], value,
+                                       &is_damaged, why);
+        if (is_damaged) {
+            run->damage = alloc_string(why->text);
+            run->count = i;
+            return OK;
+        }
+        if (err != OK) {
+            return err;
+        }
+        FAILPOINT("apply.entry");
+    }
+    return OK;
 }
 
 static enum err job_install(struct node_disk_job *job, struct why *why)
@@ -116,16 +151,23 @@ static enum err job_apply(struct node_disk_job *job, struct why *why)
     struct store_value value;
     store_value_init(&value);
     enum err err = OK;
+    bool has_damage = false;
     for (uint32_t r = 0; r < job->apply.runs_count && err == OK; r++) {
-        const struct disk_run *run = &job->apply.runs[r];
-        for (uint32_t i = 0; i < run->count && err == OK; i++) {
-            struct disk_entry *entry = &job->apply.entries[run->first + i];
-            err = job_apply_entry(node, run->slot, entry, &value, why);
-            FAILPOINT("apply.entry");
+        struct disk_run *run = &job->apply.runs[r];
+        if (has_damage && is_stopped(&job->apply, r)) {
+            run->count = 0;
+            run->wants_state = false;
+            continue;
+        }
+        err = job_apply_run(node, &job->apply, run, &value, why);
+        if (run->damage != NULL) {
+            has_damage = true;
+            run->wants_state = false;
         }
         bool is_cut = r + 1 < job->apply.runs_count && run[1].slot == run->slot;
-        if (err == OK && is_cut) { /* at an index whose digest is to be compared */
-            err = job_note_state(node, &job->apply.runs[r], why);
+        if (err == OK && is_cut &&
+            run->damage == NULL) { /* at an index whose digest is to be compared */
+            err = job_note_state(node, run, why);
         }
     }
     store_value_done(&value);
@@ -258,6 +300,9 @@ void disk_job_init(struct node_disk_job *job, struct node *node)
 
 static void apply_clear(struct node *node, struct disk_apply *apply)
 {
+    for (uint32_t r = 0; r < apply->runs_count; r++) {
+        free(apply->runs[r].damage);
+    }
     for (uint32_t i = 0; i < apply->entries_count; i++) {
         blob_unref(apply->entries[i].payload);
         msg_result_free(apply->entries[i].result);
@@ -392,6 +437,23 @@ bool disk_is_due(const struct node *node)
            node->care_due || disk_write_is_due(node);
 }
 
+/* Rows of installs take milliseconds a chunk, and everybody's writes wait behind them: one at a time. */
+static void leave_sinks(struct sink_ops *ops, struct sink_ops *later)
+{
+    assert(later->count == 0);
+    if (ops->count <= NODE_DISK_SINKS_MAX) {
+        return;
+    }
+    uint32_t left = ops->count - NODE_DISK_SINKS_MAX;
+    while (later->capacity < left) {
+        later->items =
+            node_grow(later->items, later->capacity, &later->capacity, sizeof(struct sink_op));
+    }
+    memcpy(later->items, ops->items + NODE_DISK_SINKS_MAX, left * sizeof(struct sink_op));
+    later->count = left;
+    ops->count = NODE_DISK_SINKS_MAX;
+}
+
 void disk_hand_over(struct node *node)
 {
     if (node->flying != NULL || node->is_failed || !disk_is_due(node)) {
@@ -399,6 +461,7 @@ void disk_hand_over(struct node *node)
     }
     struct node_disk_job *job = node->filling;
     struct node_disk_job *next = job == &node->jobs[0] ? &node->jobs[1] : &node->jobs[0];
+    leave_sinks(&job->sinks, &next->sinks);
     job->has_install = job->sinks.count > 0 || job->installed_count > 0;
     job->has_apply = job->apply.runs_count > 0;
     job->has_write = disk_write_is_due(node);
@@ -480,9 +543,14 @@ static void applied_done(struct node *node, struct node_disk_job *job)
 {
     for (uint32_t r = 0; r < job->apply.runs_count; r++) {
         const struct disk_run *run = &job->apply.runs[r];
-        applied_run(node, run, &job->apply.entries[run->first]);
-        if (run->wants_state) {
-            digest_note(node_group(node, run->slot), &run->applied);
+        struct group *group = node_group(node, run->slot);
+        if (run->count > 0) {
+            applied_run(node, run, &job->apply.entries[run->first]);
+        }
+        if (run->damage != NULL) {
+            damage_stops_apply(group, run->damage);
+        } else if (run->wants_state) {
+            digest_note(group, &run->applied);
         }
     }
     apply_clear(node, &job->apply);

@@ -24,8 +24,11 @@ struct disk_entry {
 
 struct disk_run {
     slot_id slot;
-    uint32_t first, count;      /* in entries */
-    bool wants_state;           /* somebody compares digests */
+    uint32_t first, count; /* in entries */
+    bool wants_state;      /* somebody compares digests */
+    /* Owned, set by the disk thread, which then cuts count: the entry behind the last one needs a row that is
+     * damaged, and this is what was found. */
+    char *damage;
     struct row_applied applied; /* then: after the last of them; set by the disk thread */
 };
 

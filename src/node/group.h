@@ -55,9 +55,13 @@ struct group {
     uint64_t durable_seq;
     struct list held; /* struct held: packets that wait for the disk */
     uint32_t held_count;
-    raft_index disk_last; /* the highest row of the log on disk: last, or above it after a hole */
-    bool is_majority_low; /* disks of a majority of the voters */
-    bool is_alone;        /* the only member: nobody is sent anything */
+    raft_index disk_last;  /* the highest row of the log on disk: last, or above it after a hole */
+    bool is_majority_low;  /* disks of a majority of the voters */
+    bool is_alone;         /* the only member: nobody is sent anything */
+    bool is_halted;        /* nothing is applied until an install: damage.c */
+    atomic_bool is_rotten; /* a read met a row that fails its checksum. Thread: any */
+    uint64_t
+        rot_checked_ms; /* when a check was ordered because of that; 0: not since the last install */
 
     /* the state machine */
     raft_index applying, applied, durable_applied; /* applying: handed to the disk thread */

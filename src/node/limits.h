@@ -35,9 +35,10 @@ enum {
     NODE_COMPACT_MIN_ENTRIES = 1024,           /* fewer are not worth a range tombstone */
     NODE_COMPACT_GROUPS = 64,                  /* looked at each second */
     NODE_COMPACT_MAX_ENTRIES = 200000,         /* of one step */
-    NODE_CATCHUP_OUT_MAX = 2,         /* sessions sent at a time: others wait for their turn */
-    NODE_CATCHUP_NEEDS_MAX = 256,     /* that wait: the core lists what finds no place again */
-    NODE_CATCHUP_CREDITS = 4,         /* chunks on their way to one receiver */
+    NODE_CATCHUP_OUT_MAX = 2,     /* sessions sent at a time: others wait for their turn */
+    NODE_CATCHUP_NEEDS_MAX = 256, /* that wait: the core lists what finds no place again */
+    NODE_DISK_SINKS_MAX = 1,  /* chunks that a disk job writes: others' writes wait behind them */
+    NODE_CATCHUP_CREDITS = 4, /* chunks on their way to one receiver */
     NODE_CATCHUP_REFETCH_MS = 1000,   /* nothing came: what was on its way is asked for again */
     NODE_CATCHUP_IDLE_MS = 10000,     /* nothing was asked for: the session ends */
     NODE_CATCHUP_PIN_MS = 3600000,    /* a session's snapshot and log: it ends */
@@ -51,11 +52,13 @@ enum {
     NODE_CHECK_SLOT_MS = 6 * 3600 * 1000, /* a slot's check ends, whoever has not answered */
     NODE_CHECK_SLOTS = 4,                 /* looked at together */
     NODE_CHECK_TRIES = 10,                /* of a slot without a leader, one a second */
-    NODE_CHECK_FIRST_MS = 3600 * 1000,    /* after a start: then each interval */
-    NODE_CHECK_PAUSE_US = 50000,          /* at most: it must be seen that a check is to end */
-    NODE_BACKUP_SWEEP_MS = 600 * 1000,    /* how often a node looks for backups that expired */
-    NODE_CHECK_UNCACHED_MS = 600 * 1000,  /* the store's cache is emptied at most so often */
-    NODE_ADMIN_MARGIN_MS = 100 /* a call to all replicas ends before who asked gives up */
+    NODE_ROT_CHECK_MS =
+        600 * 1000, /* no check again because of a damaged row that one found and did not heal */
+    NODE_CHECK_FIRST_MS = 3600 * 1000,   /* after a start: then each interval */
+    NODE_CHECK_PAUSE_US = 50000,         /* at most: it must be seen that a check is to end */
+    NODE_BACKUP_SWEEP_MS = 600 * 1000,   /* how often a node looks for backups that expired */
+    NODE_CHECK_UNCACHED_MS = 600 * 1000, /* the store's cache is emptied at most so often */
+    NODE_ADMIN_MARGIN_MS = 100           /* a call to all replicas ends before who asked gives up */
 };
 
 #endif

@@ -598,6 +598,7 @@ static void node_second(struct node *node)
     node->care_due = true;
     node_lazy_sync(node);
     compact_run(node);
+    damage_second(node);
     digest_run(node);
     checks_second(node);
     retention_run(node);
@@ -662,6 +663,7 @@ void node_turn(struct node *node)
         backups_end(node);
     }
     tune_take(node);
+    damage_look(node);
     node_take_calls(node);
     compaction_turn(node);
     checks_run(node);
@@ -780,8 +782,7 @@ static enum err node_vouch(struct node *node, uint32_t slot, enum err err, struc
         atomic_store(&node->read_failed, true); /* the loop ends the node: node_turn */
     }
     if (err == ERR_CORRUPT) {
-        alarm_raise(node, NODE_ALARM_CORRUPT, "slot %u: a row that was read fails its checksum",
-                    slot);
+        damage_seen(node, slot);
     }
     if (slot >= node->groups_count || err == ERR_DISK_FAILED) {
         return err;

@@ -20,6 +20,7 @@
 #include "node/check.h"
 #include "node/admit.h"
 #include "node/compaction.h"
+#include "node/damage.h"
 #include "node/disk.h"
 #include "node/driver.h"
 #include "node/group.h"
@@ -83,6 +84,7 @@ struct node {
     struct node_disk_job jobs[2];
     struct node_disk_job *filling, *flying; /* flying: NULL when the disk thread has nothing */
     uint64_t flying_since_ms, slow_seen_ms, synced_ms;
+    atomic_bool rot_seen;    /* some group is_rotten, not looked at yet. Thread: any */
     atomic_bool read_failed; /* set by any thread: a read of the store met an error of the disk */
     struct space space;      /* Thread: disk */
     bool is_hard, is_eaten;  /* the disk, as space.c last saw it */

@@ -73,6 +73,8 @@ void read_start(struct group *group, struct node_call *call)
         waiter_finish(node, call, ERR_NOT_LEADER, NULL);
     } else if (is_unready(group)) {
         query_elsewhere(group, call);
+    } else if (group->is_halted && group->is_alone) { /* what is committed can never be shown */
+        waiter_finish(node, call, ERR_UNREADY, SLOT_HALTED);
 #ifdef LETHE_MUTANT_read_no_index
     } else if (call->consistency == NODE_LINEARIZABLE) {
         call->index = call->min_index;

@@ -232,6 +232,10 @@ static void ready_apply(struct group *group, raft_index from, raft_index to)
 {
     struct node *node = group->node;
     assert(from == group->applying + 1);
+    if (group->is_halted) {
+        group->applying = to;
+        return;
+    }
     raft_index stop = digest_stop(group, from, to);
     if (stop < to) {
         ready_apply(group, from, stop);

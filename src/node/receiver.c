@@ -272,6 +272,12 @@ static void receiver_end_calls(struct group *group)
     }
 }
 
+void receiver_halt(struct group *group)
+{
+    receiver_drop_applies(group);
+    receiver_end_calls(group);
+}
+
 void receiver_begin(struct group *group, const struct raft_install *install, node_id from,
                     raft_term term)
 {
@@ -608,6 +614,9 @@ void receiver_installed(struct group *group, const struct raft_update *update)
     }
     receiving->is_open = receiving->is_marked = false;
     receiver_leave(group);
+    group->is_halted = false;
+    group->rot_checked_ms = 0;
+    atomic_store(&group->is_rotten, false);
     digest_forget(group);
     applied_show(group);
 }

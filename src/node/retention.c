@@ -257,7 +257,12 @@ static void retention_job_done(struct node_background_job *job)
     struct node *node = job->node;
     struct group *group = &node->groups[retention->slot];
     retention->is_busy = false;
-    if (retention->err != OK && retention->err != ERR_DISK_FAILED && !retention->is_led) {
+    bool is_damaged = retention->err == ERR_CORRUPT && !atomic_load(&group->is_replacing);
+    if (is_damaged) {
+        damage_seen(node, group->slot);
+    }
+    if (is_damaged ||
+        (retention->err != OK && retention->err != ERR_DISK_FAILED && !retention->is_led)) {
         retention_next_slot(retention); /* it may be replaced right now: another pass looks again */
         retention_go_on(node);
         return;

@@ -41,6 +41,10 @@ static void route_propose(struct group *group, struct node_call *call)
         waiter_finish(node, call, ERR_UNREADY, "replicas differ and no state has a majority");
         return;
     }
+    if (group->is_halted) { /* it leads as there is nobody else */
+        waiter_finish(node, call, ERR_UNREADY, SLOT_HALTED);
+        return;
+    }
     struct why why = {0};
     if (table_may_propose(node, command_kind_of(blob_bytes(call->command)), &why) != OK) {
         waiter_finish(node, call, ERR_CONFLICT, why.text);

@@ -314,6 +314,14 @@ static bool sending_offer(struct sending *sending)
     return peer != NULL && peer->install_session == sending->install.session;
 }
 
+/* Nobody can be brought up to date from rows that fail their checksum. */
+static void sending_note_damage(struct sending *sending)
+{
+    if (sending->err == ERR_CORRUPT) {
+        damage_seen(sending->group->node, sending->group->slot);
+    }
+}
+
 static void open_done(struct node_background_job *job)
 {
     struct sending *sending = CONTAINER_OF(job, struct sending, job);
@@ -326,6 +334,7 @@ static void open_done(struct node_background_job *job)
     if (sending->err != OK) {
         log_error("node", "cannot read the state for a catch-up", "slot=%u detail=%s", group->slot,
                   LOG_QUOTED(sending->why.text));
+        sending_note_damage(sending);
     }
     if (sending->err != OK || sending->state == SENDING_OVER || group->role != RAFT_LEADER ||
         raft_current_term(group->raft) != sending->term || node->is_failed ||
@@ -493,6 +502,7 @@ static void chunk_done(struct node_background_job *job)
         return;
     }
     if (sending->err != OK) {
+        sending_note_damage(sending);
         sending_fail(sending, sending->err, sending->why.text);
         return;
     }

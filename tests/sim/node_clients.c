@@ -235,11 +235,13 @@ void clients_applied_delete(struct clients *clients, slot_id slot, uint64_t inde
     op_applied(clients, strtoull(text, NULL, 10), index);
 }
 
+enum { SEND_MAX = 1000 }; /* messages of one send */
+
 /* ---- commands ------------------------------------------------------------------------------------------- */
 static enum step op_send(struct op *op, struct seat *seat, const struct words *words)
 {
-    struct command_message messages[64];
-    char payloads[64][80], numbers[64][32];
+    struct command_message messages[SEND_MAX];
+    char payloads[SEND_MAX][80], numbers[SEND_MAX][32];
     const char *expected = words_option(words, "expect_last");
     uint64_t size = words_number(words, "size", 0);
     struct buf filler = BUF_INIT;
@@ -272,7 +274,7 @@ static enum step op_send(struct op *op, struct seat *seat, const struct words *w
 enum step clients_send(struct clients *clients, struct seat *seat, const struct words *words)
 {
     uint64_t count = words_number(words, "count", 1);
-    if (words->words_count < 3 || count == 0 || count > 64)
+    if (words->words_count < 3 || count == 0 || count > SEND_MAX)
         return STEP_UNKNOWN;
     struct op *op = op_new(clients, seat, words, OP_SEND);
     const char *no = words_option(words, "no");

@@ -253,6 +253,7 @@ static enum step probe_all(struct world *world, const bool in[WORLD_NODES_MAX + 
                 enum step step = probe_round(world, &probing, id, slot, &ok);
                 if (step != STEP_OK)
                     return step;
+                ok = ok || !world_is_member(world, id); /* it was leaving when it was asked */
                 /* Who had a slow disk may not lead for ten seconds after. */
                 if (!ok && !world_run(world, 1000))
                     return world_no(world, "I39: an endless exchange of packets");
@@ -345,7 +346,7 @@ static enum step probe_any(struct world *world, const bool in[WORLD_NODES_MAX + 
 }
 
 /* serve 1,2: these nodes, a majority, are healed; whatever befell the others goes on. They must
- * answer. Not asked of nodes that need an install, or forgot. */
+ * answer. Not asked of nodes that need an install, forgot, or are damaged. */
 enum step world_serve(struct world *world, const struct words *words)
 {
     uint64_t ids[WORLD_NODES_MAX];
@@ -360,6 +361,8 @@ enum step world_serve(struct world *world, const struct words *words)
         if (world_seat(world, ids[i]) == NULL)
             return STEP_UNKNOWN;
         in[ids[i]] = true;
+        if (world->seats[ids[i]].is_damaged)
+            return STEP_NOTHING; /* it may have to be healed first, by a leader that has all of its log */
         for (slot_id slot = 0; slot < world->slots; slot++) {
             if (world->seats[ids[i]].slots[slot].amnesia)
                 return STEP_NOTHING;

@@ -86,6 +86,11 @@ void seat_mend(struct seat *seat)
     seat->is_damaged = false;
 }
 
+bool seat_is_damaged_in_slot(const struct seat *seat)
+{
+    return seat->damage != NULL && seat->damage->family > STORE_RAFT;
+}
+
 /* All others hold what they ever held. */
 static bool others_are_sound(struct world *world, node_id id)
 {
@@ -115,7 +120,7 @@ static bool may_damage(struct world *world, const struct seat *seat)
            !seat->is_damaged && world->nodes > 2 && others_are_sound(world, seat->id);
 }
 
-/* damage N messages|raft|.. row=K bit=B: of N, which is down. */
+/* damage N messages|raft|.. row=K bit=B [force=1]: of N, which is down. force=1: also the only good copy. */
 enum step world_damage(struct world *world, const struct words *words)
 {
     uint64_t id;
@@ -124,7 +129,9 @@ enum step world_damage(struct world *world, const struct words *words)
         world_seat(world, id) == NULL || !family_of_name(words->word[2], &family))
         return STEP_UNKNOWN;
     struct seat *seat = world_seat(world, id);
-    if (!may_damage(world, seat))
+    bool is_forced = words_number(words, "force", 0) != 0 && seat->node == NULL &&
+                     !world->is_on_rocks && seat->disk->has_database && !seat->is_damaged;
+    if (!is_forced && !may_damage(world, seat))
         return STEP_NOTHING;
     struct memtable_node *node = row_of(seat->disk, family, words_number(words, "row", 0));
     if (node == NULL || node->newest->len == 0)

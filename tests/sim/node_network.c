@@ -198,6 +198,9 @@ static void face_fatal(void *arg, enum err err, const char *text)
 {
     struct seat *seat = arg;
     world_note(seat->world, "node %llu fails: %s", LLU(seat->id), text);
+    if (err == ERR_CORRUPT && seat_is_damaged_in_slot(seat))
+        world_fail(seat->world, "I31: a damaged row ended node %llu, not its slot: %s",
+                   LLU(seat->id), text);
     seat->fatal = err;
 }
 

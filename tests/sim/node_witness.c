@@ -376,6 +376,8 @@ void witness_page(struct witness *witness, node_id node, slot_id slot, struct ch
         world_fail(world, "I16: node %llu says last_seq %llu instead of %llu at index %llu",
                    LLU(node), LLU(page->last_seq), LLU(last_seq), LLU(at));
     for (uint64_t seq = 1; seq <= last_seq; seq++) {
+        if (page->more && shown == page->messages_count)
+            break; /* what is behind it is another page's */
         const struct witness_message *want = &channel->messages[seq - 1];
         bool is_deleted = want->delete_index != 0 && want->delete_index <= at;
         bool is_shown = shown < page->messages_count && page->messages[shown].seq == seq;

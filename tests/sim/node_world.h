@@ -158,6 +158,8 @@ void world_drop_link(struct world *world, node_id from, node_id to);
 /* ---- node_damage.c ---------------------------------------------------------------------------- */
 void seat_mend(struct seat *seat); /* what was flipped on its disk is right again */
 void seat_free_damage(struct seat *seat);
+bool seat_is_damaged_in_slot(
+    const struct seat *seat); /* in a row of its messages, deletes or retries */
 void seat_free_copy(struct seat *seat);
 void check_unharmed(struct world *world); /* I32 */
 enum step world_damage(struct world *world, const struct words *words);
