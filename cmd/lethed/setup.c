@@ -119,6 +119,8 @@ struct http_options setup_http(const struct config *config)
     options.tls_certificate = config->http_tls_certificate;
     options.tls_key = config->http_tls_key;
     options.tokens_file = config->auth_tokens_file;
+    options.cors_origins = (const char *const *)config->http_cors_origins.items;
+    options.cors_origins_count = (uint32_t)config->http_cors_origins.count;
     return options;
 }
 

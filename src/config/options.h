@@ -56,6 +56,8 @@
       "largest payload of one message; larger ones get 413") \
     X(http_request_timeout_ms, "http.request_timeout", TIME, "10s", 10, CONFIG_HOUR_MS, "", RELOAD, \
       "a request is answered by then, whatever happens") \
+    X(http_cors_origins, "http.cors_origins", LIST, "", 0, 16, "", FIXED, \
+      "pages of these origins may ask this node from a browser: https://app.example.org, or * for all; empty: none") \
     X(http_tls_certificate, "http.tls.certificate", TEXT, "", 0, 4096, "", FIXED, \
       "PEM file with the certificate for clients and its chain; SIGHUP reads it again; empty: plain HTTP") \
     X(http_tls_key, "http.tls.key", TEXT, "", 0, 4096, "", FIXED, \
@@ -159,7 +161,7 @@
 /* Keys that are promised and not there yet: refused with a sentence of their own, never taken
  * silently. A key stands for everything below it. */
 #define CONFIG_RESERVED(X) \
-    X("http.cors_origins") X("erasure")
+    X("erasure")
 /* clang-format on */
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum err config_split_address(const char *address, char *ret_host, size_t host_size,
                               uint16_t *ret_port, struct why *why)
@@ -179,6 +180,45 @@ static enum err check_rooms(const struct config_list *list, struct why *why)
     return OK;
 }
 
+/* As browsers send it: scheme://host, and :port where it is not the scheme's own. */
+static bool is_origin(const char *text)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+    static const char in_scheme[] = "abcdefghijklmnopqrstuvwxyz0123456789+-.";
+    static const char in_host[] = "abcdefghijklmnopqrstuvwxyz0123456789-._";
+    size_t scheme = strspn(text, in_scheme);
+    if (strchr(letters, text[0]) == NULL || strncmp(text + scheme, "://", 3) != 0)
+        return false;
+    const char *host = text + scheme + 3;
+    size_t len = host[0] == '[' ? strspn(host + 1, "0123456789abcdef:.") + 2 : strspn(host, in_host);
+    if (len == 0 || (host[0] == '[' && (len == 2 || host[len - 1] != ']')))
+        return false;
+    const char *port = host + len;
+    if (port[0] == '\0')
+        return true;
+    size_t digits = strspn(port + 1, "0123456789");
+    return port[0] == ':' && digits >= 1 && digits <= 5 && port[1 + digits] == '\0' && port[1] != '0' &&
+           strtoul(port + 1, NULL, 10) <= 65535 &&
+           !(strncmp(text, "https:", 6) == 0 && strcmp(port, ":443") == 0) &&
+           !(strncmp(text, "http:", 5) == 0 && strcmp(port, ":80") == 0);
+}
+
+static enum err check_origins(const struct config_list *list, struct why *why)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const char *item = list->items[i];
+        bool is_any = strcmp(item, "*") == 0;
+        if (is_any && list->count > 1)
+            return why_set(why, ERR_BAD_CONFIG, "'http.cors_origins' has '*', which is for all, and others beside it");
+        if (!is_any && !is_origin(item))
+            return why_set(why, ERR_BAD_CONFIG,
+                           "'http.cors_origins' has '%.200s', not an origin as browsers send it: scheme://host in "
+                           "lower case, :port only where it is not the scheme's own, nothing behind it; or '*'",
+                           item);
+    }
+    return OK;
+}
+
 /* What Prometheus takes as the beginning of a metric's name. */
 static enum err check_prefix(const char *prefix, struct why *why)
 {
@@ -214,6 +254,8 @@ enum err config_rules_check(struct config *config, struct why *why)
         err = check_prefix(config->metrics_prefix, why);
     if (err == OK)
         err = check_rooms(&config->log_rooms, why);
+    if (err == OK)
+        err = check_origins(&config->http_cors_origins, why);
     if (err == OK && config->members_count > 1 && config->cluster_id[0] == '\0')
         err = why_set(why, ERR_BAD_CONFIG,
                       "'cluster.id' is required when 'cluster.members' has several members");

@@ -124,6 +124,7 @@ static void end(struct http *http)
     }
     free(http->loops);
     access_done(&http->access);
+    cors_done(&http->cors);
     tls_close(http->tls);
     crowd_done(&http->crowd);
     mutex_done(&http->config_lock);
@@ -145,6 +146,8 @@ static struct http *new_http(const struct http_options *options, struct node *no
     crowd_init(&http->crowd);
     mutex_init(&http->config_lock);
     http_show_config(http, options->config, options->config_count);
+    cors_init(&http->cors, options->cors_origins, options->cors_origins_count);
+    http->options.cors_origins = NULL;
     http->options.tokens_file = NULL; /* access and tls keep the paths */
     http->options.tls_certificate = http->options.tls_key = NULL;
     snprintf(http->node_text, sizeof(http->node_text), "%u", (unsigned)node_self(node));

@@ -31,6 +31,8 @@ struct http_options {
     uint32_t reply_timeout_ms;   /* absolute: until the client has read the reply */
     uint32_t idle_timeout_ms;    /* absolute: from a reply to the next request */
     const char *tokens_file;     /* tokens.h; NULL or "": everybody may do everything */
+    const char *const *cors_origins; /* pages of these may ask: "https://host", or "*" alone; checked before */
+    uint32_t cors_origins_count;
     const char *tls_certificate; /* PEM files: a chain, its key; NULL or "": plain HTTP */
     const char *tls_key;
     bool log_access;                /* a line of the log for each request */

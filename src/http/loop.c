@@ -159,6 +159,10 @@ static void add_headers(struct request *req, struct MHD_Response *response)
         add_header(response, MHD_HTTP_HEADER_ALLOW, req->allow);
     for (uint32_t i = 0; i < req->extra_count; i++)
         add_header(response, req->extra[i].name, req->extra[i].value);
+    struct cors_header cors[CORS_HEADERS_MAX];
+    uint32_t cors_count = cors_headers(&req->http->cors, req, cors);
+    for (uint32_t i = 0; i < cors_count; i++)
+        add_header(response, cors[i].name, cors[i].value);
     if (req->must_close || http_is_stopping(req->http))
         add_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 }
@@ -405,6 +409,8 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
             headers->accept = value;
         else if (strcasecmp(name, "Authorization") == 0)
             read_authorization(headers, value);
+        else if (strcasecmp(name, "Access-Control-Request-Method") == 0)
+            headers->asks_method = true;
         break;
     case 'c':
         if (strcasecmp(name, "Content-Type") == 0)
@@ -427,6 +433,12 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
     case 'l':
         if (strcasecmp(name, "Last-Event-ID") == 0)
             headers->last_event_id = value;
+        break;
+    case 'o':
+        if (strcasecmp(name, "Origin") == 0) {
+            headers->has_two_origins = headers->origin != NULL;
+            headers->origin = value;
+        }
         break;
     case 't':
         if (strcasecmp(name, "Transfer-Encoding") == 0) {

@@ -62,11 +62,12 @@ enum body_form { BODY_IS_EMPTY, BODY_IS_JSON, BODY_IS_NDJSON, BODY_IS_RAW };
 struct request_headers {
     /* borrowed; NULL */
     const char *content_type, *content_encoding, *accept, *request_id, *if_match, *if_none_match;
-    const char *last_event_id, *authorization, *traceparent;
+    const char *last_event_id, *authorization, *traceparent, *origin;
     uint64_t content_length;
     bool has_content_length, has_bad_length, is_chunked, expects_continue;
     bool has_two_types; /* more than one Content-Type */
-    bool has_two_authorizations, has_two_traceparents;
+    bool has_two_authorizations, has_two_traceparents, has_two_origins;
+    bool asks_method; /* Access-Control-Request-Method is there: a browser's preflight */
 };
 
 struct request {

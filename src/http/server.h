@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "http/access.h"
+#include "http/cors.h"
 #include "http/crowd.h"
 #include "http/http.h"
 #include "http/listen.h"
@@ -86,6 +87,7 @@ struct http {
     struct node *node;        /* borrowed */
     struct mutex config_lock; /* over options.config and its texts */
     struct access access;
+    struct cors cors;
     struct tls *tls; /* owned; NULL: plain HTTP */
     struct loop *loops;
     uint32_t loops_count;

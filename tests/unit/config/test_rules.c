@@ -121,6 +121,37 @@ START_TEST(test_log_rooms)
 }
 END_TEST
 
+START_TEST(test_cors_origins)
+{
+    static const char *const good[] = {"*",
+                                       "https://app.example.org",
+                                       "http://localhost:3000,https://a.b:8443",
+                                       "http://[::1]:8080",
+                                       "capacitor://localhost",
+                                       "http://10.0.0.1"};
+    static const char *const bad[] = {
+        "app.example.org",         "https://",
+        "https://a/",              "https://a/path",
+        "https://A.example.org",   "https://a:443",
+        "http://a:80",             "https://a:0",
+        "https://a:65536",         "https://a:",
+        "https://a:x",             "https://a b",
+        "null",                    "*,https://a",
+        "https://a,https://b/",    "https://user@a",
+        "http://[::1",             "http://[]",
+        "://a",                    "1http://a"};
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        struct load load = load_with(NULL, NULL, WORDS("--http-cors-origins", (char *)good[i]));
+        ck_assert_msg(load.err == OK, "%s: %s", good[i], load.why.text);
+        ck_assert_uint_ge(load.config.http_cors_origins.count, 1);
+        config_done(&load.config);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        expect_refusal(load_with(NULL, NULL, WORDS("--http-cors-origins", (char *)bad[i])),
+                       "'http.cors_origins' has");
+}
+END_TEST
+
 /* Every type of option changes hands, with its source, and nothing that is fixed does. */
 START_TEST(test_exchange)
 {
@@ -170,5 +201,5 @@ END_TEST
 Suite *suite_rules(void)
 {
     return UNIT_SUITE("rules", 10, test_members, test_bad_members, test_exposure_needs_consent,
-                      test_addresses, test_log_rooms, test_exchange, test_metrics_prefix);
+                      test_addresses, test_log_rooms, test_cors_origins, test_exchange, test_metrics_prefix);
 }

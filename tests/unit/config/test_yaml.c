@@ -62,7 +62,7 @@ START_TEST(test_faults_with_their_place)
     expect_fault("node: {id: \"1\\0\"}\n", ":1:12: ", "NUL");
     expect_fault("node: {id: 1\n", ":2:1: ", "did not find");
     expect_fault("\tnode: 1\n", ":1:1: ", "cannot start any token");
-    expect_fault("http: {cors_origins: x}\n", ":1:8: ", "'http.cors_origins' is planned");
+    expect_fault("erasure: {deadline: 1d}\n", ":1:1: ", "'erasure' is planned");
     expect_fault("erasure: {deadline: 30}\n", ":1:1: ", "'erasure' is planned");
 }
 END_TEST
