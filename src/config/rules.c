@@ -190,15 +190,16 @@ static bool is_origin(const char *text)
     if (strchr(letters, text[0]) == NULL || strncmp(text + scheme, "://", 3) != 0)
         return false;
     const char *host = text + scheme + 3;
-    size_t len = host[0] == '[' ? strspn(host + 1, "0123456789abcdef:.") + 2 : strspn(host, in_host);
+    size_t len =
+        host[0] == '[' ? strspn(host + 1, "0123456789abcdef:.") + 2 : strspn(host, in_host);
     if (len == 0 || (host[0] == '[' && (len == 2 || host[len - 1] != ']')))
         return false;
     const char *port = host + len;
     if (port[0] == '\0')
         return true;
     size_t digits = strspn(port + 1, "0123456789");
-    return port[0] == ':' && digits >= 1 && digits <= 5 && port[1 + digits] == '\0' && port[1] != '0' &&
-           strtoul(port + 1, NULL, 10) <= 65535 &&
+    return port[0] == ':' && digits >= 1 && digits <= 5 && port[1 + digits] == '\0' &&
+           port[1] != '0' && strtoul(port + 1, NULL, 10) <= 65535 &&
            !(strncmp(text, "https:", 6) == 0 && strcmp(port, ":443") == 0) &&
            !(strncmp(text, "http:", 5) == 0 && strcmp(port, ":80") == 0);
 }
@@ -209,11 +210,14 @@ static enum err check_origins(const struct config_list *list, struct why *why)
         const char *item = list->items[i];
         bool is_any = strcmp(item, "*") == 0;
         if (is_any && list->count > 1)
-            return why_set(why, ERR_BAD_CONFIG, "'http.cors_origins' has '*', which is for all, and others beside it");
+            return why_set(why, ERR_BAD_CONFIG,
+                           "'http.cors_origins' has '*', which is for all, and others beside it");
         if (!is_any && !is_origin(item))
             return why_set(why, ERR_BAD_CONFIG,
-                           "'http.cors_origins' has '%.200s', not an origin as browsers send it: scheme://host in "
-                           "lower case, :port only where it is not the scheme's own, nothing behind it; or '*'",
+                           "'http.cors_origins' has '%.200s', not an origin as browsers send it: "
+                           "scheme://host in "
+                           "lower case, :port only where it is not the scheme's own, nothing "
+                           "behind it; or '*'",
                            item);
     }
     return OK;

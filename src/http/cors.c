@@ -9,11 +9,13 @@
 
 /* What a script may read besides the few that it always may. */
 static const char exposed[] =
-    "Allow, ETag, Lethe-Applied-Index, Lethe-Deleted, Lethe-Last-Seq, Lethe-Message-Id, Lethe-Next-Cursor, Lethe-Node, "
+    "Allow, ETag, Lethe-Applied-Index, Lethe-Deleted, Lethe-Last-Seq, Lethe-Message-Id, "
+    "Lethe-Next-Cursor, Lethe-Node, "
     "Lethe-Timestamp, Location, Retry-After, WWW-Authenticate, X-Request-Id";
 /* What this server looks at in a request (loop.c, on_header). */
-static const char taken[] = "Accept, Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, Traceparent, "
-                            "X-Request-Id";
+static const char taken[] =
+    "Accept, Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, Traceparent, "
+    "X-Request-Id";
 
 void cors_init(struct cors *cors, const char *const *origins, uint32_t count)
 {
@@ -57,8 +59,8 @@ uint32_t cors_headers(const struct cors *cors, const struct request *req,
     if (origin == NULL)
         return count;
     ret[count++] = (struct cors_header){"Access-Control-Allow-Origin", origin};
-    bool is_preflight = req->status == 204 && req->route == NULL && req->allow != NULL &&
-                        req->headers.asks_method;
+    bool is_preflight =
+        req->status == 204 && req->route == NULL && req->allow != NULL && req->headers.asks_method;
     if (!is_preflight) {
         ret[count++] = (struct cors_header){"Access-Control-Expose-Headers", exposed};
         return count;

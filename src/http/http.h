@@ -26,12 +26,13 @@ struct http_options {
     uint64_t max_body_bytes;              /* of a request; at most 8 MiB, the largest log entry */
     uint64_t max_message_bytes;           /* of one payload */
     uint32_t request_timeout_ms;          /* an answer is there by then: 503 or 504 if need be */
-    uint32_t header_timeout_ms;  /* absolute: from the first byte of a request to its last header */
-    uint32_t body_timeout_ms;    /* absolute: from there to the end of the body */
-    uint32_t reply_timeout_ms;   /* absolute: until the client has read the reply */
-    uint32_t idle_timeout_ms;    /* absolute: from a reply to the next request */
-    const char *tokens_file;     /* tokens.h; NULL or "": everybody may do everything */
-    const char *const *cors_origins; /* pages of these may ask: "https://host", or "*" alone; checked before */
+    uint32_t header_timeout_ms; /* absolute: from the first byte of a request to its last header */
+    uint32_t body_timeout_ms;   /* absolute: from there to the end of the body */
+    uint32_t reply_timeout_ms;  /* absolute: until the client has read the reply */
+    uint32_t idle_timeout_ms;   /* absolute: from a reply to the next request */
+    const char *tokens_file;    /* tokens.h; NULL or "": everybody may do everything */
+    const char *const
+        *cors_origins; /* pages of these may ask: "https://host", or "*" alone; checked before */
     uint32_t cors_origins_count;
     const char *tls_certificate; /* PEM files: a chain, its key; NULL or "": plain HTTP */
     const char *tls_key;

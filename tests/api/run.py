@@ -13,7 +13,7 @@ import lib  # noqa: E402
 
 # From simple to hard; the last one holds all replies of the others against the description.
 MODULES = ["test_health", "test_send", "test_read", "test_batch", "test_deletes", "test_lists", "test_members", "test_history", "test_wukong", "test_retention",
-           "test_http", "test_bad_input", "test_connections", "test_access", "test_reload", "test_description"]
+           "test_http", "test_bad_input", "test_connections", "test_access", "test_cors", "test_reload", "test_description"]
 
 
 def main():

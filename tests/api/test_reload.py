@@ -98,8 +98,10 @@ def test_reload_of_retention(_daemon):
                                          for _ in range(1000)]}, expect=200)
         for _ in range(1100):
             it.client.post("/v1/channels/2/a/messages", {"payload": "aGk="}, expect=201)
-        before = it.client.get("/v1/slots/0/local", expect=200).json["log_count"]
-        check(before > 1000, before)
+        end = time.monotonic() + 10
+        while it.client.get("/v1/slots/0/local", expect=200).json["log_count"] <= 1000:  # figures are told now and then
+            check(time.monotonic() < end, it.client.get("/v1/slots/0/local").json["log_count"])
+            time.sleep(0.1)
         it.reload("cluster: {slot_count: 1, raft_log_retention: {keep_applied_logs: 10, keep_hours: 0, "
                   "min_keep_logs: 10}}\n")
         end = time.monotonic() + 20

@@ -129,17 +129,26 @@ START_TEST(test_cors_origins)
                                        "http://[::1]:8080",
                                        "capacitor://localhost",
                                        "http://10.0.0.1"};
-    static const char *const bad[] = {
-        "app.example.org",         "https://",
-        "https://a/",              "https://a/path",
-        "https://A.example.org",   "https://a:443",
-        "http://a:80",             "https://a:0",
-        "https://a:65536",         "https://a:",
-        "https://a:x",             "https://a b",
-        "null",                    "*,https://a",
-        "https://a,https://b/",    "https://user@a",
-        "http://[::1",             "http://[]",
-        "://a",                    "1http://a"};
+    static const char *const bad[] = {"app.example.org",
+                                      "https://",
+                                      "https://a/",
+                                      "https://a/path",
+                                      "https://A.example.org",
+                                      "https://a:443",
+                                      "http://a:80",
+                                      "https://a:0",
+                                      "https://a:65536",
+                                      "https://a:",
+                                      "https://a:x",
+                                      "https://a b",
+                                      "null",
+                                      "*,https://a",
+                                      "https://a,https://b/",
+                                      "https://user@a",
+                                      "http://[::1",
+                                      "http://[]",
+                                      "://a",
+                                      "1http://a"};
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         struct load load = load_with(NULL, NULL, WORDS("--http-cors-origins", (char *)good[i]));
         ck_assert_msg(load.err == OK, "%s: %s", good[i], load.why.text);
@@ -201,5 +210,6 @@ END_TEST
 Suite *suite_rules(void)
 {
     return UNIT_SUITE("rules", 10, test_members, test_bad_members, test_exposure_needs_consent,
-                      test_addresses, test_log_rooms, test_cors_origins, test_exchange, test_metrics_prefix);
+                      test_addresses, test_log_rooms, test_cors_origins, test_exchange,
+                      test_metrics_prefix);
 }
