@@ -204,6 +204,11 @@ node_id table_route(const struct group *group)
     if (told != 0 && told != node->options.id && node_peer_is_up(node, told)) {
         return told;
     }
+    /* It votes there still: it has just handed over, and hears the new leader before anybody tells. */
+    if (group->leader != 0 && group->leader != node->options.id &&
+        node_peer_is_up(node, group->leader)) {
+        return group->leader;
+    }
     struct members_place place = table_place(node, group->slot);
     for (uint8_t i = 0; i < place.count; i++) {
         if (place.ids[i] != node->options.id && node_peer_is_up(node, place.ids[i])) {
