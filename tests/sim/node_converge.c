@@ -35,6 +35,15 @@ static bool is_excused(struct world *world, slot_id slot, node_id leader, const 
     return false;
 }
 
+/* One of two voters whose rows are damaged: it votes and acks, and is healed when there is a third one, as nobody
+ * would ack meanwhile. Its log is whole. */
+static bool waits_for_a_third(const struct raft_status *leader, const struct raft_status *own)
+{
+    return own->quarantined && leader->config.voters_count == 2 &&
+           leader->config.voters_old_count == 0 && own->term == leader->term &&
+           own->last.index == leader->last.index;
+}
+
 static bool slot_is_converged(struct world *world, slot_id slot)
 {
     node_id leader = world_leader(world, slot);
@@ -52,6 +61,10 @@ static bool slot_is_converged(struct world *world, slot_id slot)
             is_excused(world, slot, leader, seat))
             continue;
         node_group_status(seat->node, slot, &own);
+        if (waits_for_a_third(&status, &own)) {
+            equal++;
+            continue;
+        }
         struct row_applied x, y;
         if (own.term != status.term || own.last.index != status.last.index || own.installing ||
             store_get_applied(world->seats[leader].store, NULL, slot, &x) != OK ||
