@@ -53,6 +53,7 @@ const struct ctl_command ctl_commands[] = {
     {"leader balance", "", 0, 0, " dry-run ", "spread leaderships evenly over the nodes that are up",
      ctl_run_leader_balance, 0},
     {"node list", "", 0, 0, " ", "list nodes, as `nodes` does", ctl_run_nodes, 0},
+    {"node ls", "", 0, 0, " ", "the same", ctl_run_nodes, 0},
     {"node placement", "", 0, 0, " ", "which slots move between nodes, and how far that is",
      ctl_run_node_placement, 0},
     {"node add", "ID@HOST:PORT", 1, 1, " learner zone dry-run no-wait wait yes ",

@@ -2,7 +2,10 @@
 #include "ctl/flags.h"
 #include "ctl/help.h"
 
+#include "base/alloc.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ndjson and csv only where a command's help says so. */
@@ -46,8 +49,8 @@ static int run_command(struct ctl *ctl, const struct ctl_command *command)
 /* Without a command of that name: what is there instead. */
 static int no_command(int count, char **words)
 {
-    if (words[0][0] == '-')
-        return ctl_fail(CTL_USAGE, "the command stands before its flags; try: lethectl help");
+    if (count == 0 || words[0][0] == '-')
+        return ctl_fail(CTL_USAGE, "there is no command; try: lethectl help");
     struct buf verbs = BUF_INIT;
     ctl_list_verbs(words[0], &verbs);
     int code = CTL_USAGE;
@@ -61,6 +64,42 @@ static int no_command(int count, char **words)
     return code;
 }
 
+/* The flags that all commands have may stand before the command too: how many words that are. */
+static int count_leading(const struct ctl_flag_table *table, int argc, char **argv)
+{
+    int at = 1;
+    while (at < argc && argv[at][0] == '-' && argv[at][1] != '\0' && strcmp(argv[at], "--") != 0) {
+        const char *name = argv[at] + 1 + (argv[at][1] == '-');
+        bool is_long = argv[at][1] == '-', has_value = false;
+        for (size_t i = 0; i < table->count; i++) {
+            const struct client_flag *flag = &table->rows[i];
+            bool is_it = is_long ? strcmp(name, flag->name) == 0
+                                 : name[0] == flag->letter && name[1] == '\0';
+            has_value |=
+                is_it && ctl_flag_is_common(flag->name, NULL) && flag->kind != CLIENT_FLAG_SWITCH;
+        }
+        at += has_value && at + 1 < argc ? 2 : 1;
+    }
+    return at - 1;
+}
+
+static int run_words(struct ctl *ctl, const struct ctl_flag_table *table,
+                     const struct ctl_command *command, int count, char **words)
+{
+    struct why why = {0};
+    if ((command->traits & CTL_PASSES_WORDS) != 0) {
+        ctl->args = words;
+        ctl->args_count = count;
+        count = 0;
+    }
+    enum err err =
+        client_flags_parse(table->rows, table->count, ctl_flag_is_taken, (void *)(uintptr_t)command,
+                           count, words, ctl->words, CTL_WORDS_MAX, &ctl->words_count, &why);
+    if (err != OK)
+        return ctl_fail(CTL_USAGE, "%s; try: lethectl help %s", why.text, command->name);
+    return ctl->flags.is_help ? ctl_help_one(table, command) : run_command(ctl, command);
+}
+
 int ctl_main(int argc, char **argv)
 {
     struct ctl ctl = {.flags = {.timeout_ms = 30000,
@@ -70,7 +109,6 @@ int ctl_main(int argc, char **argv)
                                 .wait_ms = 300000,
                                 .watch_ms = 2000}};
     struct ctl_flag_table table;
-    struct why why = {0};
     ctl_flags_fill(&table, &ctl.flags);
     if (argc < 2) {
         ctl_help_all(&table);
@@ -81,23 +119,17 @@ int ctl_main(int argc, char **argv)
         return ctl_help_for(&table, argc - 2, argv + 2);
     if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0)
         return printf("lethectl %s\n", LETHE_VERSION) > 0 ? CTL_OK : CTL_LOCAL;
-    int taken = 0;
-    const struct ctl_command *command = ctl_find_command(argc - 1, argv + 1, &taken);
+    int leading = count_leading(&table, argc, argv), taken = 0;
+    int rest = argc - 1 - leading;
+    const struct ctl_command *command = ctl_find_command(rest, argv + 1 + leading, &taken);
     if (command == NULL)
-        return no_command(argc - 1, argv + 1);
-    if ((command->traits & CTL_PASSES_WORDS) != 0) {
-        ctl.args = argv + 1 + taken;
-        ctl.args_count = argc - 1 - taken;
-        taken = argc - 1;
-    }
-    enum err err = client_flags_parse(
-        table.rows, table.count, ctl_flag_is_taken, (void *)(uintptr_t)command, argc - 1 - taken,
-        argv + 1 + taken, ctl.words, CTL_WORDS_MAX, &ctl.words_count, &why);
-    int code = CTL_OK;
-    if (err != OK)
-        code = ctl_fail(CTL_USAGE, "%s; try: lethectl help %s", why.text, command->name);
-    else
-        code = ctl.flags.is_help ? ctl_help_one(&table, command) : run_command(&ctl, command);
+        return no_command(rest, argv + 1 + leading);
+    /* Whatever stood before the command stands behind it now. */
+    char **words = alloc_array((size_t)argc, sizeof(*words));
+    memcpy(words, argv + 1, (size_t)leading * sizeof(*words));
+    memcpy(words + leading, argv + 1 + leading + taken, (size_t)(rest - taken) * sizeof(*words));
+    int code = run_words(&ctl, &table, command, leading + rest - taken, words);
+    free(words);
     client_free(ctl.client);
     client_context_done(&ctl.context);
     client_list_done(&ctl.flags.servers);

@@ -49,6 +49,9 @@ static void print_job(const struct client_json *job, bool has_bar, struct buf *o
         ctl_print_duration(eta_ms, out);
         buf_append_string(out, " left");
     }
+    const char *detail = client_json_text(job, "detail", "");
+    if (detail[0] != '\0' && !is_over(job))
+        buf_printf(out, "; %s", detail);
 }
 
 static int tell_end(const struct client_json *job)

@@ -145,7 +145,9 @@ static void print_list(const char *head, int status, const struct client_json *l
                    client_json_text(item, "kind", client_json_text(item, "name", "")),
                    client_json_text(item, "id", ""));
         if (client_json_find(item, "node") != NULL)
-            buf_printf(out, ", node %llu", (unsigned long long)client_json_u64(item, "node", 0));
+            buf_printf(out, ", node %llu",
+                       (unsigned long long)client_json_u64(item, "node",
+                                                           client_json_u64(item, "member", 0)));
         if (state != NULL)
             buf_printf(out, ", %d %%", (int)(client_json_real(item, "progress", 0) * 100));
         const char *detail = client_json_text(item, "detail", client_json_text(item, "reason", ""));

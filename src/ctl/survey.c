@@ -83,9 +83,15 @@ static void find_servers(struct ctl_survey *survey, struct client_reply *reply)
         client_json_free(version);
     }
     for (size_t i = 0; i < survey->nodes_count; i++) {
+        const struct client_json *info = survey->nodes[i].info;
+        const char *address = client_json_text(info, "http_address", "");
+        const char *refused = client_json_text(info, "refused", "");
         if (!survey->nodes[i].has_server)
-            snprintf(survey->nodes[i].problem, sizeof(survey->nodes[i].problem), "no answer at %s",
-                     client_json_text(survey->nodes[i].info, "http_address", "any address"));
+            snprintf(survey->nodes[i].problem, sizeof(survey->nodes[i].problem), "%s%s",
+                     refused[0] != '\0'   ? "no link to it: "
+                     : address[0] != '\0' ? "no answer at "
+                                          : "it never said where it answers HTTP",
+                     refused[0] != '\0' ? refused : address);
     }
 }
 

@@ -212,7 +212,7 @@ static void write_order(struct request *req)
     struct node_placement *placement = req->call.err == OK ? orders_take(req) : NULL;
     if (placement != NULL && placement->order.state != NODE_ORDER_NONE) {
         buf_put_u8(&req->out, '{');
-        orders_write(&req->out, &placement->order);
+        orders_write(req, &placement->order);
         buf_put_u8(&req->out, '}');
     }
     free(placement);

@@ -84,8 +84,29 @@ static void write_progress(struct buf *out, const struct node_order *order)
         jwrite_member_null(out, "eta_ms");
 }
 
-void orders_write(struct buf *out, const struct node_order *order)
+/* What an order for a node that this node does not hear of waits for. */
+static void write_wait(struct request *req, const struct node_order *order)
 {
+    if (order->state != NODE_ORDER_RUNNING || order->what == NODE_MEMBER_PLAN)
+        return;
+    struct node_cluster *cluster = arena_alloc(&req->arena, sizeof(*cluster));
+    node_get_cluster(http_node(req->http), cluster);
+    for (uint32_t i = 0; i < cluster->peers_count; i++) {
+        const struct node_peer *peer = &cluster->peers[i];
+        char text[sizeof(peer->refusal) + 64];
+        if (peer->id != order->node || peer->self || peer->up)
+            continue;
+        bool is_refused = peer->refusal[0] != '\0';
+        snprintf(text, sizeof(text), "no link to node %llu: %s%s", (unsigned long long)peer->id,
+                 is_refused ? "" : "is it running, and reachable at ",
+                 is_refused ? peer->refusal : peer->address);
+        jwrite_member_text(&req->out, "detail", text);
+    }
+}
+
+void orders_write(struct request *req, const struct node_order *order)
+{
+    struct buf *out = &req->out;
     char id[ORDERS_ID_BYTES];
     jwrite_member_text(out, "id", orders_id(order->revision, id));
     jwrite_member_text(out, "kind", kind_of(order));
@@ -104,6 +125,7 @@ void orders_write(struct buf *out, const struct node_order *order)
         jwrite_member_null(out, "ended_at");
     else
         jwrite_member_u64(out, "ended_at", order->ended_ms);
+    write_wait(req, order);
     jwrite_member_u64(out, "items_count", 0);
 }
 
@@ -138,7 +160,7 @@ static void answer(struct request *req)
         reply_problem(req, err, &why);
     } else {
         buf_put_u8(&req->out, '{');
-        orders_write(&req->out, &placement->order);
+        orders_write(req, &placement->order);
         jwrite_member_u64(&req->out, "items_left_out", 0);
         buf_append_string(&req->out, ",\"items\":[]}");
         reply_send(req, 200, MEDIA_JSON);

@@ -10,8 +10,8 @@ enum { ORDERS_ID_BYTES = 32 };
 /* "members-12" is the order of revision 12. False: the name is no order's. */
 bool orders_read_id(struct bytes name, uint64_t *ret_revision);
 const char *orders_id(uint64_t revision, char text[ORDERS_ID_BYTES]); /* returns text */
-/* The members of a job's object, as src/http/jobs.c writes them. */
-void orders_write(struct buf *out, const struct node_order *order);
+/* The members of a job's object into req->out, as src/http/jobs.c writes them. */
+void orders_write(struct request *req, const struct node_order *order);
 /* What a PLACEMENT or MEMBER call answered: the caller's, free(). NULL: it is not readable. */
 struct node_placement *orders_take(struct request *req);
 void orders_run(struct request *req); /* req->name is an order's */

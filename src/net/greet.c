@@ -210,10 +210,11 @@ enum err net_greet_check(struct net_link *link, const struct hello *hello, node_
     }
 #endif
     if (peer == NULL) {
-        (void)why_set(why, ERR_WRONG_IDENTITY,
-                      "node %llu is no member for node %llu: add it first, or correct the list of "
-                      "members",
-                      (unsigned long long)hello->node, (unsigned long long)net->self);
+        (void)why_set(
+            why, ERR_WRONG_IDENTITY,
+            "node %llu is no member for node %llu: add it first; who joins must list a member "
+            "of today in its cluster.members",
+            (unsigned long long)hello->node, (unsigned long long)net->self);
         return net_greet_refuse(net, NET_REFUSAL_NO_MEMBER, ERR_WRONG_IDENTITY);
     }
     err = check_identity(net, peer, hello, why);

@@ -84,12 +84,14 @@ bool progress_ack(struct progress *p, raft_index index)
     return true;
 }
 
-bool progress_refuse(struct progress *p, raft_index at, raft_index hint)
+bool progress_refuse(struct progress *p, raft_index at, raft_index hint, raft_index base)
 {
     if (p->state == RAFT_REPLICATE) {
         if (at <= p->match)
             return false;
         p->next = p->match + 1; /* what was lost begins right behind what was acked */
+        if (p->match < base && hint > p->match && hint < at)
+            p->next = hint + 1; /* compacted meanwhile: behind what it has, written or not */
         progress_probe(p);
         return true;
     }

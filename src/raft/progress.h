@@ -59,9 +59,9 @@ void progress_replicate(struct progress *p);
 
 /* An ack up to index: true when match moved. Frees the window up to there. */
 bool progress_ack(struct progress *p, raft_index index);
-/* A refusal at `at`; hint: where the logs may still agree, already searched on the leader's side.
- * false: stale, nothing changed. */
-bool progress_refuse(struct progress *p, raft_index at, raft_index hint);
+/* A refusal at `at`; hint: where the logs may still agree, already searched on the leader's side; base:
+ * where the leader's log begins. false: stale, nothing changed. */
+bool progress_refuse(struct progress *p, raft_index at, raft_index hint, raft_index base);
 
 bool progress_window_full(const struct progress *p, const struct raft_options *options);
 /* The entries [first, last] leave (REPLICATE). */

@@ -237,7 +237,7 @@ static void hear_refusal(struct raft *raft, struct progress *p, const struct raf
     }
     struct raft_pos hint = log_find_hint(&raft->log, packet->hint.index, packet->hint.term);
     raft_index at = packet->hint.index < raft->log.base.index ? packet->hint.index : hint.index;
-    if (progress_refuse(p, packet->pos.index, at))
+    if (progress_refuse(p, packet->pos.index, at, raft->log.base.index))
         raft->replicate_wanted = true;
 }
 

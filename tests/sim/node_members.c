@@ -116,28 +116,6 @@ bool seat_has_met(void *arg, node_id peer)
     return seat->known[peer] != 0;
 }
 
-/* Who joins knows the founders, and founds nothing. */
-void seat_options(struct seat *seat, struct node_options *options,
-                  struct node_member members[WORLD_NODES_MAX])
-{
-    struct world *world = seat->world;
-    seat->incarnation = store_identity(seat->store)->incarnation;
-    seat->disk_boot = store_identity(seat->store)->boot;
-    seat->start = ++world->starts;
-    seat->boots++;
-    memset(seat->met_boots, 0, sizeof(seat->met_boots));
-    memset(seat->refused_boots, 0, sizeof(seat->refused_boots));
-    memcpy(members, world->members, WORLD_NODES_MAX * sizeof(*members));
-    if (seat->id > world->founders) {
-        members[world->founders] = world->members[seat->id - 1];
-        options->members_count = world->founders + 1;
-        options->join = true;
-    }
-    options->members = members;
-    snprintf(options->listen, sizeof(options->listen), "node%llu:1", LLU(seat->id));
-}
-
-/* ---- what the newest table says --------------------------------------------------------------------- */
 static const struct members *newest_table(struct world *world)
 {
     const struct members *ret = NULL;
@@ -151,6 +129,45 @@ static const struct members *newest_table(struct world *world)
     return ret;
 }
 
+static uint32_t list_of_members(struct world *world, node_id self,
+                                struct node_member members[WORLD_NODES_MAX])
+{
+    const struct members *table = newest_table(world);
+    uint32_t ret = 0;
+    for (node_id id = 1; id <= world->nodes; id++) {
+        const struct members_row *row = table == NULL ? NULL : members_find(table, id);
+        bool is_listed = table == NULL || table->revision == 0
+                             ? id <= world->founders
+                             : row != NULL && members_is_live(row);
+        if (id != self && is_listed)
+            members[ret++] = world->members[id - 1];
+    }
+    return ret;
+}
+
+/* Who joins knows the members of the day it is started, as its operator wrote them down, and founds nothing. */
+void seat_options(struct seat *seat, struct node_options *options,
+                  struct node_member members[WORLD_NODES_MAX])
+{
+    struct world *world = seat->world;
+    seat->incarnation = store_identity(seat->store)->incarnation;
+    seat->disk_boot = store_identity(seat->store)->boot;
+    seat->start = ++world->starts;
+    seat->boots++;
+    memset(seat->met_boots, 0, sizeof(seat->met_boots));
+    memset(seat->refused_boots, 0, sizeof(seat->refused_boots));
+    memcpy(members, world->members, WORLD_NODES_MAX * sizeof(*members));
+    if (seat->id > world->founders) {
+        uint32_t count = list_of_members(world, seat->id, members);
+        members[count] = world->members[seat->id - 1];
+        options->members_count = count + 1;
+        options->join = true;
+    }
+    options->members = members;
+    snprintf(options->listen, sizeof(options->listen), "node%llu:1", LLU(seat->id));
+}
+
+/* ---- what the newest table says --------------------------------------------------------------------- */
 bool world_has_lost_disk(struct world *world, node_id id)
 {
     const struct members *table = newest_table(world);
@@ -208,6 +225,22 @@ bool world_is_settled(struct world *world, slot_id slot, const struct raft_statu
            memcmp(config->voters, place->ids, place->count * sizeof(place->ids[0])) == 0;
 }
 
+/* Who was given a list of members of whom none is left hears of no table: its operator writes a new list first. */
+static bool knows_nobody_left(struct world *world, node_id id)
+{
+    const struct seat *seat = &world->seats[id];
+    const struct members *own = seat->node == NULL ? NULL : node_members(seat->node);
+    const struct members *table = newest_table(world);
+    if (own == NULL || own->revision > 0 || table == NULL || table->revision == 0)
+        return false;
+    for (uint32_t i = 0; i < own->rows_count; i++) {
+        const struct members_row *row = members_find(table, own->rows[i].id);
+        if (own->rows[i].id != id && row != NULL && members_is_live(row))
+            return false;
+    }
+    return true;
+}
+
 /* ---- commands ------------------------------------------------------------------------------------------- */
 /* member N add|remove|promote|drain|undrain id=4 [replaces=3] [learner=1] [zone=a] [as=] */
 enum step world_member(struct world *world, const struct words *words)
@@ -233,6 +266,8 @@ enum step world_member(struct world *world, const struct words *words)
     /* That a disk is lost shows after a while: who shrinks a slot to two just then has two faults. */
     bool takes_away = change.what == NODE_MEMBER_REMOVE || change.replaces != 0;
     if (takes_away && world->wiped_us != 0 && world->now_us - world->wiped_us < APART_US)
+        return STEP_NOTHING;
+    if (change.what == NODE_MEMBER_ADD && knows_nobody_left(world, change.id))
         return STEP_NOTHING;
     world->changed_us = world->now_us;
     if (change.what == NODE_MEMBER_ADD)

@@ -70,7 +70,11 @@ START_TEST(test_usage)
                                           {"leader", "steal", "3", NULL},
                                           {"export", NULL},
                                           {"ls", "-o", "xml", NULL},
-                                          {"-q", "ls", NULL},
+                                          {"-q", NULL},
+                                          {"-q", "nothing", NULL},
+                                          {"--reason", "ls", NULL},
+                                          {"--nothing", "ls", NULL},
+                                          {"-s", NULL},
                                           {"ls", "--timeout", "0", NULL},
                                           {"ls", "--timeout", "25h", NULL},
                                           {"ls", "--token", "a\nb", NULL},
@@ -82,6 +86,22 @@ START_TEST(test_usage)
                       "%zu", i);
     ck_assert_int_eq(run("127.0.0.1:1", WORDS("help", "delete")), CTL_OK);
     ck_assert_int_eq(run("127.0.0.1:1", WORDS("help")), CTL_OK);
+}
+END_TEST
+
+/* Flags that all commands have may stand before the command. */
+START_TEST(test_leading_flags)
+{
+    struct script script = {.reply = "{\"message_seq\":1,\"message_id\":\"5\"}", .status = 201};
+    ck_assert_int_eq(run_against(&script, WORDS("-q", "--timeout", "3", "--output=json", "send",
+                                                "2/a", "--from-uid", "u1", "-o", "table", "hi")),
+                     CTL_OK);
+    ck_assert_ptr_nonnull(strstr(script.requests, "POST /v1/channels/2/a/messages HTTP/1.1"));
+    ck_assert_ptr_nonnull(strstr(script.requests, "\"payload\":\"hi\""));
+    ck_assert_ptr_nonnull(strstr(script.requests, "\"u1\""));
+    ck_assert_int_eq(run("127.0.0.1:1", WORDS("-q", "ls")), CTL_UNREACHABLE);
+    ck_assert_int_eq(run("x:y:z", WORDS("-s", "127.0.0.1:1", "ls")), CTL_UNREACHABLE);
+    ck_assert_int_eq(run("127.0.0.1:1", WORDS("-s", "127.0.0.1:1", "ls", "-h")), CTL_OK);
 }
 END_TEST
 
@@ -220,7 +240,7 @@ END_TEST
 
 Suite *suite_commands(void)
 {
-    return UNIT_SUITE("commands", 60, test_usage, test_exit_codes, test_health,
+    return UNIT_SUITE("commands", 60, test_usage, test_leading_flags, test_exit_codes, test_health,
                       test_health_of_several, test_delete_asks_before_it_sends, test_import,
                       test_export);
 }

@@ -46,24 +46,28 @@ END_TEST
 
 START_TEST(stale_refusals)
 {
-    struct progress p = begin(10);         /* PROBE at 10 */
-    ck_assert(!progress_refuse(&p, 9, 3)); /* answers no probe that is out */
+    struct progress p = begin(10);            /* PROBE at 10 */
+    ck_assert(!progress_refuse(&p, 9, 3, 0)); /* answers no probe that is out */
     ck_assert_uint_eq(p.next, 11);
-    ck_assert(progress_refuse(&p, 10, 4));
+    ck_assert(progress_refuse(&p, 10, 4, 0));
     ck_assert_uint_eq(p.next, 5);
     ck_assert(progress_ack(&p, 4));
-    ck_assert(progress_refuse(&p, 4, 1)); /* next stays above match */
+    ck_assert(progress_refuse(&p, 4, 1, 0)); /* next stays above match */
     ck_assert_uint_eq(p.next, 5);
     progress_replicate(&p);
     progress_sent(&p, 5, 9, 10);
     ck_assert(progress_ack(&p, 9));
-    ck_assert(!progress_refuse(&p, 7, 2)); /* below match: of an older packet */
+    ck_assert(!progress_refuse(&p, 7, 2, 0)); /* below match: of an older packet */
     ck_assert_int_eq(p.state, RAFT_REPLICATE);
     progress_sent(&p, 10, 12, 10);
-    ck_assert(progress_refuse(&p, 12, 11));
+    ck_assert(progress_refuse(&p, 12, 11, 0));
     ck_assert_int_eq(p.state, RAFT_PROBE);
     ck_assert_uint_eq(p.next, 10);
     ck_assert_uint_eq(p.inflight_count, 0);
+    progress_replicate(&p);
+    progress_sent(&p, 10, 14, 10);
+    ck_assert(progress_refuse(&p, 14, 13, 11)); /* 10 and 11 are compacted: behind what it has */
+    ck_assert_uint_eq(p.next, 14);
     progress_check(&p, &options);
     progress_done(&p);
 }
@@ -72,7 +76,7 @@ END_TEST
 START_TEST(refusal_at_zero_never_wraps)
 {
     struct progress p = begin(0);
-    ck_assert(progress_refuse(&p, 0, 0));
+    ck_assert(progress_refuse(&p, 0, 0, 0));
     ck_assert_uint_eq(p.next, 1);
     progress_check(&p, &options);
     progress_done(&p);
