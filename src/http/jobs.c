@@ -206,13 +206,19 @@ void job_run(struct request *req)
         show(req, node_self(node), &job);
 }
 
-/* The cluster's last order about its nodes first; without a leader nobody knows it. */
+/* The cluster's last order about its nodes first, then those before it; without a leader nobody knows them. */
 static void write_order(struct request *req)
 {
     struct node_placement *placement = req->call.err == OK ? orders_take(req) : NULL;
     if (placement != NULL && placement->order.state != NODE_ORDER_NONE) {
         buf_put_u8(&req->out, '{');
         orders_write(req, &placement->order);
+        buf_put_u8(&req->out, '}');
+    }
+    for (uint32_t i = placement == NULL ? 0 : placement->earlier_count; i > 0; i--) {
+        jwrite_comma(&req->out);
+        buf_put_u8(&req->out, '{');
+        orders_write(req, &placement->earlier[i - 1]);
         buf_put_u8(&req->out, '}');
     }
     free(placement);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Orders about the cluster's nodes as jobs, "members-<revision>": the table of nodes keeps the last one,
- * so any node answers for it, whatever was restarted meanwhile. */
+ * and a few before it, so any node answers for them, whatever was restarted meanwhile. */
 #include <stdio.h>
 
 #include "http/fields.h"
@@ -84,24 +84,29 @@ static void write_progress(struct buf *out, const struct node_order *order)
         jwrite_member_null(out, "eta_ms");
 }
 
-/* What an order for a node that this node does not hear of waits for. */
+/* What an order waits for: its own node first, or any other one that is down. */
 static void write_wait(struct request *req, const struct node_order *order)
 {
-    if (order->state != NODE_ORDER_RUNNING || order->what == NODE_MEMBER_PLAN)
+    if (order->state != NODE_ORDER_RUNNING)
         return;
     struct node_cluster *cluster = arena_alloc(&req->arena, sizeof(*cluster));
     node_get_cluster(http_node(req->http), cluster);
+    const struct node_peer *down = NULL;
     for (uint32_t i = 0; i < cluster->peers_count; i++) {
         const struct node_peer *peer = &cluster->peers[i];
-        char text[sizeof(peer->refusal) + 64];
-        if (peer->id != order->node || peer->self || peer->up)
-            continue;
-        bool is_refused = peer->refusal[0] != '\0';
-        snprintf(text, sizeof(text), "no link to node %llu: %s%s", (unsigned long long)peer->id,
-                 is_refused ? "" : "is it running, and reachable at ",
-                 is_refused ? peer->refusal : peer->address);
-        jwrite_member_text(&req->out, "detail", text);
+        bool is_down = !peer->self && !peer->up;
+        if (is_down && (down == NULL || peer->id == order->node))
+            down = peer;
     }
+    if (down == NULL)
+        return;
+    bool is_refused = down->refusal[0] != '\0';
+    char text[sizeof(down->refusal) + 128];
+    snprintf(text, sizeof(text), "no link to node %llu%s: %s%s", (unsigned long long)down->id,
+             down->id == order->node ? "" : ", and what concerns it waits",
+             is_refused ? "" : "is it running, and reachable at ",
+             is_refused ? down->refusal : down->address);
+    jwrite_member_text(&req->out, "detail", text);
 }
 
 void orders_write(struct request *req, const struct node_order *order)
@@ -138,6 +143,18 @@ struct node_placement *orders_take(struct request *req)
     return ret;
 }
 
+static const struct node_order *find_order(const struct node_placement *placement,
+                                           uint64_t revision)
+{
+    if (placement->order.state != NODE_ORDER_NONE && placement->order.revision == revision)
+        return &placement->order;
+    for (uint32_t i = 0; i < placement->earlier_count; i++) {
+        if (placement->earlier[i].revision == revision)
+            return &placement->earlier[i];
+    }
+    return NULL;
+}
+
 static void answer(struct request *req)
 {
     uint64_t revision = 0;
@@ -145,22 +162,23 @@ static void answer(struct request *req)
     if (reply_calls_error(req))
         return;
     struct node_placement *placement = orders_take(req);
+    bool is_order = orders_read_id(req->name, &revision);
+    const struct node_order *order =
+        placement == NULL || !is_order ? NULL : find_order(placement, revision);
     enum err err = OK;
     if (placement == NULL)
         err =
             why_set(&why, ERR_OUTCOME_UNKNOWN, "the answer of the leader of slot 0 cannot be read");
-    else if (!orders_read_id(req->name, &revision) || placement->order.state == NODE_ORDER_NONE ||
-             placement->order.revision != revision)
-        err =
-            why_set(&why, ERR_NOT_FOUND,
-                    "there is no job 'members-%llu': only the last order about the cluster's nodes "
-                    "is kept; /v1/jobs has it",
-                    (unsigned long long)revision);
+    else if (order == NULL)
+        err = why_set(&why, ERR_NOT_FOUND,
+                      "there is no job 'members-%llu': only the last orders about the cluster's "
+                      "nodes are kept; /v1/jobs has them",
+                      (unsigned long long)revision);
     if (err != OK) {
         reply_problem(req, err, &why);
     } else {
         buf_put_u8(&req->out, '{');
-        orders_write(req, &placement->order);
+        orders_write(req, order);
         jwrite_member_u64(&req->out, "items_left_out", 0);
         buf_append_string(&req->out, ",\"items\":[]}");
         reply_send(req, 200, MEDIA_JSON);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Leaders spread evenly: each second a node that leads more slots than another one that is up, by
- * two or more, hands a few of the difference over to the one that leads the fewest. Only the node
+ * two or more, hands a few of the difference over to the one that leads the fewest of those that can
+ * take one. Only the node
  * with too many acts, each on what it sees itself; a move never makes a difference larger, so that
  * nothing goes back and forth. A target must have been up for a while and hold nearly all of the
  * log: a node that has just returned catches up first. One whose disk is nearly full gets none, and one
@@ -78,15 +79,31 @@ static uint32_t leaders_of(const struct node *node, node_id id)
     return ret;
 }
 
-/* The settled member that leads the fewest slots; 0: there is none. */
-static node_id find_poorest(const struct node *node, uint32_t *ret_leaders)
+struct tried {
+    node_id ids[NODE_MEMBERS_MAX];
+    uint32_t count;
+};
+
+static bool was_tried(const struct tried *tried, node_id id)
+{
+    for (uint32_t i = 0; i < tried->count; i++) {
+        if (tried->ids[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The settled member that leads the fewest slots and was not tried; 0: there is none. */
+static node_id find_poorest(const struct node *node, const struct tried *tried,
+                            uint32_t *ret_leaders)
 {
     node_id ret = 0;
     for (uint32_t i = 0; i < node->peers_count; i++) {
         const struct peer *peer = &node->peers[i];
         if (peer->member.id == node->options.id || !is_settled(node, peer) ||
             !is_willing(node, peer) || !has_room(node, peer->member.id) ||
-            !table_may_lead(node, peer->member.id)) {
+            !table_may_lead(node, peer->member.id) || was_tried(tried, peer->member.id)) {
             continue;
         }
         uint32_t leaders = leaders_of(node, peer->member.id);
@@ -115,6 +132,29 @@ static bool is_fit(const struct group *group, node_id to)
     return false;
 }
 
+/* How many slots were handed over: none where it votes in no slot that is led here. */
+static uint32_t hand_over(struct node *node, node_id to, uint32_t own, uint32_t theirs)
+{
+    uint32_t moves = (own - theirs) / 2, ret = 0;
+    if (moves > BALANCE_MOVES_MAX) {
+        moves = BALANCE_MOVES_MAX;
+    }
+    for (uint32_t i = 0; i < node->groups_count && ret < moves; i++) {
+        struct group *group = &node->groups[i];
+        if (group->role != RAFT_LEADER || !is_fit(group, to) ||
+            raft_transfer(group->raft, to) != OK) {
+            continue;
+        }
+        group->handed_to = to;
+        group_dirty(group);
+        ret++;
+        log_info("node", "handing a leadership over to even them out",
+                 "slot=%" PRIu32 " peer=%" PRIu64 " own=%" PRIu32 " theirs=%" PRIu32, group->slot,
+                 to, own, theirs);
+    }
+    return ret;
+}
+
 void balance_run(struct node *node)
 {
     if (!node->options.balance || node->manual_ticks || node->is_slow ||
@@ -123,27 +163,14 @@ void balance_run(struct node *node)
         return;
     }
     note_untaken(node);
-    uint32_t theirs = 0;
+    struct tried tried = {.count = 0};
     uint32_t own = leaders_of(node, node->options.id);
-    node_id to = find_poorest(node, &theirs);
-    if (to == 0 || own <= theirs + 1) {
-        return;
-    }
-    uint32_t moves = (own - theirs) / 2;
-    if (moves > BALANCE_MOVES_MAX) {
-        moves = BALANCE_MOVES_MAX;
-    }
-    for (uint32_t i = 0; i < node->groups_count && moves > 0; i++) {
-        struct group *group = &node->groups[i];
-        if (group->role != RAFT_LEADER || !is_fit(group, to) ||
-            raft_transfer(group->raft, to) != OK) {
-            continue;
+    while (tried.count < NODE_MEMBERS_MAX) {
+        uint32_t theirs = 0;
+        node_id to = find_poorest(node, &tried, &theirs);
+        if (to == 0 || own <= theirs + 1 || hand_over(node, to, own, theirs) > 0) {
+            return;
         }
-        group->handed_to = to;
-        group_dirty(group);
-        moves--;
-        log_info("node", "handing a leadership over to even them out",
-                 "slot=%" PRIu32 " peer=%" PRIu64 " own=%" PRIu32 " theirs=%" PRIu32, group->slot,
-                 to, own, theirs);
+        tried.ids[tried.count++] = to;
     }
 }

@@ -65,21 +65,31 @@ static enum err add_row(struct members *table, const struct node_member_change *
         const struct members_row *row = &table->rows[i];
         if (members_is_live(row) && strcmp(row->address, change->address) == 0 &&
             row->id != change->replaces) {
-            return why_set(why, ERR_CONFLICT, "node %u has the address '%s' already",
-                           (unsigned)row->id, change->address);
+            return why_set(
+                why, ERR_CONFLICT,
+                "node %u has the address '%s' already: give the new node another one, or "
+                "replace that node by it",
+                (unsigned)row->id, change->address);
         }
     }
     if (count_state(table, false) >= MEMBERS_LIVE_MAX || table->rows_count >= MEMBERS_ROWS_MAX) {
-        return why_set(why, ERR_CONFLICT, "the cluster has %d nodes, or has had %d: no room",
+        return why_set(why, ERR_CONFLICT,
+                       "the cluster has %d nodes, or has had %d: no room; remove one that is "
+                       "not needed, or use another cluster for a part of the channels",
                        MEMBERS_LIVE_MAX, MEMBERS_ROWS_MAX);
     }
     uint32_t learners = 0;
     for (uint32_t i = 0; i < table->rows_count; i++) {
         learners += members_is_live(&table->rows[i]) && table->rows[i].learner;
     }
-    if (change->learner && learners + 1 >= RAFT_MEMBERS_MAX) {
-        return why_set(why, ERR_CONFLICT, "the cluster has %u learners already: promote one first",
-                       learners);
+    /* A slot that moves has room for all who come besides. */
+    uint32_t room =
+        table->replica_count < RAFT_MEMBERS_MAX ? RAFT_MEMBERS_MAX - table->replica_count : 1;
+    if (change->learner && learners >= room) {
+        return why_set(why, ERR_CONFLICT,
+                       "the cluster has %u learners already, and %u are the most: promote one, or "
+                       "remove one, first",
+                       learners, room);
     }
     struct members_row *row = members_insert(table, change->id);
     row->state = MEMBERS_ACTIVE;
@@ -93,10 +103,13 @@ static enum err leave_row(struct members *table, node_id id, struct why *why)
 {
     struct members_row *row = members_find(table, id);
     if (row == NULL || row->state == MEMBERS_REMOVED) {
-        return why_set(why, ERR_NOT_FOUND, "there is no node %u", (unsigned)id);
+        return why_set(why, ERR_NOT_FOUND, "there is no node %u: GET /v1/nodes has those there are",
+                       (unsigned)id);
     }
     if (row->state == MEMBERS_LEAVING) {
-        return why_set(why, ERR_CONFLICT, "node %u is leaving already", (unsigned)id);
+        return why_set(why, ERR_CONFLICT,
+                       "node %u is leaving already: GET /v1/jobs says how far that is",
+                       (unsigned)id);
     }
     row->state = MEMBERS_LEAVING;
     return OK;
@@ -108,14 +121,18 @@ static enum err set_state(struct members *table, const struct node_member_change
     struct members_row *row = members_find(table, change->id);
     unsigned id = (unsigned)change->id;
     if (row == NULL || row->state == MEMBERS_REMOVED) {
-        return why_set(why, ERR_NOT_FOUND, "there is no node %u", id);
+        return why_set(why, ERR_NOT_FOUND, "there is no node %u: GET /v1/nodes has those there are",
+                       id);
     }
     if (row->state == MEMBERS_LEAVING) {
-        return why_set(why, ERR_CONFLICT, "node %u is leaving the cluster", id);
+        return why_set(why, ERR_CONFLICT,
+                       "node %u is leaving the cluster: to keep it, cancel that job (GET /v1/jobs)",
+                       id);
     }
     if (change->what == NODE_MEMBER_PROMOTE) {
         if (!row->learner) {
-            return why_set(why, ERR_CONFLICT, "node %u is no learner", id);
+            return why_set(why, ERR_CONFLICT,
+                           "node %u is no learner: it has its share of the slots already", id);
         }
         row->learner = false;
         return OK;
@@ -123,26 +140,54 @@ static enum err set_state(struct members *table, const struct node_member_change
     uint8_t state = change->what == NODE_MEMBER_DRAIN ? MEMBERS_DRAINING : MEMBERS_ACTIVE;
     if (row->state == state) {
         return why_set(why, ERR_CONFLICT, "node %u is %s", id,
-                       state == MEMBERS_ACTIVE ? "not draining" : "draining already");
+                       state == MEMBERS_ACTIVE
+                           ? "not draining: nothing is to be taken back"
+                           : "draining already: GET /v1/jobs says how far that is");
     }
     row->state = state;
     return OK;
 }
 
-/* Old and new majorities must be up, those of new nodes left out: nobody knows yet whether they are. */
+static uint32_t count_up(const struct node *node, const struct members_place *place)
+{
+    uint32_t ret = 0;
+    for (uint8_t i = 0; i < place->count; i++) {
+        ret += node_peer_is_up(node, place->ids[i]);
+    }
+    return ret;
+}
+
+/* Where the slot was before the order that runs: who holds it now is there, or there already. */
+static const struct members_place *place_before(const struct node *node, slot_id slot)
+{
+    const struct membership *membership = &node->membership;
+    const struct members_order *order = &membership->table.order;
+    if (order->state != MEMBERS_ORDER_RUNNING ||
+        membership->settled[slot] == membership->table.revision) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < order->moves_count; i++) {
+        if (order->moves[i].slot == slot) {
+            return &order->moves[i].from;
+        }
+    }
+    return NULL;
+}
+
+/* Old and new majorities must be up. A slot that is still on its way to nodes that do not come has not
+ * left those that hold it. */
 static enum err check_quorums(const struct node *node, const struct members *from,
                               const struct members *to, struct why *why)
 {
     for (uint32_t i = 0; i < to->places_count; i++) {
         const struct members_place *places[] = {i < from->places_count ? &from->places[i] : NULL,
                                                 &to->places[i]};
+        const struct members_place *before = place_before(node, i);
         for (size_t p = 0; p < ARRAY_LEN(places); p++) {
             const struct members_place *place = places[p];
-            uint32_t up = 0;
-            for (uint8_t k = 0; place != NULL && k < place->count; k++) {
-                up += node_peer_is_up(node, place->ids[k]);
-            }
-            if (place != NULL && up <= place->count / 2u) {
+            uint32_t up = place == NULL ? 0 : count_up(node, place);
+            bool is_held = p == 0 && before != NULL && count_up(node, before) > before->count / 2u;
+            if (place != NULL && up <= place->count / 2u && !is_held) {
                 return why_set(why, ERR_CONFLICT,
                                "slot %u would have %u of %u replicas up %s the change: bring a "
                                "node back, or add one, first",
@@ -194,7 +239,7 @@ static enum err check_alone(const struct node *node, const struct node_member_ch
     bool is_way_out = change->what == NODE_MEMBER_REMOVE && !node_peer_is_up(node, change->id);
     bool is_free = (change->what == NODE_MEMBER_ADD && change->replaces == 0) ||
                    change->what == NODE_MEMBER_UNDRAIN || change->what == NODE_MEMBER_CANCEL ||
-                   change->what == NODE_MEMBER_FINALIZE || change->dry_run;
+                   change->dry_run;
     const struct members_order *order = &node->membership.table.order;
     bool is_over = order->state == MEMBERS_ORDER_NONE || order->state == MEMBERS_ORDER_DONE;
     uint32_t settled = tell_settled(node);
@@ -203,8 +248,11 @@ static enum err check_alone(const struct node *node, const struct node_member_ch
     }
     return why_set(why, ERR_CONFLICT,
                    "an earlier change is under way (job 'members-%" PRIu64
-                   "'): %u of %u slots are not there yet; wait until it is done, or cancel it",
-                   order->revision, node->groups_count - settled, node->groups_count);
+                   "'%s): %u of %u slots are not there yet; wait until they are%s",
+                   order->revision,
+                   order->state == MEMBERS_ORDER_CANCELLED ? ", which was cancelled" : "",
+                   node->groups_count - settled, node->groups_count,
+                   order->state == MEMBERS_ORDER_CANCELLED ? "" : ", or cancel it");
 }
 
 /* ---- carried out -------------------------------------------------------------------------------------- */
@@ -330,6 +378,22 @@ static enum err finalize(struct members *next, struct why *why)
     return OK;
 }
 
+/* Later orders were planned on what it had planned. */
+static enum err refuse_earlier(const struct members *table, uint64_t revision, struct why *why)
+{
+    const struct members_order *order = order_find_earlier(table, revision);
+    if (order == NULL) {
+        return OK;
+    }
+    return order->state == MEMBERS_ORDER_RUNNING
+               ? why_set(why, ERR_CONFLICT,
+                         "job 'members-%" PRIu64 "' came on top of job 'members-%" PRIu64
+                         "': cancel that one, or remove the node that this one added",
+                         table->order.revision, revision)
+               : why_set(why, ERR_CONFLICT, "job 'members-%" PRIu64 "' has ended: it is %s",
+                         revision, order->state == MEMBERS_ORDER_DONE ? "done" : "cancelled");
+}
+
 /* What the change does to the rows. */
 static enum err change_rows(struct node *node, const struct node_member_change *change,
                             struct members *next, struct why *why)
@@ -355,7 +419,10 @@ static enum err change_rows(struct node *node, const struct node_member_change *
         err = set_state(next, change, why);
         break;
     case NODE_MEMBER_CANCEL:
-        return order_take_back(next, change->revision, node->world.wall_ms(node->world.arg), why);
+        err = refuse_earlier(next, change->revision, why);
+        return err != OK ? err
+                         : order_take_back(next, change->revision,
+                                           node->world.wall_ms(node->world.arg), why);
     case NODE_MEMBER_FINALIZE:
         return finalize(next, why);
     case NODE_MEMBER_PLAN:
@@ -385,7 +452,7 @@ static enum err change_make(struct node *node, const struct node_member_change *
     bool is_planned = change->what != NODE_MEMBER_CANCEL && change->what != NODE_MEMBER_FINALIZE;
     if (err == OK &&
         (count_state(next, true) == 0 || (is_planned && !place_plan(next, node->groups_count)))) {
-        err = why_set(why, ERR_CONFLICT, "no node would be left to hold the slots");
+        err = why_set(why, ERR_CONFLICT, "no node would be left to hold the slots: add one first");
     }
     if (err == OK && is_planned) {
         order_note(table, next, change, node->world.wall_ms(node->world.arg));
@@ -427,7 +494,8 @@ void change_member(struct group *group, struct node_call *call)
         return;
     }
     if (err == OK) {
-        call->answer = placement_encode(&node->membership.table, &next, node->groups_count, 0, 0);
+        const struct placement_now now = {.slots = node->groups_count};
+        call->answer = placement_encode(&node->membership.table, &next, &now);
     }
     if (err == OK && !change.dry_run) {
         err = change_propose(node, &next, &pos);
@@ -461,8 +529,10 @@ void change_placement(struct group *group, struct node_call *call)
     }
     table_look(node);
     const struct members *table = &node->membership.table;
-    call->answer = placement_encode(table, table, node->groups_count, tell_settled(node),
-                                    tell_moves_settled(node));
+    const struct placement_now now = {.slots = node->groups_count,
+                                      .settled = tell_settled(node),
+                                      .moves_settled = tell_moves_settled(node)};
+    call->answer = placement_encode(table, table, &now);
     waiter_finish(node, call, OK, NULL);
 }
 

@@ -7,7 +7,8 @@
  * and summed up anew; a replica whose sum is not the one that it kept from entry to entry knows by
  * itself that it is not sound.
  *
- * What a majority of all members holds, and holds soundly, is right. The others are told so: they
+ * What a majority of all members holds is right, if one of them at least holds it soundly: one whose rows
+ * are damaged still says what sum it had kept. The others are told so: they
  * are quarantined, and the leader orders a full install for each (digest.c). Who could not answer is
  * unchecked, with the reason, and makes no check pass. */
 #include "node/parts.h"
@@ -162,7 +163,7 @@ static void check_read(struct node_background_job *job)
         item = item->next;
         if (call->through_index == check->index && is_known) {
             answer(node, call, check->index, fault == NULL ? NODE_CHECKED_OK : NODE_DIVERGED,
-                   check->digest, fault == NULL ? "" : fault);
+                   fault == NULL ? check->digest : check->found.stored, fault == NULL ? "" : fault);
         } else if (call->through_index == check->index) {
             answer_unchecked(node, call, err_slug(check->err));
         }
@@ -293,13 +294,14 @@ void check_done(struct group *group)
 
 /* ---- the leader's part ---------------------------------------------------------------------------- */
 
-/* The digest that more than half of all members hold, soundly. */
+/* The digest that more than half of all members had kept, and that the rows of one of them, read back, still
+ * add up to. */
 static bool find_right(const struct node_admin *admin, struct hash128 *ret)
 {
     for (uint32_t i = 0; i < admin->items_count; i++) {
         uint32_t holders = 0;
         for (uint32_t k = 0; k < admin->items_count; k++) {
-            holders += admin->items[k].checked == NODE_CHECKED_OK &&
+            holders += admin->items[k].checked != NODE_UNCHECKED &&
                        hash128_is_equal(admin->items[k].digest, admin->items[i].digest);
         }
         if (admin->items[i].checked == NODE_CHECKED_OK && holders * 2 > admin->items_count) {

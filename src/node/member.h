@@ -117,12 +117,18 @@ bool placement_read_change(struct bytes bytes,
                            struct node_member_change *ret); /* false: no sense */
 /* What node_placement_decode reads: the way from one table to another one, or, when both are the same,
  * how many slots are settled. */
-struct blob *placement_encode(const struct members *from, const struct members *to, uint32_t slots,
-                              uint32_t settled, uint32_t moves_settled);
+/* How far it is: of all slots, and of those that the last order moves. */
+struct placement_now {
+    uint32_t slots, settled, moves_settled;
+};
+struct blob *placement_encode(const struct members *from, const struct members *to,
+                              const struct placement_now *now);
 bool placement_is_same(const struct members_place *a, const struct members_place *b);
 
 /* ---- order.c: what was ordered last, as the table keeps it. Pure ------------------------------------ */
 /* Notes in next how `from` was, where the change differs from it. */
+const struct members_order *order_find_earlier(const struct members *table,
+                                               uint64_t revision); /* NULL: not known */
 void order_note(const struct members *from, struct members *next,
                 const struct node_member_change *change, uint64_t wall_ms);
 /* It is through. False: none runs. */

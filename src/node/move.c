@@ -77,19 +77,58 @@ static bool is_same(const struct raft_config *config, const struct raft_config *
                   sizeof(config->learners[0]) * config->learners_count) == 0;
 }
 
-/* The configuration after the next step. False: there is none now. */
-static bool next_config(const struct group *group, const struct raft_status *status,
-                        struct raft_config *ret, bool *ret_is_move)
+/* Has a part in the slot, or can be given one: nothing is begun with a node that is down. */
+static bool is_reachable(const struct group *group, const struct raft_config *config, node_id id)
+{
+    return has_id(config->voters, config->voters_count, id) ||
+           has_id(config->learners, config->learners_count, id) || node_peer_is_up(group->node, id);
+}
+
+/* A node that is up is on its way into the slot: one of the moves that are counted. */
+static bool is_busy(const struct group *group, const struct raft_status *status,
+                    const struct raft_config *target, const node_id *standbys, uint8_t count)
+{
+    for (uint8_t i = 0; i < target->learners_count; i++) {
+        node_id id = target->learners[i];
+        bool is_there = has_id(standbys, count, id) && is_whole(status, id);
+        if (!is_there && node_peer_is_up(group->node, id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_new(const struct raft_config *config, const struct raft_config *target)
+{
+    for (uint8_t i = 0; i < target->learners_count; i++) {
+        if (!has_id(config->learners, config->learners_count, target->learners[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct step {
+    struct raft_config config; /* after it */
+    bool is_move, begins;      /* a node comes into the slot; with this step */
+};
+
+/* The next step. False: there is none now; is_move is set all the same. */
+static bool next_step(const struct group *group, const struct raft_status *status, struct step *ret)
 {
     const struct raft_config *config = &status->config;
     struct members_place place = table_place(group->node, group->slot);
     struct raft_config target = {0};
-    node_id standbys[RAFT_MEMBERS_MAX];
-    uint8_t standbys_count = table_standbys(group->node, standbys);
+    node_id standbys[RAFT_MEMBERS_MAX], all[RAFT_MEMBERS_MAX];
+    uint8_t all_count = table_standbys(group->node, all), standbys_count = 0;
     uint32_t missing = 0, whole = 0;
-    for (uint8_t i = 0; i < standbys_count; i++) {
-        if (!has_id(config->voters, config->voters_count, standbys[i])) {
-            add_id(target.learners, &target.learners_count, standbys[i]);
+    for (uint8_t i = 0; i < all_count; i++) {
+        if (!is_reachable(group, config, all[i])) {
+            continue;
+        }
+        standbys[standbys_count++] = all[i];
+        if (!has_id(config->voters, config->voters_count, all[i])) {
+            add_id(target.learners, &target.learners_count, all[i]);
         }
     }
     for (uint8_t i = 0; i < place.count; i++) {
@@ -97,13 +136,16 @@ static bool next_config(const struct group *group, const struct raft_status *sta
         whole += is_whole(status, place.ids[i]);
         if (!is_voter) {
             missing += !is_whole(status, place.ids[i]) || !is_met(group->node, place.ids[i]);
-            add_id(target.learners, &target.learners_count, place.ids[i]);
+            if (is_reachable(group, config, place.ids[i])) {
+                add_id(target.learners, &target.learners_count, place.ids[i]);
+            }
         }
     }
     memcpy(target.voters, config->voters, sizeof(target.voters));
     target.voters_count = config->voters_count;
-    *ret_is_move = target.learners_count > standbys_count;
-    *ret = target;
+    *ret = (struct step){.config = target,
+                         .is_move = is_busy(group, status, &target, standbys, standbys_count),
+                         .begins = has_new(config, &target)};
     if (!is_same(config, &target)) {
         return true; /* step 1 */
     }
@@ -114,7 +156,7 @@ static bool next_config(const struct group *group, const struct raft_status *sta
     memcpy(last.voters, place.ids, place.count * sizeof(node_id));
     memcpy(last.learners, standbys, standbys_count * sizeof(node_id));
     last.learners_count = standbys_count;
-    *ret = last;
+    ret->config = last;
     return !is_same(config, &last); /* step 2 */
 }
 
@@ -127,12 +169,10 @@ static bool may_move(const struct group *group, const struct raft_status *status
 
 static void move_group(struct group *group, const struct raft_status *status, uint32_t *moves)
 {
-    struct raft_config next;
-    bool is_move = false;
-    bool has_step = next_config(group, status, &next, &is_move);
-    if (is_move) {
-        bool is_begun = status->config.learners_count > 0;
-        if (!is_begun && *moves >= MOVES_MAX) {
+    struct step step;
+    bool has_step = next_step(group, status, &step);
+    if (step.is_move) {
+        if (step.begins && *moves >= MOVES_MAX) {
             return;
         }
         (*moves)++;
@@ -140,11 +180,12 @@ static void move_group(struct group *group, const struct raft_status *status, ui
     if (!has_step) {
         return;
     }
-    enum err err = raft_change_config(group->raft, &next);
+    enum err err = raft_change_config(group->raft, &step.config);
     if (err == OK) {
         log_info("node", "the members of a slot change",
                  "slot=%" PRIu32 " voters=%u learners=%u revision=%" PRIu64, group->slot,
-                 next.voters_count, next.learners_count, group->node->membership.table.revision);
+                 step.config.voters_count, step.config.learners_count,
+                 group->node->membership.table.revision);
         group_dirty(group);
         group_touch(group);
     }

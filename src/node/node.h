@@ -20,8 +20,9 @@ struct msg_result;
 enum {
     NODE_FEATURE_MEMBERS = 2,
     NODE_FEATURE_ORIGIN = 3,
-    NODE_FEATURE_ORDERS = 4, /* orders that can be taken back, levels that are raised by order */
-    NODE_FEATURE_LEVEL = 4
+    NODE_FEATURE_ORDERS = 4,  /* orders that can be taken back, levels that are raised by order */
+    NODE_FEATURE_EARLIER = 5, /* the table keeps orders that a later one came on top of */
+    NODE_FEATURE_LEVEL = 5
 };
 
 struct node_member {
@@ -204,7 +205,7 @@ struct node_admin_item {
     raft_index first_before, first_after; /* COMPACT: first index kept; 0 when it did not answer */
     raft_index applied;                   /* durably; CHECK: the index of its digest */
     uint8_t checked;                      /* CHECK: enum node_checked */
-    struct hash128 digest;                /* CHECK: recomputed, unless unchecked */
+    struct hash128 digest;                /* CHECK: of the rows; not sound: as it had been kept */
     /* COMPACT, why it stopped short: node_down, no_answer, transfer, not_durably_applied,
      * installing, nothing_to_do. REPLICAS: node_down, installing. CHECK: why it is not ok. Else
      * empty */

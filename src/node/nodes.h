@@ -7,7 +7,12 @@
 #include "base/blob.h"
 #include "raft/types.h"
 
-enum { NODE_MEMBERS_MAX = 64, NODE_ADDRESS_MAX_BYTES = 256, NODE_ZONE_MAX_BYTES = 64 };
+enum {
+    NODE_MEMBERS_MAX = 64,
+    NODE_ADDRESS_MAX_BYTES = 256,
+    NODE_ZONE_MAX_BYTES = 64,
+    NODE_ORDERS_EARLIER_MAX = 8
+};
 
 enum node_member_what {
     NODE_MEMBER_ADD,     /* id, address, zone; learner: of every slot, until it is promoted;
@@ -68,6 +73,8 @@ struct node_placement {
     uint32_t slots, settled; /* settled: as the table says; the change is done when all are */
     uint32_t feature_level;  /* in force */
     struct node_order order;
+    struct node_order earlier[NODE_ORDERS_EARLIER_MAX]; /* before it, oldest first */
+    uint32_t earlier_count;
     uint32_t nodes_count, moves_count;
     struct node_placed nodes[NODE_MEMBERS_MAX];
     struct node_move moves[]; /* of MEMBER: what it moves */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an operator ordered of the cluster's nodes last. It stands in the table beside what it changed,
  * with how that was before: so it is a job that outlives every process, whoever leads slot 0 can say how
- * far it is, and it can be taken back until it is through. Then what was before is forgotten. */
+ * far it is, and it can be taken back until it is through. Then what was before is forgotten. Of the few
+ * orders before it the table keeps what they were and how they ended. */
 #include "node/parts.h"
 
 static void note_rows(const struct members *from, struct members *next)
@@ -32,9 +33,28 @@ static void note_moves(const struct members *from, struct members *next)
     }
 }
 
+/* What was ordered before is kept, without what it changed: it is through when all that is wanted is. */
+static void note_earlier(const struct members *from, struct members *next)
+{
+    if (from->order.state == MEMBERS_ORDER_NONE || next->feature_level < NODE_FEATURE_EARLIER) {
+        return;
+    }
+    if (next->earlier_count == MEMBERS_EARLIER_MAX) {
+        next->earlier_count--;
+        memmove(&next->earlier[0], &next->earlier[1],
+                next->earlier_count * sizeof(next->earlier[0]));
+    }
+    struct members_order *kept = &next->earlier[next->earlier_count++];
+    *kept = from->order;
+    kept->rows = NULL;
+    kept->moves = NULL;
+    kept->rows_count = kept->moves_count = 0;
+}
+
 void order_note(const struct members *from, struct members *next,
                 const struct node_member_change *change, uint64_t wall_ms)
 {
+    note_earlier(from, next);
     members_order_clear(&next->order);
     next->order = (struct members_order){.state = MEMBERS_ORDER_RUNNING,
                                          .what = (uint8_t)change->what,
@@ -55,9 +75,8 @@ static void forget_before(struct members_order *order)
     order->rows_count = order->moves_count = 0;
 }
 
-bool order_end(struct members *next, uint64_t wall_ms)
+static bool end_one(struct members_order *order, uint64_t wall_ms)
 {
-    struct members_order *order = &next->order;
     if (order->state != MEMBERS_ORDER_RUNNING) {
         return false;
     }
@@ -67,11 +86,31 @@ bool order_end(struct members *next, uint64_t wall_ms)
     return true;
 }
 
+bool order_end(struct members *next, uint64_t wall_ms)
+{
+    bool did = end_one(&next->order, wall_ms);
+    for (uint32_t i = 0; i < next->earlier_count; i++) {
+        did |= end_one(&next->earlier[i], wall_ms);
+    }
+    return did;
+}
+
+const struct members_order *order_find_earlier(const struct members *table, uint64_t revision)
+{
+    for (uint32_t i = 0; i < table->earlier_count; i++) {
+        if (table->earlier[i].revision == revision) {
+            return &table->earlier[i];
+        }
+    }
+    return NULL;
+}
+
 static enum err check_running(const struct members_order *order, uint64_t revision, struct why *why)
 {
     if (order->state == MEMBERS_ORDER_NONE || order->revision != revision) {
         return why_set(why, ERR_NOT_FOUND,
-                       "there is no job 'members-%" PRIu64 "': only the last order is kept",
+                       "there is no job 'members-%" PRIu64 "': only the last order is kept, and "
+                       "GET /v1/jobs has it",
                        revision);
     }
     if (order->state != MEMBERS_ORDER_RUNNING) {

@@ -5,7 +5,8 @@
  *   1. a slot keeps whoever may stay;
  *   2. two of one zone: the fuller one goes when a zone without a replica has room;
  *   3. what is missing comes from the nodes with the fewest slots, other zones first;
- *   4. while one node has two slots more than another, one of them moves, unless zones say no.
+ *   4. while one node has two slots more than another, one of them moves, by way of others where zones ask
+ *      for it.
  *
  * The same table gives the same places, whoever computes them. Pure. */
 #include <string.h>
@@ -141,39 +142,72 @@ static void part_zones(struct plan *plan, struct members_place *place)
     }
 }
 
-/* One slot of the fullest node goes to the emptiest. False: they are even, or zones forbid it. */
-static bool even_out(struct plan *plan, struct seat *from, struct seat *to)
+/* A slot that may go from the one to the other; NULL: none, or zones forbid it. */
+static struct members_place *find_move(struct plan *plan, const struct seat *from,
+                                       const struct seat *to)
 {
-    if (from->load < to->load + 2 || from->is_draining || to->is_draining)
-        return false;
     for (uint32_t i = 0; i < plan->table->places_count; i++) {
         struct members_place *place = &plan->table->places[i];
-        if (!members_has(place, from->id) || members_has(place, to->id) ||
-            in_zone(plan, place, to->zone, from->id) > in_zone(plan, place, from->zone, from->id))
-            continue;
-        take(plan, place, from->id);
-        give(plan, place, to->id);
-        return true;
+        if (members_has(place, from->id) && !members_has(place, to->id) &&
+            in_zone(plan, place, to->zone, from->id) <= in_zone(plan, place, from->zone, from->id))
+            return place;
     }
-    return false;
+    return NULL;
 }
 
-static bool even_any(struct plan *plan)
+static bool move_one(struct plan *plan, const struct seat *from, const struct seat *to)
 {
-    struct seat *from = &plan->seats[0], *to = &plan->seats[0];
-    for (uint32_t i = 1; i < plan->seats_count && !plan->seats[i].is_draining; i++) {
-        from = plan->seats[i].load > from->load ? &plan->seats[i] : from;
-        to = plan->seats[i].load < to->load ? &plan->seats[i] : to;
-    }
-    if (even_out(plan, from, to))
-        return true;
-    if (from->load < to->load + 2)
+    struct members_place *place = find_move(plan, from, to);
+    if (place == NULL)
         return false;
-    for (uint32_t i = 0; i < plan->seats_count; i++) { /* zones are in the way of those two */
-        for (uint32_t k = 0; k < plan->seats_count; k++) {
-            if (even_out(plan, &plan->seats[i], &plan->seats[k]))
-                return true;
+    take(plan, place, from->id);
+    give(plan, place, to->id);
+    return true;
+}
+
+/* Zones are in the way of a slot's move from the fullest node to one with two less: by way of others, the
+ * fewest there can be (breadth first). Each on the way gets one and gives one. */
+static bool even_by_way(struct plan *plan, uint32_t first)
+{
+    uint32_t queue[MEMBERS_LIVE_MAX], parent[MEMBERS_LIVE_MAX], count = 0, last = first;
+    bool is_seen[MEMBERS_LIVE_MAX] = {false};
+    queue[count++] = first;
+    is_seen[first] = true;
+    for (uint32_t at = 0; at < count && last == first; at++) {
+        for (uint32_t k = 0; k < plan->seats_count && last == first; k++) {
+            const struct seat *to = &plan->seats[k];
+            if (is_seen[k] || to->is_draining ||
+                find_move(plan, &plan->seats[queue[at]], to) == NULL)
+                continue;
+            is_seen[k] = true;
+            parent[k] = queue[at];
+            queue[count++] = k;
+            last = to->load + 2 <= plan->seats[first].load ? k : first;
         }
+    }
+    bool did = last != first;
+    /* From its end: so what a node is to give was not given to it just before. */
+    for (uint32_t k = last; did && k != first; k = parent[k])
+        did = move_one(plan, &plan->seats[parent[k]], &plan->seats[k]);
+    return did;
+}
+
+/* The fullest node gives one to the emptiest. False: they are even, or zones forbid it. */
+static bool even_out(struct plan *plan)
+{
+    uint32_t from = 0, to = 0;
+    for (uint32_t i = 1; i < plan->seats_count && !plan->seats[i].is_draining; i++) {
+        from = plan->seats[i].load > plan->seats[from].load ? i : from;
+        to = plan->seats[i].load < plan->seats[to].load ? i : to;
+    }
+    uint32_t most = plan->seats[from].load;
+    if (plan->seats[from].is_draining || most < plan->seats[to].load + 2)
+        return false;
+    if (move_one(plan, &plan->seats[from], &plan->seats[to]))
+        return true;
+    for (uint32_t i = 0; i < plan->seats_count; i++) { /* from any of the fullest */
+        if (plan->seats[i].load == most && !plan->seats[i].is_draining && even_by_way(plan, i))
+            return true;
     }
     return false;
 }
@@ -203,7 +237,8 @@ bool place_plan(struct members *table, uint32_t slots)
         while (place->count < plan.want)
             give(&plan, place, find_best(&plan, place, 0)->id);
     }
-    while (even_any(&plan)) {
+    /* Each step brings two nodes nearer to each other: there are not more than there are replicas. */
+    for (uint32_t i = 0; i < slots * plan.want && even_out(&plan); i++) {
     }
     return true;
 }

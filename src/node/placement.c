@@ -6,7 +6,8 @@
  * A placement: le64 revision, u8 replicas, varint slots, varint settled, varint nodes (each: varint id,
  * u8 state, u8 learner, block zone, varint slots before, after), varint moves (each: varint slot, u8
  * count and varint ids before, the same after), varint feature level, u8 state of the last order (0:
- * none), else u8 what, varints revision, node, replaced, started_ms, ended_ms, moves, settled moves. */
+ * none), else u8 what, varints revision, node, replaced, started_ms, ended_ms, moves, settled moves;
+ * varint earlier orders, each as the last one; nothing when there are none. */
 #include "base/alloc.h"
 #include "base/channel.h"
 #include "node/member.h"
@@ -17,6 +18,7 @@ enum { CHANGE_LEARNER = 1, CHANGE_DRY_RUN = 2, CHANGE_FLAGS = 3 };
 static_assert((int)NODE_ORDER_CANCELLED == (int)MEMBERS_ORDER_CANCELLED &&
                   (int)NODE_ORDER_RUNNING == (int)MEMBERS_ORDER_RUNNING,
               "what others see of an order");
+static_assert((int)NODE_ORDERS_EARLIER_MAX == (int)MEMBERS_EARLIER_MAX, "orders that are kept");
 static_assert((int)NODE_PLACED_LEAVING == (int)MEMBERS_LEAVING &&
                   (int)NODE_PLACED_DRAINING == (int)MEMBERS_DRAINING,
               "what others see of a row's state");
@@ -113,32 +115,50 @@ static void put_moves(struct buf *buf, const struct members *from, const struct 
     }
 }
 
-static void put_order(struct buf *buf, const struct members_order *order, uint32_t moves_settled)
+/* moves: what its progress is counted in. */
+static void put_order(struct buf *buf, const struct members_order *order, uint32_t moves,
+                      uint32_t moves_settled)
 {
     buf_put_u8(buf, order->state);
     if (order->state == MEMBERS_ORDER_NONE) {
         return;
     }
     buf_put_u8(buf, order->what);
-    const uint64_t numbers[] = {order->revision,   order->node,     order->replaced,
-                                order->started_ms, order->ended_ms, order->moves_count,
-                                moves_settled};
+    const uint64_t numbers[] = {order->revision, order->node, order->replaced, order->started_ms,
+                                order->ended_ms, moves,       moves_settled};
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
         buf_put_varint(buf, numbers[i]);
     }
 }
 
-/* What node_placement_decode reads: the way from one table to another one. */
-struct blob *placement_encode(const struct members *from, const struct members *to, uint32_t slots,
-                              uint32_t settled, uint32_t moves_settled)
+/* A learner of all slots moves none: its way is through all of them. */
+static void put_orders(struct buf *buf, const struct placement_now *now,
+                       const struct members *table)
 {
+    const struct members_order *order = &table->order;
+    bool is_all = order->moves_count == 0 && order->what == NODE_MEMBER_ADD;
+    put_order(buf, order, is_all ? now->slots : order->moves_count,
+              is_all ? now->settled : now->moves_settled);
+    if (table->earlier_count > 0) { /* builds below NODE_FEATURE_EARLIER know of none */
+        buf_put_varint(buf, table->earlier_count);
+    }
+    for (uint32_t i = 0; i < table->earlier_count; i++) {
+        put_order(buf, &table->earlier[i], now->slots, now->settled);
+    }
+}
+
+/* What node_placement_decode reads: the way from one table to another one. */
+struct blob *placement_encode(const struct members *from, const struct members *to,
+                              const struct placement_now *now)
+{
+    uint32_t slots = now->slots;
     struct buf buf = BUF_INIT;
     buf_put_le64(&buf, to->revision);
     buf_put_u8(&buf, to->replica_count);
     buf_put_varint(&buf, slots);
     /* Nothing was begun yet of a plan: what it moves is what is left to do. */
     bool is_plan = from != to || to->revision == 0;
-    buf_put_varint(&buf, is_plan ? slots - count_moves(from, to) : settled);
+    buf_put_varint(&buf, is_plan ? slots - count_moves(from, to) : now->settled);
     uint32_t count = 0;
     for (uint32_t i = 0; i < to->rows_count; i++) {
         count += to->rows[i].state != MEMBERS_REMOVED;
@@ -158,7 +178,7 @@ struct blob *placement_encode(const struct members *from, const struct members *
     }
     put_moves(&buf, from, to);
     buf_put_varint(&buf, to->feature_level);
-    put_order(&buf, &to->order, moves_settled);
+    put_orders(&buf, now, to);
     struct blob *ret = blob_copy(buf_bytes(&buf));
     buf_done(&buf);
     return ret;
@@ -232,6 +252,12 @@ struct node_placement *node_placement_decode(struct bytes bytes)
     }
     ret->feature_level = (uint32_t)reader_varint(&reader);
     get_order(&reader, &ret->order);
+    bool has_earlier = !reader.failed && !reader_is_done(&reader);
+    uint64_t earlier = has_earlier ? reader_varint(&reader) : 0;
+    for (uint64_t i = 0; !reader.failed && i < earlier && earlier <= NODE_ORDERS_EARLIER_MAX; i++) {
+        get_order(&reader, &ret->earlier[ret->earlier_count++]);
+    }
+    reader.failed |= earlier > NODE_ORDERS_EARLIER_MAX;
     if (!reader_is_done(&reader)) {
         free(ret);
         return NULL;

@@ -320,33 +320,38 @@ void node_get_cluster(struct node *node, struct node_cluster *ret)
     ret->serving = ret->slots_with_leader == ret->slots_total && !ret->draining && !ret->removed;
 }
 
+/* Of a slot that is led here it is known who holds nearly all of the log; of another one, who is up. */
+static uint32_t others_ready(const struct node *node, const struct node_slot *view, uint64_t now_ms)
+{
+    uint32_t ret = 0;
+    for (uint32_t i = 0; i < view->voters_count && view->role != RAFT_LEADER; i++) {
+        const struct peer *peer = node_find_peer(node, view->voters[i]);
+        ret +=
+            view->voters[i] != node->options.id && peer != NULL && peer_is_up(node, peer, now_ms);
+    }
+    for (uint32_t i = 0; i < view->replicas_count && view->role == RAFT_LEADER; i++) {
+        const struct node_replica *replica = &view->replicas[i];
+        ret += !replica->learner && replica->node != node->options.id &&
+               replica->state == NODE_REPLICATE &&
+               replica->lag <= TUNED(node, replica_lag_threshold);
+    }
+    return ret;
+}
+
+/* Each slot has a leader, and those with a replica here keep a majority without it. */
 bool node_is_safe_to_stop(struct node *node)
 {
     uint64_t now_ms = node_now_us(node) / 1000;
     bool is_safe = true;
     mutex_lock(&node->view_lock);
-    uint32_t others_up = 0;
-    for (uint32_t i = 0; i < node->peers_count; i++) {
-        others_up += node->peers[i].member.id != node->options.id &&
-                     peer_is_up(node, &node->peers[i], now_ms);
-    }
-    is_safe = others_up > node->peers_count / 2;
-    /* Of the slots led here more is known: enough others must hold nearly all of the log. */
     for (uint32_t i = 0; i < node->groups_count && is_safe; i++) {
         const struct node_slot *view = &node->views[i];
-        if (view->role != RAFT_LEADER) {
-            is_safe = view->leader != 0;
-            continue;
+        bool votes_here = false;
+        for (uint32_t v = 0; v < view->voters_count; v++) {
+            votes_here |= view->voters[v] == node->options.id;
         }
-        uint32_t voters = 0, ready = 0;
-        for (uint32_t r = 0; r < view->replicas_count; r++) {
-            const struct node_replica *replica = &view->replicas[r];
-            voters += !replica->learner;
-            ready += !replica->learner && replica->node != node->options.id &&
-                     replica->state == NODE_REPLICATE &&
-                     replica->lag <= TUNED(node, replica_lag_threshold);
-        }
-        is_safe = ready > voters / 2;
+        is_safe = view->leader != 0 &&
+                  (!votes_here || others_ready(node, view, now_ms) > view->voters_count / 2u);
     }
     mutex_unlock(&node->view_lock);
     return is_safe;

@@ -6,6 +6,8 @@
 #include "node/parts.h"
 #include "wire/command.h"
 
+enum { SETTLED_LAG_MAX = 64 }; /* entries */
+
 /* ---- read and kept -------------------------------------------------------------------------------- */
 
 /* The value of slot 0 under key. *ret is untouched when there is none. */
@@ -257,6 +259,26 @@ bool table_may_lead(const struct node *node, node_id id)
     return row == NULL || (row->state == MEMBERS_ACTIVE && !row->learner);
 }
 
+/* Who is being added as a learner has what there was when that was looked at. Later it may be away. */
+static bool is_brought_up(const struct node *node, const struct raft_status *status)
+{
+    const struct members_order *order = &node->membership.table.order;
+    const struct members_row *row = members_find(&node->membership.table, order->node);
+    if (order->state != MEMBERS_ORDER_RUNNING || order->what != NODE_MEMBER_ADD || row == NULL ||
+        !row->learner) {
+        return true;
+    }
+    for (uint32_t i = 0; i < status->peers_count; i++) {
+        const struct raft_progress_status *peer = &status->peers[i];
+        if (peer->peer == row->id) {
+            return peer->active && peer->state == RAFT_REPLICATE &&
+                   peer->match + SETTLED_LAG_MAX >= status->last.index &&
+                   peer->applied + SETTLED_LAG_MAX >= status->commit;
+        }
+    }
+    return false;
+}
+
 bool table_is_settled(const struct group *group)
 {
     const struct node *node = group->node;
@@ -267,7 +289,7 @@ bool table_is_settled(const struct group *group)
     node_id standbys[RAFT_MEMBERS_MAX];
     uint8_t count = table_standbys(node, standbys);
     return !status.config_pending && config->voters_old_count == 0 &&
-           config->voters_count == place.count &&
+           is_brought_up(node, &status) && config->voters_count == place.count &&
            memcmp(config->voters, place.ids, place.count * sizeof(node_id)) == 0 &&
            config->learners_count == count &&
            memcmp(config->learners, standbys, count * sizeof(node_id)) == 0;

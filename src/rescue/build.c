@@ -575,6 +575,9 @@ static enum err check_options(const struct rescue_options *options, struct why *
 {
     const struct store_identity *of = &options->sources[0].identity;
     size_t len = strlen(options->cluster_id);
+    enum err err = rescue_refuse_removed(options->sources, options->sources_count, why);
+    if (err != OK)
+        return err;
     if (len == 0 || len > 64)
         return why_set(why, ERR_BAD_PARAMETER, "the cluster's id is not of 1 to 64 bytes");
     if (strcmp(options->cluster_id, of->cluster_id) == 0)
@@ -586,7 +589,7 @@ static enum err check_options(const struct rescue_options *options, struct why *
         return why_set(why, ERR_BAD_PARAMETER, "the node's id is not within 1 and 65535");
     if (options->seq_margin == 0 || options->seq_margin > INT64_MAX / 4)
         return why_set(why, ERR_BAD_PARAMETER, "the margin of seqs is 0, or impossible");
-    enum err err = check_address(options, why);
+    err = check_address(options, why);
     return err == OK ? check_folder(options->data_dir, why) : err;
 }
 

@@ -61,6 +61,9 @@ enum err rescue_check_lost(const struct rescue_source *sources, uint32_t count, 
                            uint32_t lost_count, struct why *why)
 {
     struct known known = {.count = 0};
+    enum err err = rescue_refuse_removed(sources, count, why);
+    if (err != OK)
+        return err;
     for (uint32_t i = 0; i < count; i++) {
         if (sources[i].is_backup)
             return why_set(why, ERR_BAD_PARAMETER,

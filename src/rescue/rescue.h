@@ -23,6 +23,7 @@
 #include "base/why.h"
 #include "raft/types.h"
 #include "store/store.h"
+#include "wire/members.h"
 
 enum {
     RESCUE_SOURCES_MAX = 64,
@@ -39,7 +40,8 @@ struct rescue_slot {
     uint64_t last_delete;                    /* log index of its newest delete record; 0: none */
     uint64_t log_index, log_term, hard_term; /* its log's end; the highest term it knew */
     const char *state; /* "ok", "empty", "incomplete" (an install was under way, or it was
-                        * quarantined), "suspect" (it lost what it had promised) */
+                        * quarantined), "suspect" (it lost what it had promised), "removed" (the node
+                        * was, from the cluster: never a source) */
     node_id nodes[2 * RAFT_MEMBERS_MAX]; /* that its membership names: voters of both, ascending */
     uint32_t nodes_count, voters_count;  /* voters_count: of the newest membership alone */
 };
@@ -54,6 +56,9 @@ struct rescue_source {
     struct rescue_slot *slots;         /* owned; identity.slot_count */
     node_id members[RESCUE_NODES_MAX]; /* by its table of the cluster's nodes: those not removed */
     uint32_t members_count;
+    struct members table; /* owned; the newest it has, of that revision (0: none) */
+    uint64_t table_revision;
+    bool is_removed; /* it was told so, or another one of the sources knows */
 };
 
 /* Opens data folders of stopped nodes, or backups, and reads what they know. On success the caller
@@ -67,6 +72,9 @@ void rescue_close(struct rescue_source *sources, uint32_t count);
 /* The source with the highest (term, index) of the slot's log among those that hold it whole; -1:
  * there is none. */
 int rescue_best(const struct rescue_source *sources, uint32_t count, uint32_t slot);
+/* ERR_BAD_PARAMETER: one is of a node that was removed from the cluster; nothing may be made of it. */
+MUST_USE enum err rescue_refuse_removed(const struct rescue_source *sources, uint32_t count,
+                                        struct why *why);
 
 /* A table for people, and one JSON object. */
 void rescue_print_survey(const struct rescue_source *sources, uint32_t count, struct buf *out);

@@ -109,13 +109,34 @@ static enum err read_table(struct rescue_source *source, enum store_slot_key key
     struct members members = {0};
     store_value_init(&value);
     enum err err = store_get_slot_value(source->store, NULL, 0, key, &value, &bytes);
+    struct reader reader = reader_of(bytes);
+    uint64_t revision = reader_le64(&reader);
     if (err == OK && bytes.len > 8)
         err = members_decode(bytes_of(bytes.data + 8, bytes.len - 8), &members, why);
     for (uint32_t i = 0; err == OK && i < members.rows_count; i++) {
         if (members_is_live(&members.rows[i]))
             add_node(source->members, &source->members_count, RESCUE_NODES_MAX, members.rows[i].id);
     }
+    if (err == OK && bytes.len > 8 && revision >= source->table_revision) {
+        members_done(&source->table);
+        source->table = members;
+        source->table_revision = revision;
+        members = (struct members){0};
+    }
     members_done(&members);
+    store_value_done(&value);
+    return err == ERR_NOT_FOUND ? OK : err;
+}
+
+/* It was told that it is out: removed for ever, or an older copy of another folder. */
+static enum err read_tombstone(struct rescue_source *source)
+{
+    struct store_value value;
+    struct bytes text = BYTES_NONE;
+    store_value_init(&value);
+    enum err err =
+        store_get_slot_value(source->store, NULL, 0, STORE_SLOT_TOMBSTONE, &value, &text);
+    source->is_removed = err == OK && bytes_is_equal(text, bytes_of_string("removed"));
     store_value_done(&value);
     return err == ERR_NOT_FOUND ? OK : err;
 }
@@ -163,7 +184,35 @@ static enum err open_one(struct rescue_source *source, const char *dir, struct w
         err = read_table(source, STORE_SLOT_MEMBERS, why);
     if (err == OK)
         err = read_table(source, STORE_SLOT_KNOWN_MEMBERS, why);
-    return err;
+    return err == OK ? read_tombstone(source) : err;
+}
+
+/* A node that was removed while it was down does not know it: others do. What it holds is as old as its
+ * last day, and deletes since are not in it. */
+static void find_removed(struct rescue_source *sources, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct rescue_source *source = &sources[i];
+        for (uint32_t k = 0; k < count && !source->is_backup; k++) {
+            const struct members_row *row =
+                members_find(&sources[k].table, source->identity.node_id);
+            source->is_removed |= row != NULL && row->state == MEMBERS_REMOVED;
+        }
+        for (uint32_t slot = 0; source->is_removed && slot < source->identity.slot_count; slot++)
+            source->slots[slot].state = "removed";
+    }
+}
+
+enum err rescue_refuse_removed(const struct rescue_source *sources, uint32_t count, struct why *why)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (sources[i].is_removed)
+            return why_set(why, ERR_BAD_PARAMETER,
+                           "'%s': node %llu was removed from the cluster, and what it holds is as "
+                           "old as that: leave its folder out",
+                           sources[i].dir, (unsigned long long)sources[i].identity.node_id);
+    }
+    return OK;
 }
 
 static enum err check_together(const struct rescue_source *sources, uint32_t count, struct why *why)
@@ -200,6 +249,7 @@ enum err rescue_open(const char *const *dirs, uint32_t count, struct rescue_sour
         rescue_close(sources, count);
         return err;
     }
+    find_removed(sources, count);
     *ret_sources = sources;
     return OK;
 }
@@ -209,6 +259,7 @@ void rescue_close(struct rescue_source *sources, uint32_t count)
     for (uint32_t i = 0; sources != NULL && i < count; i++) {
         msg_free(sources[i].msg);
         store_close(sources[i].store);
+        members_done(&sources[i].table);
         free(sources[i].slots);
         free(sources[i].dir);
     }

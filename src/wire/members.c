@@ -135,6 +135,10 @@ void members_encode(struct buf *buf, const struct members *members)
     for (uint32_t i = 0; i < members->places_count; i++)
         put_place(buf, &members->places[i]);
     put_order(buf, &members->order);
+    if (members->earlier_count > 0)
+        buf_put_u8(buf, (uint8_t)members->earlier_count);
+    for (uint32_t i = 0; i < members->earlier_count; i++)
+        put_order(buf, &members->earlier[i]);
 }
 
 static void get_text(struct reader *reader, char *to, size_t max)
@@ -230,6 +234,23 @@ static void get_order(struct reader *reader, const struct members *members,
         reader->failed = true;
 }
 
+static void get_earlier(struct reader *reader, struct members *ret)
+{
+    uint8_t count = reader_u8(reader);
+    if (count == 0 || count > MEMBERS_EARLIER_MAX)
+        reader->failed = true;
+    for (uint8_t i = 0; i < count && !reader->failed; i++) {
+        struct members_order *order = &ret->earlier[ret->earlier_count++];
+        get_order(reader, ret, order);
+        if (order->state == MEMBERS_ORDER_NONE || order->rows_count > 0 || order->moves_count > 0)
+            reader->failed = true;
+        free(order->rows);
+        free(order->moves);
+        order->rows = NULL;
+        order->moves = NULL;
+    }
+}
+
 static void get_table(struct reader *reader, struct members *ret)
 {
     ret->replica_count = (uint8_t)reading_number(reader, RAFT_MEMBERS_MAX);
@@ -254,6 +275,8 @@ static void get_table(struct reader *reader, struct members *ret)
     }
     if (!reader->failed)
         get_order(reader, ret, &ret->order);
+    if (!reader->failed && !reader_is_done(reader))
+        get_earlier(reader, ret);
     if (ret->replica_count == 0 || live == 0)
         reader->failed = true;
 }

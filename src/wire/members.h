@@ -15,7 +15,9 @@
  *      varint  slots (0: no slot was ever placed), each: u8 count (1..7), varint ids, ascending
  *      u8      state of the last order (0: there was none); then u8 what, varints revision, node,
  *              replaced, started_ms, ended_ms; varint rows, each: varint id, u8 state (0: it was not
- *              there), u8 flags; varint slots, each: varint slot, then as above */
+ *              there), u8 flags; varint slots, each: varint slot, then as above
+ *      u8      orders before it (1..8), oldest first, each as the last one; nothing when there is none,
+ *              as builds below feature level 5 know it */
 #ifndef WIRE_MEMBERS_H
 #define WIRE_MEMBERS_H
 
@@ -29,6 +31,7 @@ enum {
     MEMBERS_LIVE_MAX = 64,
     MEMBERS_ADDRESS_MAX_BYTES = 255,
     MEMBERS_ZONE_MAX_BYTES = 64,
+    MEMBERS_EARLIER_MAX = 8,
     MEMBERS_MAX_BYTES = 512 * 1024
 };
 
@@ -94,6 +97,9 @@ struct members {
     struct members_place *places; /* owned, by slot */
     uint32_t places_count;
     struct members_order order;
+    /* Before it, oldest first; without rows and moves. A later one came on top of those that run. */
+    struct members_order earlier[MEMBERS_EARLIER_MAX];
+    uint32_t earlier_count;
 };
 
 void members_done(struct members *members); /* zeroes it; a zeroed one is fine */

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tarfile
 
-from run import ROOT, Cluster, Failed, check, run_tests, wait_until
+from run import NODES, ROOT, Cluster, Failed, check, free_run, run_tests, wait_until
 
 LETHECTL = os.environ.get("LETHECTL", os.path.join(ROOT, "build", "bin", "lethectl"))
 
@@ -262,6 +262,53 @@ def test_node_order(cluster):
         wait_until(f"{' '.join(words)} is taken", 10, lambda words=words: taken(*words))
     ids = [one["id"] for one in json.loads(good(cluster, "job", "ls", "-o", "json"))["jobs"]]
     check(len(ids) == len(set(ids)) and any(one.startswith("members-") for one in ids), str(ids))
+
+
+def new_node(cluster, node):
+    """(process, peer address) of a node with an empty folder that waits to be added"""
+    port = free_run(2)
+    first = int(cluster.environment["PEER_PORT"])
+    members = [f"{n}@127.0.0.1:{first + n - 1}" for n in NODES] + [f"{node}@127.0.0.1:{port}"]
+    name = cluster.call(1, "GET", "/v1/cluster")[1]["cluster_id"]
+    with open(os.path.join(cluster.dir, f"new-{node}.log"), "wb") as log:
+        process = subprocess.Popen(  # pylint: disable=consider-using-with
+            [cluster.environment["LETHED"], "--node-id", str(node), "--cluster-join", "--cluster-id", name,
+             "--data-dir", os.path.join(cluster.dir, f"new-{node}"),
+             "--http-listen", f"127.0.0.1:{port + 1}", "--cluster-listen", f"127.0.0.1:{port}",
+             "--cluster-members", ",".join(members)], stdout=log, stderr=log)
+    return process, f"{node}@127.0.0.1:{port}"
+
+
+def test_new_nodes(cluster):
+    """a node joins, another one takes its place when it is lost, and leaves again"""
+    def nodes():
+        return [one["id"] for one in json.loads(good(cluster, "node", "ls", "-o", "json"))["nodes"]]
+
+    def ordered(*words):
+        good(cluster, "node", *words, "--yes", seconds=120)
+
+    started = []
+    try:
+        started.append(new_node(cluster, 4))
+        plan = good(cluster, "node", "add", started[0][1], "--dry-run")
+        check("48 slots to move" in plan and nodes() == [1, 2, 3], plan)
+        ordered("add", started[0][1])
+        check(nodes() == [1, 2, 3, 4], str(nodes()))
+        started[0][0].kill()
+        started.append(new_node(cluster, 5))
+        ordered("replace", "4", started[1][1])
+        check(nodes() == [1, 2, 3, 5], str(nodes()))
+        ordered("remove", "5")
+        check(nodes() == [1, 2, 3], str(nodes()))
+        out = good(cluster, "check")
+        check("64 slots: 64 equal on all replicas, 0 diverged, 0 unchecked" in out, out)
+        jobs = json.loads(good(cluster, "job", "ls", "-o", "json"))["jobs"]
+        kinds = [one["kind"] for one in jobs if one["id"].startswith("members-")]
+        check(kinds[:3] == ["remove_node", "replace_node", "add_node"], str(kinds))
+    finally:
+        for process, _ in started:
+            process.kill()
+            process.wait()
 
 
 if __name__ == "__main__":

@@ -242,10 +242,12 @@ static bool knows_nobody_left(struct world *world, node_id id)
 }
 
 /* ---- commands ------------------------------------------------------------------------------------------- */
-/* member N add|remove|promote|drain|undrain id=4 [replaces=3] [learner=1] [zone=a] [as=] */
+/* member N add|remove|promote|drain|undrain id=4 [replaces=3] [learner=1] [zone=a] [as=]
+ * member N plan | cancel: places slots anew; takes the order back that runs */
 enum step world_member(struct world *world, const struct words *words)
 {
-    static const char *const names[] = {"add", "promote", "drain", "undrain", "remove", "plan"};
+    static const char *const names[] = {"add",    "promote", "drain", "undrain",
+                                        "remove", "plan",    "cancel"};
     uint64_t at;
     if (words->words_count < 3 || !number_parse(words->word[1], &at) ||
         world_seat(world, at) == NULL || !world->has_members)
@@ -264,7 +266,11 @@ enum step world_member(struct world *world, const struct words *words)
     if (change.what == NODE_MEMBER_WHATS || world_seat(world, change.id) == NULL)
         return STEP_UNKNOWN;
     /* That a disk is lost shows after a while: who shrinks a slot to two just then has two faults. */
-    bool takes_away = change.what == NODE_MEMBER_REMOVE || change.replaces != 0;
+    bool takes_away = change.what == NODE_MEMBER_REMOVE || change.what == NODE_MEMBER_CANCEL ||
+                      change.replaces != 0;
+    const struct members *table = newest_table(world);
+    if (change.what == NODE_MEMBER_CANCEL && table != NULL)
+        change.revision = table->order.revision;
     if (takes_away && world->wiped_us != 0 && world->now_us - world->wiped_us < APART_US)
         return STEP_NOTHING;
     if (change.what == NODE_MEMBER_ADD && knows_nobody_left(world, change.id))

@@ -364,7 +364,7 @@ void witness_page(struct witness *witness, node_id node, slot_id slot, struct ch
     static const struct witness_channel none;
     struct world *world = witness->world;
     const struct witness_channel *channel = witness_channel(witness, slot, name);
-    uint64_t at = page->applied_index, last_seq = 0, shown = 0;
+    uint64_t at = page->applied_index, last_seq = 0, shown = 0, newest_ms = 0;
     if (channel == NULL)
         channel = &none;
     if (at > witness->slots[slot].applied)
@@ -393,7 +393,11 @@ void witness_page(struct witness *witness, node_id node, slot_id slot, struct ch
         if (is_deleted != page_says_deleted(page, seq))
             world_fail(world, "I20: node %llu does not explain seq %llu at index %llu", LLU(node),
                        LLU(seq), LLU(at));
-        shown += is_shown;
+        if (is_shown && page->messages[shown].timestamp_ms < newest_ms)
+            world_fail(world, "I17: node %llu shows seq %llu as older than the one before it",
+                       LLU(node), LLU(seq));
+        if (is_shown)
+            newest_ms = page->messages[shown++].timestamp_ms;
     }
     if (shown != page->messages_count)
         world_fail(world, "I19: node %llu shows %u messages instead of %llu at index %llu",

@@ -249,8 +249,8 @@ static void draw_role(struct rng *rng, struct buf *line, void *state)
 /* Whoever is asked decides what of it makes sense. */
 static void draw_member(struct rng *rng, struct buf *line, void *state)
 {
-    static const char *const others[] = {"remove",  "remove",  "drain",
-                                         "undrain", "undrain", "promote"};
+    static const char *const others[] = {"remove",  "remove",  "drain", "undrain",
+                                         "undrain", "promote", "plan",  "cancel"};
     const struct drawn *d = state;
     unsigned at = any_node(rng, d), id = any_node(rng, d);
     if (one_in(rng, 8)) { /* its disk is lost; it comes back under its old id */
@@ -272,6 +272,8 @@ static void draw_member(struct rng *rng, struct buf *line, void *state)
         buf_printf(line, " replaces=%u", any_node(rng, d));
     if (one_in(rng, 5))
         buf_append_string(line, " learner=1");
+    if (one_in(rng, 3))
+        buf_printf(line, " zone=%c", one_in(rng, 2) ? 'a' : 'b');
     buf_put_u8(line, '\n');
 }
 

@@ -7,7 +7,7 @@ from lib.context import expect, wait_until
 
 ID = "spread"
 TITLE = "leaders spread evenly after start and after a return"
-CI_SECONDS = 4
+CI_SECONDS = 0
 SECONDS = 10
 SLOTS = 12
 

@@ -4,7 +4,7 @@ import time
 
 ID = "all"
 TITLE = "three nodes, all killed at once"
-CI_SECONDS = 10
+CI_SECONDS = 0
 SECONDS = 60
 
 

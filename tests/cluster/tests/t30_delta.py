@@ -8,7 +8,7 @@ from lib.context import expect, wait_until
 
 ID = "2"
 TITLE = "delete 100-200 while a node is down, log compacted: delta, no full copy"
-CI_SECONDS = 0
+CI_SECONDS = 10
 SECONDS = 12
 CHANNEL = (2, "second-case")
 SNAP = {"raft_log_retention": {"keep_applied_logs": 50, "keep_hours": 0, "min_keep_logs": 50}}

@@ -13,7 +13,7 @@ from lib.history import slot_of
 
 ID = "4"
 TITLE = "three leader changes, deletes of the same shape and other content"
-CI_SECONDS = 0
+CI_SECONDS = 12
 SECONDS = 60
 ROUNDS = 3
 

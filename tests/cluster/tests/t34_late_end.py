@@ -14,7 +14,7 @@ from lib.context import expect, wait_until
 
 ID = "6"
 TITLE = "leader stopped in a transfer, sends the rest and the end later"
-CI_SECONDS = 0
+CI_SECONDS = 8
 SECONDS = 60
 SLOW = dict(SNAP, catchup_bytes_per_second="300KiB")
 

@@ -644,6 +644,181 @@ START_TEST(who_holds_no_replica_passes_a_compaction_on)
 }
 END_TEST
 
+/* Node 4 never comes, and of the slots that were to move to it one loses another node: what holds them is
+ * still where it was. */
+START_TEST(a_change_that_cannot_end_can_be_taken_back)
+{
+    struct fakeworld *world = member_world(4, 3, 43);
+    fill(world, 1, 2);
+    (void)change(world, 1, adding(4, 0), NULL);
+    fakeworld_run(world, 3000);
+    struct members table = table_of(world, 1);
+    node_id gone = 0; /* shares a slot with node 4 */
+    for (slot_id slot = 0; slot < SLOTS && gone == 0; slot++) {
+        for (node_id id = 2; id <= 3; id++) {
+            if (members_has(&table.places[slot], 4) && members_has(&table.places[slot], id))
+                gone = id;
+        }
+    }
+    ck_assert_uint_ne(gone, 0);
+    members_done(&table);
+    fakeworld_crash(world, gone, MEMDISK_KEEP_ALL);
+    fakeworld_run(world, 8000);
+    for (slot_id slot = 0; slot < SLOTS; slot++)
+        ck_assert_uint_ne(fakeworld_elect(world, slot), 0);
+    struct node_order order = order_of(world);
+    ck_assert_uint_eq(order.state, NODE_ORDER_RUNNING);
+    (void)change(world, 1, cancelling(order.revision), NULL);
+    wait_through(world);
+    ck_assert_uint_eq(order_of(world).state, NODE_ORDER_CANCELLED);
+    fakeworld_free(world);
+}
+END_TEST
+
+static const struct node_order *earlier_of(struct node_placement *placement, uint64_t revision)
+{
+    for (uint32_t i = 0; i < placement->earlier_count; i++) {
+        if (placement->earlier[i].revision == revision)
+            return &placement->earlier[i];
+    }
+    return NULL;
+}
+
+/* Two nodes are added at once: both orders are known, the first one cannot be taken back from under the
+ * second, and both end. */
+START_TEST(an_order_outlives_the_next_one)
+{
+    struct fakeworld *world = member_world(5, 3, 47);
+    fill(world, 1, 2);
+    (void)change(world, 1, adding(4, 0), NULL);
+    fakeworld_run(world, 1000);
+    uint64_t first = order_of(world).revision;
+    (void)change(world, 1, adding(5, 0), NULL);
+    fakeworld_run(world, 1000);
+    uint64_t second = order_of(world).revision;
+    ck_assert_uint_ne(first, second);
+    struct node_placement *placement = ask(world, 2);
+    ck_assert_ptr_nonnull(earlier_of(placement, first));
+    ck_assert_uint_eq(earlier_of(placement, first)->state, NODE_ORDER_RUNNING);
+    ck_assert_uint_eq(earlier_of(placement, first)->node, 4);
+    free(placement);
+    ck_assert_int_eq(change(world, 1, cancelling(first), "came on top of"), ERR_CONFLICT);
+    test_start(world, 4);
+    test_start(world, 5);
+    wait_through(world);
+    placement = ask(world, 2);
+    ck_assert_uint_eq(placement->order.state, NODE_ORDER_DONE);
+    ck_assert_uint_eq(earlier_of(placement, first)->state, NODE_ORDER_DONE);
+    ck_assert_uint_ne(earlier_of(placement, first)->ended_ms, 0);
+    free(placement);
+    ck_assert_int_eq(change(world, 1, cancelling(first), "has ended"), ERR_CONFLICT);
+    fakeworld_free(world);
+}
+END_TEST
+
+START_TEST(a_learner_is_there_when_it_has_all)
+{
+    struct fakeworld *world = member_world(4, 3, 53);
+    fill(world, 1, 200);
+    struct node_member_change learner = adding(4, 0);
+    learner.learner = true;
+    (void)change(world, 1, learner, NULL);
+    fakeworld_run(world, 10000);
+    struct node_order order = order_of(world);
+    ck_assert_uint_eq(order.state, NODE_ORDER_RUNNING); /* it is down */
+    ck_assert_uint_eq(order.moves, SLOTS);
+    test_start(world, 4);
+    /* Its rows cannot be written: it is in every slot's membership, and has nothing. */
+    fakeworld_run(world, 200);
+    fakeworld_hold_disk(world, 4, true);
+    fakeworld_run(world, 8000);
+    ck_assert_uint_eq(order_of(world).state, NODE_ORDER_RUNNING);
+    fakeworld_hold_disk(world, 4, false);
+    for (int i = 0; i < 600 && order_of(world).state == NODE_ORDER_RUNNING; i++)
+        fakeworld_run(world, 100);
+    ck_assert_uint_eq(order_of(world).state, NODE_ORDER_DONE);
+    for (slot_id slot = 0; slot < SLOTS; slot++) {
+        struct msg_slot_state there, here;
+        struct why why = {0};
+        ck_assert_int_eq(msg_get_slot_state(node_msg(fakeworld_node(world, 4)), slot, &there, &why),
+                         OK);
+        ck_assert_int_eq(msg_get_slot_state(node_msg(fakeworld_node(world, 1)), slot, &here, &why),
+                         OK);
+        ck_assert_uint_ge(there.applied_index + 64, here.applied_index);
+        ck_assert_uint_gt(there.applied_index, 40);
+    }
+    fakeworld_free(world);
+}
+END_TEST
+
+/* Of two new nodes one never comes: what goes to the other one alone is not kept waiting by it. */
+START_TEST(a_dead_newcomer_holds_up_no_other)
+{
+    enum { MANY = 32 };
+    struct fakeworld_options options;
+    fakeworld_options_init(&options, 5, 59);
+    options.founders = 3;
+    options.greets = true;
+    options.node.slot_count = MANY;
+    options.node.replica_count = 3;
+    struct fakeworld *world = fakeworld_new(&options);
+    for (node_id id = 1; id <= 3; id++)
+        test_start(world, id);
+    for (slot_id slot = 0; slot < MANY; slot++)
+        ck_assert_uint_ne(fakeworld_elect(world, slot), 0);
+    fakeworld_run(world, 5000);
+    (void)change(world, 1, adding(4, 0), NULL);
+    fakeworld_run(world, 3000);
+    (void)change(world, 1, adding(5, 0), NULL);
+    test_start(world, 5);
+    fakeworld_run(world, 30000);
+    struct members table = table_of(world, 1);
+    uint32_t due = 0, there = 0;
+    for (slot_id slot = 0; slot < MANY; slot++) {
+        struct node_slot view;
+        bool is_due = members_has(&table.places[slot], 5) && !members_has(&table.places[slot], 4);
+        ck_assert(node_get_slot(fakeworld_node(world, 5), slot, &view));
+        due += is_due;
+        there += is_due && view.holds;
+    }
+    ck_assert_uint_gt(due, 0);
+    ck_assert_uint_eq(there, due);
+    members_done(&table);
+    fakeworld_free(world);
+}
+END_TEST
+
+/* Of five nodes each slot is on three. With one of them down, the other two must not stop: a majority of
+ * the cluster's nodes says nothing of a slot's. */
+START_TEST(safe_to_stop_is_a_matter_of_each_slot)
+{
+    struct fakeworld *world = member_world(5, 5, 61);
+    fakeworld_run(world, 5000);
+    for (node_id id = 1; id <= 5; id++)
+        ck_assert(node_is_safe_to_stop(fakeworld_node(world, id)));
+    struct members table = table_of(world, 1);
+    node_id gone = table.places[1].ids[0];
+    fakeworld_crash(world, gone, MEMDISK_KEEP_ALL);
+    fakeworld_run(world, 8000);
+    uint32_t unsafe = 0;
+    for (node_id id = 1; id <= 5; id++) {
+        bool shares = false;
+        for (slot_id slot = 0; slot < SLOTS; slot++)
+            shares |=
+                members_has(&table.places[slot], gone) && members_has(&table.places[slot], id);
+        if (id == gone)
+            continue;
+        ck_assert_msg(node_is_safe_to_stop(fakeworld_node(world, id)) == !shares,
+                      "node %u, which %s a slot with node %u", (unsigned)id,
+                      shares ? "shares" : "does not share", (unsigned)gone);
+        unsafe += shares;
+    }
+    ck_assert_uint_ge(unsafe, 2);
+    members_done(&table);
+    fakeworld_free(world);
+}
+END_TEST
+
 START_TEST(who_shall_be_added_is_asked_first)
 {
     struct fakeworld_options options;
@@ -676,7 +851,7 @@ START_TEST(who_shall_be_added_is_asked_first)
     test_start(world, 4);
     ck_assert_int_eq(change(world, 1, adding(4, 0), "feature level 3"), ERR_CONFLICT);
     fakeworld_crash(world, 4, MEMDISK_KEEP_ALL);
-    fakeworld_set_level(world, 4, 4);
+    fakeworld_set_level(world, 4, NODE_FEATURE_LEVEL);
     test_start(world, 4);
     wrong = adding(4, 0);
     (void)snprintf(wrong.address, sizeof(wrong.address), "host2:1"); /* one with data */
@@ -733,6 +908,11 @@ Suite *suite_member(void)
     tcase_add_test(tcase, a_node_that_is_leaving_stays_when_that_is_taken_back);
     tcase_add_test(tcase, an_upgrade_is_finalized_when_all_are_new);
     tcase_add_test(tcase, who_holds_no_replica_passes_a_compaction_on);
+    tcase_add_test(tcase, a_change_that_cannot_end_can_be_taken_back);
+    tcase_add_test(tcase, an_order_outlives_the_next_one);
+    tcase_add_test(tcase, a_learner_is_there_when_it_has_all);
+    tcase_add_test(tcase, a_dead_newcomer_holds_up_no_other);
+    tcase_add_test(tcase, safe_to_stop_is_a_matter_of_each_slot);
     tcase_add_test(tcase, who_shall_be_added_is_asked_first);
     tcase_add_test(tcase, what_an_old_build_would_stop_at_is_not_proposed);
     suite_add_tcase(suite, tcase);

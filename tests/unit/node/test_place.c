@@ -146,6 +146,32 @@ START_TEST(zones_are_kept_apart)
 }
 END_TEST
 
+/* Zones of 3, 2 and 1 nodes, two replicas of eight slots: 3, 3, 2; 3, 3; 2 is possible, whoever came first. */
+START_TEST(uneven_zones_are_even_all_the_same)
+{
+    struct rng rng = rng_of(7);
+    for (int run = 0; run < 200; run++) {
+        char zones[] = "aaabbc";
+        for (uint32_t i = 5; i > 0; i--) {
+            uint32_t k = (uint32_t)rng_below(&rng, i + 1);
+            char zone = zones[i];
+            zones[i] = zones[k];
+            zones[k] = zone;
+        }
+        struct members table = table_of(2, 2);
+        for (uint32_t i = 0; i < 6; i++) {
+            if (i >= 2)
+                members_insert(&table, i + 1)->state = MEMBERS_ACTIVE;
+            snprintf(table.rows[i].zone, sizeof(table.rows[i].zone), "%c", zones[i]);
+            ck_assert(place_plan(&table, 8));
+        }
+        expect_sound(&table, 2, true);
+        ck_assert_uint_eq(conflicts(&table), 0);
+        members_done(&table);
+    }
+}
+END_TEST
+
 START_TEST(random_changes)
 {
     struct rng rng = rng_of(5);
@@ -191,6 +217,7 @@ Suite *suite_place(void)
     tcase_add_test(tcase, a_fourth_node_gets_its_share_and_no_more_moves);
     tcase_add_test(tcase, who_leaves_holds_nothing_and_who_drains_what_is_needed);
     tcase_add_test(tcase, zones_are_kept_apart);
+    tcase_add_test(tcase, uneven_zones_are_even_all_the_same);
     tcase_add_test(tcase, random_changes);
     suite_add_tcase(suite, tcase);
     return suite;

@@ -106,14 +106,19 @@ uint64_t old_delete(struct old *old, const char *channel, uint64_t start, uint64
 
 void old_table(struct old *old)
 {
+    old_table_without(old, 0);
+}
+
+void old_table_without(struct old *old, node_id removed)
+{
     struct members table = {.replica_count = 3, .places_count = OLD_SLOTS};
     struct buf buf = BUF_INIT;
     table.places = alloc_array(OLD_SLOTS, sizeof(*table.places));
     for (node_id id = 1; id <= 3; id++) {
         struct members_row *row = members_insert(&table, id);
-        row->state = MEMBERS_ACTIVE;
+        row->state = id == removed ? MEMBERS_REMOVED : MEMBERS_ACTIVE;
         snprintf(row->address, sizeof(row->address), "old:%d", (int)id);
-        for (uint32_t i = 0; i < OLD_SLOTS; i++)
+        for (uint32_t i = 0; i < OLD_SLOTS && id != removed; i++)
             table.places[i].ids[table.places[i].count++] = id;
     }
     members_encode(&buf, &table);

@@ -44,6 +44,7 @@ uint64_t old_delete(struct old *old, const char *channel, uint64_t start, uint64
 
 /* The table of the cluster's nodes 1, 2 and 3, applied in slot 0. */
 void old_table(struct old *old);
+void old_table_without(struct old *old, node_id removed); /* it left the cluster */
 
 /* A journal line of such a delete, and a mark. */
 void line_delete(struct buf *buf, const char *channel, uint64_t index, uint64_t after,

@@ -113,6 +113,33 @@ START_TEST(sources_fit_together)
 }
 END_TEST
 
+/* Node 1 was removed while it was down: what it holds is older than what was deleted since, however long
+ * its log is. Only node 2 knows. */
+START_TEST(a_removed_node_is_no_source)
+{
+    struct group g = {.base = unit_temp_dir(), .count = 2};
+    struct old old;
+    const char *dirs[] = {g.dirs[0], g.dirs[1]};
+    for (uint32_t i = 0; i < 2; i++) {
+        snprintf(g.dirs[i], sizeof(g.dirs[i]), "%s/%u", g.base, i + 1);
+        old_open(&old, g.base, i + 1);
+        for (uint32_t n = 0; n < 3 - i; n++)
+            old_append(&old, "a", "x", true);
+        if (i == 1)
+            old_table_without(&old, 1);
+        old_close(&old);
+    }
+    ck_assert_ok(rescue_open(dirs, 2, &g.sources, why));
+    uint32_t slot = old_slot("a");
+    ck_assert(g.sources[0].is_removed);
+    ck_assert(!g.sources[1].is_removed);
+    ck_assert_str_eq(g.sources[0].slots[slot].state, "removed");
+    ck_assert_int_eq(rescue_best(g.sources, 2, slot), 1);
+    assert_lost(&g, "3", ERR_BAD_PARAMETER, "node 1 was removed from the cluster");
+    group_done(&g);
+}
+END_TEST
+
 START_TEST(each_recovery_has_an_id_of_its_own)
 {
     char id[65], long_id[65];
@@ -133,5 +160,6 @@ END_TEST
 Suite *suite_lost(void)
 {
     return UNIT_SUITE("lost", 30, survey_tells_who_knows_most, all_lost_nodes_are_named,
-                      sources_fit_together, each_recovery_has_an_id_of_its_own);
+                      sources_fit_together, a_removed_node_is_no_source,
+                      each_recovery_has_an_id_of_its_own);
 }

@@ -130,6 +130,41 @@ START_TEST(what_is_refused)
 END_TEST
 
 /* However well it is formed: no more than an entry may carry is looked at. */
+/* What an older build wrote ends with the order; what stands behind it counts exactly. */
+START_TEST(earlier_orders)
+{
+    struct rng rng = rng_of(82);
+    struct members members, again;
+    struct buf plain = BUF_INIT, buf = BUF_INIT;
+    gen_members(&rng, &members);
+    members_encode(&plain, &members);
+    members.earlier_count = MEMBERS_EARLIER_MAX;
+    for (uint32_t i = 0; i < MEMBERS_EARLIER_MAX; i++)
+        members.earlier[i] = (struct members_order){.state = MEMBERS_ORDER_DONE,
+                                                    .what = 1,
+                                                    .revision = 10 + i,
+                                                    .node = 4 + i,
+                                                    .started_ms = 100,
+                                                    .ended_ms = 200 + i};
+    members_encode(&buf, &members);
+    ck_assert_int_eq(members_decode(buf_bytes(&buf), &again, NULL), OK);
+    ck_assert(is_same(&members, &again));
+    ck_assert_uint_eq(again.earlier_count, MEMBERS_EARLIER_MAX);
+    for (uint32_t i = 0; i < MEMBERS_EARLIER_MAX; i++)
+        ck_assert(is_same_order(&members.earlier[i], &again.earlier[i]));
+    members_done(&again);
+    for (size_t len = plain.len + 1; len < buf.len; len++)
+        ck_assert_int_eq(members_decode(bytes_of(buf.data, len), &again, NULL), ERR_BAD_FORMAT);
+    buf.data[plain.len] = MEMBERS_EARLIER_MAX + 1;
+    ck_assert_int_eq(members_decode(buf_bytes(&buf), &again, NULL), ERR_BAD_FORMAT);
+    buf.data[plain.len] = MEMBERS_EARLIER_MAX - 1;
+    ck_assert_int_eq(members_decode(buf_bytes(&buf), &again, NULL), ERR_BAD_FORMAT);
+    buf_done(&plain);
+    buf_done(&buf);
+    members_done(&members);
+}
+END_TEST
+
 START_TEST(a_table_that_is_too_long)
 {
     struct members again;
@@ -148,6 +183,7 @@ Suite *suite_members(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, round_trip_and_every_cut);
     tcase_add_test(tcase, what_is_refused);
+    tcase_add_test(tcase, earlier_orders);
     tcase_add_test(tcase, a_table_that_is_too_long);
     suite_add_tcase(suite, tcase);
     return suite;
