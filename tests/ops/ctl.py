@@ -279,6 +279,10 @@ def new_node(cluster, node):
     return process, f"{node}@127.0.0.1:{port}"
 
 
+def wait_listening(cluster, address):
+    wait_until(f"{address} listens", 20, lambda: ctl(cluster, "node", "add", address, "--dry-run")[0] == 0)
+
+
 def test_new_nodes(cluster):
     """a node joins, another one takes its place when it is lost, and leaves again"""
     def nodes():
@@ -290,12 +294,14 @@ def test_new_nodes(cluster):
     started = []
     try:
         started.append(new_node(cluster, 4))
+        wait_listening(cluster, started[0][1])
         plan = good(cluster, "node", "add", started[0][1], "--dry-run")
         check("48 slots to move" in plan and nodes() == [1, 2, 3], plan)
         ordered("add", started[0][1])
         check(nodes() == [1, 2, 3, 4], str(nodes()))
         started[0][0].kill()
         started.append(new_node(cluster, 5))
+        wait_listening(cluster, started[1][1])
         ordered("replace", "4", started[1][1])
         check(nodes() == [1, 2, 3, 5], str(nodes()))
         ordered("remove", "5")
