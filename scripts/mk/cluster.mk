@@ -42,5 +42,13 @@ cluster-checkers: ## the cluster tests' checkers refuse histories that break a r
 cluster: all failpoints cluster-tools cluster-checkers ## real daemons under kills, cuts, damage: the CI set (ONLY= SEED=)
 	$(Q)$(CLUSTER_RUN) --ci
 
-soak: all failpoints cluster-tools cluster-checkers ## every cluster test, longer (HOURS=: so long, half of it one life watched for drift)
+soak: all failpoints cluster-tools cluster-checkers ## every cluster test, longer, then the CI set with sanitizers (HOURS=: so long, half of it one life watched for drift)
 	$(Q)$(CLUSTER_RUN) --for $(SOAK_FOR)
+	$(Q)$(MAKE) --no-print-directory soak-sanitized
+
+SOAK_SANITIZED := soak-address,undefined soak-thread
+.PHONY: soak-sanitized $(SOAK_SANITIZED)
+soak-sanitized: $(SOAK_SANITIZED) ## the CI set of cluster tests under ASan and UBSan, then under TSan
+soak-thread: soak-address,undefined # one after the other
+$(SOAK_SANITIZED): soak-%:
+	$(Q)$(MAKE) --no-print-directory SANITIZE=$* cluster
