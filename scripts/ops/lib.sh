@@ -67,7 +67,7 @@ ops_flag() {
     esac
 }
 
-# server_list: one a line, as host:port
+# server_list: one a line, as host:port, or as https://host:port
 server_list() {
     echo "$ops_servers" | tr ',' '\n' | sed -e 's,^ *http://,,' -e 's,[/ ]*$,,' -e '/^$/d'
 }
@@ -76,6 +76,9 @@ server_list() {
 curl_secrets() {
     if [ -n "${LETHE_TOKEN:-}" ]; then
         printf 'header = "Authorization: Bearer %s"\n' "$LETHE_TOKEN"
+    fi
+    if [ -n "${LETHE_CACERT:-}" ]; then
+        printf 'cacert = "%s"\n' "$LETHE_CACERT"
     fi
 }
 
@@ -92,7 +95,11 @@ ask_one() {
         set -- "$@" -H 'Content-Type: application/json' --data-binary "$ops_body"
     fi
     ops_curl=0
-    ops_status=$(curl_secrets | curl "$@" "http://$ops_from$ops_path" 2>"$ops_dir/error") || ops_curl=$?
+    case $ops_from in
+    https://*) ops_url=$ops_from$ops_path ;;
+    *) ops_url=http://$ops_from$ops_path ;;
+    esac
+    ops_status=$(curl_secrets | curl "$@" "$ops_url" 2>"$ops_dir/error") || ops_curl=$?
     if [ "$ops_curl" -ne 0 ]; then
         ops_status=0
     fi

@@ -11,7 +11,7 @@ enum { NAME_MAX_BYTES = 128, SECRET_MAX_BYTES = 64 * 1024 };
 
 /* Names of ours that are no options of the daemon. */
 static const char *const other_names[] = {"LETHE_CONFIG", "LETHE_SERVER", "LETHE_TOKEN",
-                                          "LETHE_OUTPUT"};
+                                          "LETHE_OUTPUT", "LETHE_CACERT", "LETHE_CONTEXT"};
 
 /* "http.listen" -> "LETHE_HTTP_LISTEN" */
 static void env_name(const char *key, char ret_name[NAME_MAX_BYTES])

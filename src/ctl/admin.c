@@ -154,8 +154,8 @@ int ctl_run_alarm_disarm(struct ctl *ctl)
     struct buf path = BUF_INIT, text = BUF_INIT;
     struct why why = {0};
     int code = ctl_confirm(ctl,
-                           "What an alarm stopped goes on when it is disarmed, whether its "
-                           "cause is gone or not.",
+                           "What an alarm stopped goes on when it is disarmed. It is refused while "
+                           "its cause is there.",
                            "Disarm it?");
     if (code == CTL_OK)
         code = ctl_survey_take(ctl, &survey);

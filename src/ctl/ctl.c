@@ -122,6 +122,9 @@ int ctl_main(int argc, char **argv)
     int leading = count_leading(&table, argc, argv), taken = 0;
     int rest = argc - 1 - leading;
     const struct ctl_command *command = ctl_find_command(rest, argv + 1 + leading, &taken);
+    if (command == NULL && rest == 2 &&
+        (strcmp(argv[argc - 1], "--help") == 0 || strcmp(argv[argc - 1], "-h") == 0))
+        return ctl_help_for(&table, 1, argv + 1 + leading); /* of all that begin with this word */
     if (command == NULL)
         return no_command(rest, argv + 1 + leading);
     /* Whatever stood before the command stands behind it now. */

@@ -306,8 +306,9 @@ static void delete_resolved(struct request *req)
         return;
     enum err err = request_answer(req, &req->call, 0, &answer, &why);
     const struct msg_delete_result *preview = &answer.preview;
-    if (err == OK && preview->err != OK)
-        err = preview->err;
+    if (err == OK && preview->err == ERR_END_BEYOND_LAST)
+        err = why_set(&why, preview->err, "a range ends above the last seq, %llu",
+                      (unsigned long long)preview->last_seq);
     reply_set_applied(req, answer.applied_index);
     if (err != OK) {
         reply_problem_begin(req, err, &why);

@@ -95,7 +95,8 @@ MUST_USE enum err msg_get_delete(struct msg *msg, uint32_t slot, uint64_t log_in
                                  struct arena *arena, struct msg_delete_record *ret,
                                  struct why *why);
 /* What a delete would do now; resolves every form into ranges (ret->ranges, empty: nothing). The
- * resolved ranges are what a COMMAND_DELETE carries. ERR_END_BEYOND_LAST without clamp. */
+ * resolved ranges are what a COMMAND_DELETE carries. Without clamp a range that ends above the last seq is OK too,
+ * with ret->err ERR_END_BEYOND_LAST and ret->last_seq. */
 MUST_USE enum err msg_preview_delete(struct msg *msg, const struct msg_delete_request *request,
                                      struct arena *arena, struct msg_delete_result *ret,
                                      uint64_t *ret_applied_index, struct why *why);

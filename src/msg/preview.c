@@ -216,6 +216,10 @@ enum err msg_preview_delete(struct msg *msg, const struct msg_delete_request *re
     if (err == OK) {
         err = fill_result(&preview, &result, why);
     }
+    if (err == ERR_END_BEYOND_LAST) { /* the answer: what the last seq is */
+        result = (struct msg_delete_result){.err = err, .last_seq = view.last_seq};
+        err = OK;
+    }
     if (err == OK) {
         *ret = result;
     }

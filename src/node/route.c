@@ -120,6 +120,10 @@ static void route_transfer(struct group *group, struct node_call *call)
         }
         return;
     }
+    const char *text = call->to != 0
+                           ? "no such member of this slot may lead it: it is none, a learner, or "
+                             "has lost what it had"
+                           : "no other member of this slot is level with it and up";
     if (call->to == 0) {
         call->to = route_successor(group);
     }
@@ -129,7 +133,8 @@ static void route_transfer(struct group *group, struct node_call *call)
     }
     enum err err = call->to == 0 ? ERR_CONFLICT : raft_transfer(group->raft, call->to);
     if (err != OK) {
-        waiter_finish(node, call, err, NULL);
+        bool is_unfit = err == ERR_IGNORED || err == ERR_CONFLICT;
+        waiter_finish(node, call, is_unfit ? ERR_CONFLICT : err, is_unfit ? text : NULL);
         return;
     }
     call->stage = WAITER_TRANSFER;

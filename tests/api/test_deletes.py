@@ -75,6 +75,8 @@ def test_clamp(daemon):
                  {"seqs": [3, 11]}]:
         answer = client.post(f"{path}/deletes", form, expect=422).json
         equal((answer["code"]), "end_beyond_last", form)
+        check(answer["last_seq"] > 0 and f"above the last seq, {answer['last_seq']}" in answer["detail"],
+              f"{form}: {answer}")
         client.post(f"{path}/deletes?dry_run=1", {**form, "clamp": True}, expect=200)
     client.delete(f"{path}/messages?start_seq=9&end_seq=11", expect=422)
     client.post("/v1/channels/2/delete-empty/deletes", {"start_seq": 1, "end_seq": 1}, expect=422)

@@ -197,14 +197,14 @@ def total(cluster, nodes, name, labels=""):
 
 
 # What PromQL's words are, so that what is left are names of metrics.
-WORDS = set("""sum by rate increase histogram_quantile max min count changes time or and unless on
+WORDS = set("""sum by rate increase histogram_quantile max min count changes time or and unless offset on
 without predict_linear le bool""".split())
 
 
 def series_of(text):
     """(metric, [(label, values)]) of an expression; an alternative a|b is two values."""
     bare = re.sub(r'"[^"]*"', '""', text)
-    bare = re.sub(r"\bby *\([^)]*\)|\[[^]]*\]|\{[^}]*\}", " ", bare)
+    bare = re.sub(r"\boffset +[0-9]+[smh]|\bby *\([^)]*\)|\[[^]]*\]|\{[^}]*\}", " ", bare)
     names = set(re.findall(r"[a-z_:][a-z0-9_:]*", bare)) - WORDS - {"e", "x"}
     wanted = []
     for name in names:

@@ -8,6 +8,7 @@ const POLL_MS = 2000;
 const HISTORY = 90; // points of a small chart
 const $ = (id) => document.getElementById(id);
 const state = {
+  alarms: [], problem: null, sent: new Map(),
   view: "overview", paused: false, cluster: null, slots: [], metrics: null, previous: null,
   history: {}, slot: null, channel: null, page: null, failures: 0, timer: 0,
 };
@@ -200,6 +201,9 @@ function drawHealth() {
   } else if (odd) {
     pill.textContent = odd + " slots whose replicas differ";
     pill.className = "pill bad";
+  } else if (state.alarms.length) {
+    pill.textContent = state.alarms.length === 1 ? "1 alarm" : state.alarms.length + " alarms";
+    pill.className = "pill bad";
   } else if (down) {
     pill.textContent = down === 1 ? "1 node down" : down + " nodes down";
     pill.className = "pill warn";
@@ -235,6 +239,14 @@ function drawOverview() {
   drawCatchup();
 }
 
+// Bytes a second since the last look, by slot and node.
+function rateOf(slot, replica) {
+  const key = slot.slot + "/" + replica.node, now = performance.now(), before = state.sent.get(key), t = replica.transfer;
+  if (!t) { state.sent.delete(key); return null; }
+  state.sent.set(key, { bytes: t.bytes, at: now });
+  return before && t.bytes >= before.bytes && now > before.at ? 1000 * (t.bytes - before.bytes) / (now - before.at) : null;
+}
+
 function drawCatchup() {
   const running = [];
   for (const slot of state.slots)
@@ -254,6 +266,7 @@ function drawCatchup() {
       return bar;
     } },
     { name: "Sent", class: "num", of: (r) => r.replica.transfer ? bytes(r.replica.transfer.bytes) : "" },
+    { name: "Rate", class: "num", of: (r) => { const rate = rateOf(r.slot, r.replica); return rate === null ? "" : bytes(rate) + "/s"; } },
     { name: "Left", class: "num", of: (r) => r.replica.transfer && r.replica.transfer.eta_ms ? ago(r.replica.transfer.eta_ms) : "" },
   ], running, "Every replica has what its leader has."));
 }
@@ -330,10 +343,10 @@ function moveInGrid(event) {
 const DELETES_SHOWN = 60;
 
 // The newest deletes of all slots: the widest span of time whose deletes fit one answer.
-async function newestDeletes() {
-  for (const since of ["-24h", "-1h", "-5m", "-30s", "-5s"]) {
-    const reply = await ask("/v1/deletes?limit=1000&since=" + since);
-    if (!reply.more || since === "-5s")
+async function newestDeletes(filter = "limit=1000") {
+  for (const [hours, since] of [["-8760h", "year"], ["-720h", "30 days"], ["-24h", "24 h"], ["-1h", "hour"], ["-5m", "5 min"], ["-30s", "30 s"], ["-5s", "5 s"]]) {
+    const reply = await ask("/v1/deletes?" + filter + "&since=" + hours);
+    if (!reply.more || hours === "-5s")
       return { since, more: reply.more, deletes: reply.deletes.sort((a, b) => b.deleted_at - a.deleted_at || b.log_index - a.log_index) };
   }
 }
@@ -351,6 +364,8 @@ async function drawDeletes() {
     { name: "Delete", of: (d) => d.delete_id },
     ...nodes.map((node) => ({ name: "Node " + node.id, class: "cell", of: (d) => {
       const slot = slots.get(d.slot), replica = slot && slot.replicas.find((r) => r.node === node.id);
+      if (slot && slot.view !== "local" && !replica)
+        return el("td", { class: "cell", title: "holds no replica of this slot" }, "–");
       if (!replica || slot.view === "local" && node.id !== state.cluster.served_by)
         return el("td", { class: "cell unknown", title: "not known here" }, "?");
       const applied = replica.applied_index >= d.log_index;
@@ -369,8 +384,8 @@ async function drawDeletes() {
   }).length;
   $("deletes-note").textContent = found.deletes.length === 0 ? "" :
     "The newest " + count(shown.length) + " of " + (found.more ? "more than " : "") + count(found.deletes.length) +
-    " since " + found.since.slice(1) + " ago. " + (pending ? count(pending) + " of them are not yet applied everywhere." : "All of them are durably applied on every replica.");
-  fill("matrix", table(columns, shown, "Nothing was deleted in the last 24 hours."));
+    " of the last " + found.since + ". " + (pending ? count(pending) + " of them are not yet applied everywhere." : "All of them are durably applied on every replica.");
+  fill("matrix", table(columns, shown, "Nothing was deleted in the last year."));
 }
 
 // ---- channels -----------------------------------------------------------------------------------------------
@@ -476,7 +491,7 @@ async function drawAudit() {
   const query = new URLSearchParams({ limit: "500" });
   for (const [name, id] of [["operator", "audit-operator"], ["reason", "audit-reason"], ["since", "audit-since"]])
     if ($(id).value) query.set(name, $(id).value);
-  const found = await ask("/v1/deletes?" + query);
+  const found = $("audit-since").value ? await ask("/v1/deletes?" + query) : await newestDeletes(query);
   found.deletes.sort((a, b) => b.deleted_at - a.deleted_at);
   fill("audit", table([
     { name: "At", of: (d) => time(d.deleted_at) }, { name: "Operator", of: (d) => d.operator || "–" },
@@ -485,7 +500,7 @@ async function drawAudit() {
     { name: "Seqs", class: "wrap", of: rangesText },
     { name: "Messages", class: "num", of: (d) => count(d.deleted_count) },
     { name: "Delete", of: (d) => d.delete_id }, { name: "Request", of: (d) => d.request_id },
-  ], found.deletes, "No delete fits."), found.more ? el("p", { class: "muted" }, "500 of more; narrow the filter.") : null);
+  ], found.deletes, "No delete fits."), found.more ? el("p", { class: "muted" }, "500 of more" + (found.since ? ", all of them of the last " + found.since : "") + "; narrow the filter.") : null);
 }
 
 async function drawJobs() {
@@ -526,7 +541,12 @@ function complain(problem) {
 async function refresh() {
   clearTimeout(state.timer);
   try {
-    const [cluster, slots, metrics] = await Promise.all([ask("/v1/cluster"), ask("/v1/slots"), ask("/metrics", { accept: "text/plain" })]);
+    const [cluster, slots, metrics] = await Promise.all([ask("/v1/cluster"), ask("/v1/slots"),
+      ask("/metrics", { accept: "text/plain" }).catch((problem) => { // charts alone need it, and a role that not all have
+        if (problem.status !== 401 && problem.status !== 403) throw problem;
+        return "";
+      })]);
+    state.alarms = (await ask("/v1/alarms").catch(() => ({ alarms: [] }))).alarms.filter((alarm) => alarm.active);
     const isFirst = state.cluster === null; // no view was drawn yet
     state.cluster = cluster;
     state.slots = slots.slots;
@@ -535,7 +555,7 @@ async function refresh() {
     remember();
     drawHealth();
     if (isFirst || VIEWS[state.view].live) await VIEWS[state.view].draw();
-    $("banner").hidden = true;
+    $("banner").hidden = !state.problem;
     $("updated").textContent = "Updated " + new Date().toLocaleTimeString("en-GB") + ".";
   } catch (problem) {
     complain(problem);
@@ -552,10 +572,12 @@ async function show() {
     else link.removeAttribute("aria-current");
   document.title = "Lethe: " + state.view;
   const view = VIEWS[state.view];
+  state.problem = null;
   try {
     if (view.open) await view.open();
     if (state.cluster) await view.draw();
   } catch (problem) {
+    state.problem = problem;
     complain(problem);
   }
 }

@@ -104,7 +104,7 @@ class Life:
             try:
                 jobs = [job for job in ask(node, "GET", "/v1/jobs")[1]["jobs"]
                         if job["kind"] == "remove_node"]
-                job = jobs[-1]
+                job = jobs[0]  # the newest is first
                 if job["state"] != "running":
                     return job["state"] == "cancelled"
                 status, document = ask(node, "POST", f"/v1/jobs/{job['id']}:cancel", {})

@@ -102,6 +102,8 @@ START_TEST(test_leading_flags)
     ck_assert_int_eq(run("127.0.0.1:1", WORDS("-q", "ls")), CTL_UNREACHABLE);
     ck_assert_int_eq(run("x:y:z", WORDS("-s", "127.0.0.1:1", "ls")), CTL_UNREACHABLE);
     ck_assert_int_eq(run("127.0.0.1:1", WORDS("-s", "127.0.0.1:1", "ls", "-h")), CTL_OK);
+    ck_assert_int_eq(run("127.0.0.1:1", WORDS("node", "--help")), CTL_OK);
+    ck_assert_int_eq(run("127.0.0.1:1", WORDS("nothing", "--help")), CTL_USAGE);
 }
 END_TEST
 

@@ -281,8 +281,10 @@ START_TEST(previews_resolve_every_form)
     ck_assert_uint_eq(result.first_seq, 0);
     request.clamp = false;
     request.channel = channel_of("room");
-    ck_assert_int_eq(msg_preview_delete(rig.msg, &request, &rig.arena, &result, NULL, NULL),
-                     ERR_END_BEYOND_LAST);
+    result = preview(&rig, request);
+    ck_assert_int_eq(result.err, ERR_END_BEYOND_LAST);
+    ck_assert_uint_eq(result.last_seq, 10);
+    ck_assert(!result.logged);
     rig_close(&rig);
 }
 END_TEST
