@@ -51,4 +51,4 @@ SOAK_SANITIZED := soak-address,undefined soak-thread
 soak-sanitized: $(SOAK_SANITIZED) ## the CI set of cluster tests under ASan and UBSan, then under TSan
 soak-thread: soak-address,undefined # one after the other
 $(SOAK_SANITIZED): soak-%:
-	$(Q)$(MAKE) --no-print-directory SANITIZE=$* cluster
+	$(Q)TSAN_OPTIONS="$(TSAN_OPTIONS_OURS)" $(MAKE) --no-print-directory SANITIZE=$* cluster
